@@ -1,0 +1,44 @@
+# Everything starts here; each target sets up what it needs. `make help` lists them.
+
+PYTHON ?= python3
+JOBS ?=
+RUN := .venv/bin/ablation
+JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
+
+.DEFAULT_GOAL := help
+.PHONY: help ablation demo figures test lint clean
+
+help: ## Show this list
+	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+ablation: .venv ## Train the full grid (8,640 models) and draw its tables and pictures; JOBS=2 sets the processes
+	$(RUN) run ablation $(JOBS_OPTION)
+	$(RUN) figures ablation
+
+demo: .venv ## The same on a small grid, in under a minute
+	$(RUN) run demo $(JOBS_OPTION)
+	$(RUN) figures demo
+
+figures: .venv ## Draw all pictures again from the tables in results/
+	$(RUN) figures
+
+test: .venv ## Run the tests
+	.venv/bin/pytest
+
+lint: .venv ## Check style and types
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+.venv: .venv/.installed ## Set up the virtual environment
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache *.egg-info build
+	rm -rf results/*/shards results/*/trials.csv results/*/history.csv
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,161 @@
+"""Activations: a function and its derivative, side by side.
+
+Each keeps its output y, or its input x where the derivative needs that, and multiplies the gradient by dy/dx. Where a
+function has a corner, its derivative there is that of the left side, as in torch.
+"""
+
+import torch
+from torch import Tensor
+
+from framework import ops
+from framework.module import Module
+
+
+class Activation(Module):
+    """y = f(x), element by element, given by `_function` and `_derivative`."""
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        y = self._function(x, self._output(x.shape, x, train))
+        if train:
+            self._x, self._y = x, y
+        return y
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return self._derivative(gradient, self._input_gradient(gradient.shape, gradient))
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        """f(x), written to `out`."""
+        raise NotImplementedError
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`."""
+        raise NotImplementedError
+
+
+class Identity(Activation):
+    """y = x, dy/dx = 1."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return out.copy_(x)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        return out.copy_(gradient)
+
+
+class ReLU(Activation):
+    """y = max(x, 0), dy/dx = [x > 0]."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.clamp(x, min=0.0, out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        return ops.slope(self._y, 0.0, out).mul_(gradient)
+
+
+class LeakyReLU(Activation):
+    """y = max(x, a x), dy/dx = [x > 0] (1 - a) + a, for a slope 0 <= a <= 1 (Maas et al. 2013)."""
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__()
+        if not 0 <= slope <= 1:
+            raise ValueError(f"the slope of a leaky ReLU lies in [0, 1]: {slope} was given")
+        self.slope = slope
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.maximum(x, torch.mul(x, self.slope, out=out), out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        return ops.slope(self._x, self.slope, out).mul_(gradient)
+
+
+class PReLU(Activation):
+    """y = max(x, 0) + a min(x, 0), dy/dx = [x > 0] + a [x <= 0], dy/da = min(x, 0), with one slope a learned per model.
+
+    He et al. 2015, "Delving deep into rectifiers", equation 1; a = 0.25 at the start, as there.
+    """
+
+    parameter_names = ("slope",)
+    slope: Tensor
+    slope_gradient: Tensor
+
+    def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((1, 1),)
+
+    def start(self) -> None:
+        self.slope.fill_(0.25)
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.clamp(x, max=0.0, out=out).mul_(self.slope - 1).add_(x)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        below = torch.clamp(self._x, max=0.0, out=out).mul_(gradient)
+        torch.sum(below, (1, 2), keepdim=True, out=self.slope_gradient)
+        return ops.slope(self._x, 0.0, out).mul_(1 - self.slope).add_(self.slope).mul_(gradient)
+
+
+class ELU(Activation):
+    """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s where x > 0, else y + s a, here with a = s = 1.
+
+    Clevert et al. 2015, equation 15.
+    """
+
+    alpha = 1.0
+    scale = 1.0
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        ops.expm1_of_negative(torch.clamp(x, max=0.0, out=out), out)
+        if self.alpha == self.scale == 1:
+            return torch.maximum(x, out, out=out)  # e^x - 1 >= x
+        above = torch.clamp(x, min=0.0, out=self._scratch(x))
+        return out.mul_(self.alpha).add_(above).mul_(self.scale)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        below = torch.clamp(self._y, max=0.0, out=out).add_(self.scale * self.alpha)
+        if self.alpha != 1:
+            # s a is too much by s a - s where x > 0.
+            below.sub_(ops.slope(self._y, 0.0, self._scratch(gradient)).mul_(self.scale * (self.alpha - 1)))
+        return below.mul_(gradient)
+
+
+class SELU(ELU):
+    """ELU with the a and s at which activations of mean 0 and variance 1 stay so from layer to layer.
+
+    Klambauer et al. 2017, equation 14.
+    """
+
+    alpha = 1.6732632423543772848170429916717
+    scale = 1.0507009873554804934193349852946
+
+
+class Tanh(Activation):
+    """y = tanh(x), dy/dx = 1 - y^2."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return ops.tanh(x, out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        torch.mul(self._y, self._y, out=out).mul_(gradient)
+        return torch.sub(gradient, out, out=out)
+
+
+class Sigmoid(Activation):
+    """y = 1 / (1 + e^-x), dy/dx = y (1 - y)."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return ops.sigmoid(x, out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        torch.mul(self._y, self._y, out=out)
+        return torch.sub(self._y, out, out=out).mul_(gradient)
+
+
+class Softmax(Activation):
+    """y_i = e^x_i / sum_j e^x_j over the features; dL/dx_i = y_i (dL/dy_i - sum_j y_j dL/dy_j)."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        ops.exp(torch.sub(x, x.amax(1, keepdim=True), out=out), out)
+        return out.div_(out.sum(1, keepdim=True))
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        mean = torch.mul(self._y, gradient, out=out).sum(1, keepdim=True)
+        return torch.sub(gradient, mean, out=out).mul_(self._y)

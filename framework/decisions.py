@@ -1,0 +1,36 @@
+"""From outputs to labels, and the one definition of an error.
+
+An output that is not finite counts as class 0: a diverged model is judged as one that always says so.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Decision = Callable[[Tensor], Tensor]
+
+
+def argmax(output: Tensor) -> Tensor:
+    """The class of the largest output: `(R, classes, samples)` to `(R, samples)`; the first of equals."""
+    best, label = output[:, 0], torch.zeros_like(output[:, 0], dtype=torch.long)
+    for index in range(1, output.shape[1]):  # torch.argmax over a middle axis takes ten times as long
+        label.masked_fill_(output[:, index] > best, index)
+        best = torch.maximum(best, output[:, index])
+    return label
+
+
+def threshold(output: Tensor) -> Tensor:
+    """1 where a single output exceeds 0.5, else 0: `(R, 1, samples)` to `(R, samples)`."""
+    return output[:, 0] > 0.5
+
+
+def rounded(output: Tensor) -> Tensor:
+    """A single output rounded: below -0.5 or from 1.5 up it is no label at all, so an error (as in `sgd_vs_adam`)."""
+    return output[:, 0].round()
+
+
+def count_errors(output: Tensor, labels: Tensor, decide: Decision) -> Tensor:
+    """How many of the samples each replica gets wrong: outputs `(R, outputs, samples)`, labels `(R, samples)`, to `(R,)`."""
+    predicted = decide(output).masked_fill_(~output.isfinite().all(1), 0)
+    return (predicted != labels).sum(1)

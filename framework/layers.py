@@ -1,0 +1,203 @@
+"""The layers with something to learn or to remember: Linear, BatchNorm, Dropout."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from framework import ops
+from framework.module import Module
+from framework.streams import Streams
+
+
+class Linear(Module):
+    """y = W x + b, with `weight` W `(R, outputs, inputs)` and `bias` b `(R, outputs, 1)`.
+
+    dL/dW = dL/dy x^T, dL/db = the sum of dL/dy over samples, dL/dx = W^T dL/dy.
+    """
+
+    parameter_names = ("weight", "bias")
+    weight: Tensor
+    bias: Tensor
+    weight_gradient: Tensor
+    bias_gradient: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.inputs, self.outputs = inputs, outputs
+
+    def connect(self, features: int | None) -> int:
+        if features not in (None, self.inputs):
+            raise ValueError(
+                f"a layer takes as many features as the one before it gives: Linear({self.inputs}, {self.outputs}) "
+                f"was given {features}; write Linear({features}, {self.outputs})"
+            )
+        return self.outputs
+
+    def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.outputs, self.inputs), (self.outputs, 1)
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        replicas, _, samples = x.shape
+        if train:
+            self._x = x
+        out = self._output(torch.Size((replicas, self.outputs, samples)), x, train)
+        return ops.affine(self.weight, x, self.bias, out)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        # A product straight into a view with gaps between the replicas costs more than a product and a copy.
+        product = self.memory.take("weight gradient", self.weight.shape, gradient)
+        self.weight_gradient.copy_(ops.product(gradient, self._x.mT, product))
+        torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
+        return ops.product(self.weight.mT, gradient, self._input_gradient(self._x.shape, gradient))
+
+
+class BatchNorm(Module):
+    """y = gain (x - mean) / sqrt(variance + eps) + shift, with mean and variance over the samples of the batch.
+
+    Ioffe and Szegedy 2015, Algorithm 1. Without `affine` there is no gain and shift: the reports' simplified batch norm.
+
+    * `evaluate`: "running" normalises by running averages outside training, as torch does; "batch" by the rows given.
+    * `gradient`: "exact" differentiates through mean and variance; "straight_through" hands the gradient on as if the
+      normalisation were the identity, as the code behind `eight_models` does.
+    * `unbiased`: whether the variance divides by n - 1 instead of n. The running variance always does, as in torch.
+    * `momentum`: weight of the newest batch in the running averages.
+
+    Raises ValueError on a training batch of one sample, which has no variance.
+    """
+
+    gain: Tensor
+    shift: Tensor
+    gain_gradient: Tensor
+    shift_gradient: Tensor
+
+    def __init__(
+        self,
+        affine: bool = True,
+        evaluate: Literal["running", "batch"] = "running",
+        gradient: Literal["exact", "straight_through"] = "exact",
+        eps: float = 1e-5,
+        unbiased: bool = False,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.affine, self.evaluate, self.gradient = affine, evaluate, gradient
+        self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
+        self.parameter_names = ("gain", "shift") if affine else ()
+        self._averages: Tensor | None = None
+
+    def connect(self, features: int | None) -> int | None:
+        if self.affine and features is None:
+            raise ValueError(
+                "an affine BatchNorm has a gain for every feature and must know how many come in: nothing before it "
+                "says so; put it after a Linear, or write BatchNorm(affine=False)"
+            )
+        self._features = features
+        return features
+
+    def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self._features or 0, 1),) * len(self.parameter_names)
+
+    def start(self) -> None:
+        if self.affine:
+            self.gain.fill_(1.0)
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        normalised = (self.memory if train else self.passing).take("normalised", x.shape, x)
+        if train or self.evaluate == "batch":
+            samples = x.shape[2]
+            moments = self.passing.take("moments", torch.Size((2, *x.shape[:2], 1)), x)
+            mean, squares = moments
+            torch.sub(x, torch.mean(x, 2, keepdim=True, out=mean), out=normalised)
+            torch.linalg.vector_norm(normalised, dim=2, keepdim=True, out=squares).square_()
+            inverse_sd = (squares / (samples - self.unbiased)).add_(self.eps).rsqrt_()
+        else:
+            mean, variance = self._running(x)
+            torch.sub(x, mean, out=normalised)
+            inverse_sd = (variance + self.eps).rsqrt_()
+        normalised.mul_(inverse_sd)
+        if train:
+            self._normalised, self._inverse_sd = normalised, inverse_sd
+            self._remember(moments, samples)
+        if not self.affine:
+            return normalised
+        return torch.mul(normalised, self.gain, out=self._output(x.shape, x, train)).add_(self.shift)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        samples = gradient.shape[2]
+        out = self._input_gradient(gradient.shape, gradient)
+        along = torch.mul(gradient, self._normalised, out=out).sum(2, keepdim=True)
+        total = gradient.sum(2, keepdim=True)
+        if self.affine:
+            self.gain_gradient.copy_(along)
+            self.shift_gradient.copy_(total)
+        if self.gradient == "straight_through":
+            return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
+        # With n samples, u = 1 if unbiased, and x' the normalised x:
+        # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
+        torch.mul(self._normalised, along.div_(samples - self.unbiased), out=out)
+        torch.sub(gradient, out, out=out).sub_(total.div_(samples))
+        return out.mul_(self._inverse_sd * self.gain if self.affine else self._inverse_sd)
+
+    @property
+    def running_mean(self) -> Tensor:
+        """Running mean `(R, features, 1)`, once a forward pass has fixed its shape."""
+        assert self._averages is not None
+        return self._averages[0]
+
+    @property
+    def running_variance(self) -> Tensor:
+        """Running variance `(R, features, 1)`, likewise."""
+        assert self._averages is not None
+        return self._averages[1]
+
+    def _running(self, like: Tensor) -> Tensor:
+        """Running mean and variance, `(2, R, features, 1)`; 0 and 1 before the first batch."""
+        if self._averages is None:
+            shape = (like.shape[0], like.shape[1], 1)
+            self._averages = torch.stack((like.new_zeros(shape), like.new_ones(shape)))
+        return self._averages
+
+    def _remember(self, moments: Tensor, samples: int) -> None:
+        if samples < 2:
+            raise ValueError(
+                "batch norm needs two samples or more in a training batch: 1 was given; "
+                "choose a batch size that leaves no batch of one"
+            )
+        if self.evaluate == "running":
+            moments[1].div_(samples - 1)
+            self._running(moments[0]).mul_(1 - self.momentum).add_(moments.mul_(self.momentum))
+
+
+class Dropout(Module):
+    """y = x m / (1 - p) in training, with m = 0 at probability p, else 1; y = x in evaluation.
+
+    Inverted dropout (Srivastava et al. 2014, section 10). `p` is one number, or one for each replica. Replicas of equal seed
+    drop the same units; without a call of `seed` all do.
+
+    Raises ValueError unless 0 <= p < 1.
+    """
+
+    def __init__(self, p: float | Sequence[float] = 0.5) -> None:
+        super().__init__()
+        self._p = torch.as_tensor(p, dtype=torch.float64).reshape(-1, 1, 1)
+        if not ((self._p >= 0) & (self._p < 1)).all():
+            raise ValueError(f"dropout keeps a unit with probability 1 - p, so 0 <= p < 1: {p} was given")
+        self.seed([0])
+
+    def seed(self, seeds: Sequence[int]) -> None:
+        self._streams = Streams([(seed,) for seed in seeds])
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        out = self._output(x.shape, x, train)
+        if not train:
+            return out.copy_(x)
+        drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype))
+        p = self._p.to(x)
+        self._mask = self.memory.take("mask", x.shape, x)
+        torch.ge(drawn[self._streams.member].to(x.device), p, out=self._mask).div_(1 - p)
+        return torch.mul(x, self._mask, out=out)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return torch.mul(gradient, self._mask, out=self._input_gradient(gradient.shape, gradient))

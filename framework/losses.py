@@ -1,0 +1,93 @@
+"""Losses: the value and the gradient from one call, `value, gradient = loss(output, target)`.
+
+Output and target are `(R, outputs, samples)`. The value is `(R,)`, one per replica: the sum over outputs, and over samples
+the mean (or the sum, with `reduction="sum"`). The gradient dL/doutput is of that same value; it has the shape of the output
+and is valid until the next call. torch averages over outputs too, so that its MSE, MAE and BCE are smaller by their number.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from framework import ops
+
+
+class Loss:
+    """L = sum over outputs, mean or sum over samples, of one term per output.
+
+    Raises ValueError where output and target have different shapes.
+    """
+
+    def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
+        self.reduction = reduction
+        self.buffers = ops.Buffers()
+
+    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if output.shape != target.shape:
+            raise ValueError(
+                "a loss compares output and target of one shape (R, outputs, samples): "
+                f"{tuple(output.shape)} and {tuple(target.shape)} were given"
+            )
+        terms = self.buffers.take("terms", output.shape, output)
+        gradient = self.buffers.take("gradient", output.shape, output)
+        self._evaluate(output, target, terms, gradient)
+        value = terms.flatten(1).sum(1)
+        if self.reduction == "mean":
+            samples = output.shape[2]
+            return value / samples, gradient.mul_(1 / samples)
+        return value, gradient
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        """Write every output's term of the sum to `terms`, and its derivative to `gradient`."""
+        raise NotImplementedError
+
+
+class MSELoss(Loss):
+    """Squared error: (y - t)^2, with derivative 2 (y - t)."""
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        torch.sub(output, target, out=gradient)
+        torch.mul(gradient, gradient, out=terms)
+        gradient.mul_(2.0)
+
+
+class MAELoss(Loss):
+    """Absolute error: |y - t|, with derivative sign(y - t)."""
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        torch.sub(output, target, out=gradient)
+        torch.abs(gradient, out=terms)
+        gradient.sign_()
+
+
+class BCELoss(Loss):
+    """Binary cross-entropy of probabilities: -t log y - (1 - t) log(1 - y), with derivative (y - t) / (y (1 - y)).
+
+    As in torch, each logarithm is at least -100, and y (1 - y) at least 1e-12 in the derivative: a certain and wrong output
+    has a large loss and a large gradient, not infinite ones.
+    """
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        one_minus = torch.sub(1.0, output, out=self.buffers.take("one minus", output.shape, output))
+        torch.sub(output, target, out=gradient).div_((output * one_minus).clamp_(min=1e-12))
+        ops.log(one_minus, one_minus).clamp_(min=-100.0)
+        ops.log(output, terms).clamp_(min=-100.0)
+        # -t log y - (1 - t) log(1 - y) = t (log(1 - y) - log y) - log(1 - y)
+        torch.sub(one_minus, terms, out=terms).mul_(target).sub_(one_minus)
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of the softmax of logits z: -t_i log p_i, p = softmax(z), with derivative p_i - t_i.
+
+    Targets are probabilities of the classes, one-hot as a rule. The largest logit is subtracted first, so that no
+    exponential overflows.
+    """
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        torch.sub(output, output.amax(1, keepdim=True), out=terms)
+        ops.exp(terms, gradient)
+        total = gradient.sum(1, keepdim=True)
+        gradient.div_(total).sub_(target)
+        log_total = ops.log(total, self.buffers.take("log total", total.shape, total))
+        torch.sub(log_total, terms, out=terms).mul_(target)

@@ -1,0 +1,139 @@
+"""A network is a sequence of modules; each knows its value and the gradient that it hands on.
+
+The shapes are the same everywhere: `(R, features, samples)`, replicas first, samples last. A module reduces over features
+or samples, never over replicas, and never asks how many there are.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from framework.ops import Buffers
+from framework.streams import derive
+
+
+class Module:
+    """One step of a network, y = f(x), for R replicas.
+
+    `forward(x, train=True)` keeps what `backward` needs in buffers that the next such call reuses: what it returned is valid
+    until then. `forward(x, train=False)` leaves them alone, so that an evaluation never disturbs a pending `backward`.
+    """
+
+    parameter_names: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.memory = Buffers()  # from forward to backward, of this module alone
+        self.passing = Buffers()  # outputs of evaluation, and gradients; Sequential shares it with every second module
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        """y of shape `(R, features out, samples)` from x of shape `(R, features in, samples)`."""
+        raise NotImplementedError
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """dL/dx from dL/dy, at the x of the last `forward(train=True)`; fills the gradients of the parameters."""
+        raise NotImplementedError
+
+    def connect(self, features: int | None) -> int | None:
+        """Learn how many features come in, None where no layer has said so yet; returns how many go out."""
+        return features
+
+    def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each of `parameter_names` in one replica; known once connected."""
+        return ()
+
+    def size(self) -> int:
+        """How many parameters one replica has."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes())
+
+    def bind(self, parameters: Tensor, gradients: Tensor) -> None:
+        """Make each parameter `name`, and `name_gradient`, a view of this module's columns of the flat `(R, P)` tensors."""
+        start = 0
+        for name, shape in zip(self.parameter_names, self.parameter_shapes(), strict=True):
+            columns = slice(start, start + math.prod(shape))
+            setattr(self, name, parameters[:, columns].unflatten(1, shape))
+            setattr(self, f"{name}_gradient", gradients[:, columns].unflatten(1, shape))
+            start = columns.stop
+
+    def start(self) -> None:
+        """Set parameters to their first values where a constant is the convention (gain 1, shift 0)."""
+
+    def seed(self, seeds: Sequence[int]) -> None:
+        """Start the random streams of a module that draws during training: one seed per replica, equal seeds draw alike."""
+
+    def modules(self) -> Iterator["Module"]:
+        """This module, or the ones it is made of."""
+        yield self
+
+    def _output(self, shape: torch.Size, like: Tensor, train: bool) -> Tensor:
+        return (self.memory if train else self.passing).take("output", shape, like)
+
+    def _input_gradient(self, shape: torch.Size, like: Tensor) -> Tensor:
+        return self.passing.take("gradient", shape, like)
+
+    def _scratch(self, like: Tensor) -> Tensor:
+        return self.passing.take("scratch", like.shape, like)
+
+
+class Sequential(Module):
+    """f_n(... f_2(f_1(x))), as a stack of `replicas` models of this structure.
+
+    All parameters live in `parameters` and all gradients in `gradients`, both `(R, P)`, so that an optimizer is a few
+    operations whatever the depth. They start at zero, gains at one: `framework.initialize` draws them.
+
+    Raises ValueError where a layer does not fit the one before it.
+    """
+
+    def __init__(self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
+        super().__init__()
+        self.layers = layers
+        pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
+        for index, layer in enumerate(layers):
+            layer.passing = pools[index % 2]
+        self.outputs = self.connect(None)
+        self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))
+        self.start()
+
+    @property
+    def replicas(self) -> int:
+        """R, the number of models in the stack."""
+        return self.parameters.shape[0]
+
+    def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        for layer in self.layers:
+            x = layer.forward(x, train)
+        return x
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        for layer in reversed(self.layers):
+            gradient = layer.backward(gradient)
+        return gradient
+
+    def connect(self, features: int | None) -> int | None:
+        for layer in self.layers:
+            features = layer.connect(features)
+        return features
+
+    def size(self) -> int:
+        return sum(layer.size() for layer in self.layers)
+
+    def bind(self, parameters: Tensor, gradients: Tensor) -> None:
+        self.parameters, self.gradients = parameters, gradients
+        start = 0
+        for layer in self.layers:
+            columns = slice(start, start + layer.size())
+            layer.bind(parameters[:, columns], gradients[:, columns])
+            start = columns.stop
+
+    def start(self) -> None:
+        for layer in self.layers:
+            layer.start()
+
+    def seed(self, seeds: Sequence[int]) -> None:
+        for index, layer in enumerate(self.layers):
+            layer.seed([derive(seed, index) for seed in seeds])
+
+    def modules(self) -> Iterator[Module]:
+        for layer in self.layers:
+            yield from layer.modules()

@@ -1,0 +1,286 @@
+"""Optimizers: update rules on the flat `(R, P)` parameters of a stack, in order of increasing complexity.
+
+A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
+take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
+the learning rate times the schedule's factor. Rules and defaults are those of torch.optim.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from framework import ops
+
+Number = float | Sequence[float] | Tensor
+
+
+class Parametrized(Protocol):
+    """What an optimizer needs of a model: flat parameters and gradients, `(R, P)`."""
+
+    @property
+    def parameters(self) -> Tensor: ...
+
+    @property
+    def gradients(self) -> Tensor: ...
+
+
+class Part(NamedTuple):
+    """Some of the replicas of a stack, for an optimizer of their own: `Part(model.parameters[:5], model.gradients[:5])`."""
+
+    parameters: Tensor
+    gradients: Tensor
+
+
+class Stepper(Protocol):
+    """What the training loop needs of an optimizer."""
+
+    def step(self, factor: float = 1.0) -> None:
+        """Update the parameters from the gradients, at `factor` times the learning rate."""
+
+
+class Optimizer:
+    """p <- p - update(g), with g first scaled to a norm of at most `clip` per model (0: never), then g <- g + weight_decay p.
+
+    Raises ValueError where a hyperparameter is negative, or is neither one number nor one for each replica.
+    """
+
+    def __init__(self, model: Parametrized, lr: Number, weight_decay: Number = 0.0, clip: Number = 0.0) -> None:
+        self.parameters, self.gradients = model.parameters, model.gradients
+        self.lr = self._column("lr", lr)
+        self.weight_decay = self._column("weight_decay", weight_decay)
+        self.clip = self._column("clip", clip)
+        self._limit = torch.where(self.clip > 0, self.clip, torch.inf)
+        self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
+        self._gradient, self._work = self._state(), self._state()
+
+    def step(self, factor: float = 1.0) -> None:
+        """Update the parameters from the gradients, at `factor` times the learning rate."""
+        gradient = self.gradients
+        if self._clips:
+            norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+            gradient = torch.mul(gradient, (self._limit / (norm + 1e-6)).clamp_(max=1.0), out=self._gradient)
+        if self._decays:
+            gradient = torch.add(gradient, self._times(self.parameters, self.weight_decay), out=self._gradient)
+        self._update(gradient, self.lr * factor)
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        """Apply the rule to a gradient `(R, P)` at the learning rates `(R, 1)`."""
+        raise NotImplementedError
+
+    def _column(self, name: str, value: Number) -> Tensor:
+        """A hyperparameter as `(R, 1)` in the dtype of the parameters."""
+        replicas = self.parameters.shape[0]
+        column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
+        if column.shape[0] not in (1, replicas) or not (column >= 0).all():
+            raise ValueError(f"{name} is one number of 0 or more, or one for each of the {replicas} models: {value} was given")
+        return column.expand(replicas, 1)
+
+    def _state(self) -> Tensor:
+        return torch.zeros_like(self.parameters)
+
+    def _times(self, x: Tensor, column: Tensor) -> Tensor:
+        """x times one number per replica, in memory that the next call reuses."""
+        return torch.mul(x, column, out=self._work)
+
+    def _average(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
+        """average <- decay average + (1 - decay) x."""
+        return average.mul_(decay).add_(self._times(x, 1 - decay))
+
+    def _average_square(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
+        """average <- decay average + (1 - decay) x^2."""
+        return average.mul_(decay).add_(torch.mul(x, x, out=self._work).mul_(1 - decay))
+
+
+class Several:
+    """One optimizer after the other, each for its part of a stack: models share a stack whatever their update rule."""
+
+    def __init__(self, optimizers: Sequence[Stepper]) -> None:
+        self.optimizers = optimizers
+
+    def step(self, factor: float = 1.0) -> None:
+        """Step all of them."""
+        for optimizer in self.optimizers:
+            optimizer.step(factor)
+
+
+class SGD(Optimizer):
+    """v <- momentum v + g; p <- p - lr v; with `nesterov`, p <- p - lr (g + momentum v).
+
+    Sutskever et al. 2013, with lr outside the velocity as in torch.
+    """
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 0.1,
+        momentum: Number = 0.0,
+        nesterov: bool = False,
+        weight_decay: Number = 0.0,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.momentum = self._column("momentum", momentum)
+        self.nesterov = nesterov
+        self._has_momentum = bool(self.momentum.any())
+        if nesterov and not self._has_momentum:
+            raise ValueError("Nesterov's rule looks ahead along the momentum: nesterov=True needs a momentum above 0")
+        self._velocity = self._state()
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        direction = gradient
+        if self._has_momentum:
+            direction = self._velocity.mul_(self.momentum).add_(gradient)
+        if self.nesterov:
+            direction = self._times(self._velocity, self.momentum).add_(gradient)
+        self.parameters.sub_(self._times(direction, lr))
+
+
+class Adagrad(Optimizer):
+    """s <- s + g^2; p <- p - lr g / (sqrt(s) + eps) (Duchi et al. 2011)."""
+
+    def __init__(
+        self, model: Parametrized, lr: Number = 0.01, eps: Number = 1e-10, weight_decay: Number = 0.0, clip: Number = 0.0
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.eps = self._column("eps", eps)
+        self._sum = self._state()
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        self._sum.add_(torch.mul(gradient, gradient, out=self._work))
+        root = ops.sqrt(self._sum, self._work).add_(self.eps)
+        self.parameters.sub_(torch.div(gradient, root, out=self._work).mul_(lr))
+
+
+class RMSprop(Optimizer):
+    """s <- alpha s + (1 - alpha) g^2; p <- p - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012, lecture 6.5)."""
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 0.01,
+        alpha: Number = 0.99,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.0,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.alpha, self.eps = self._column("alpha", alpha), self._column("eps", eps)
+        self._square = self._state()
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        square = self._average_square(self._square, gradient, self.alpha)
+        root = ops.sqrt(square, self._work).add_(self.eps)
+        self.parameters.sub_(torch.div(gradient, root, out=self._work).mul_(lr))
+
+
+class Adadelta(Optimizer):
+    """s <- rho s + (1 - rho) g^2; d = g sqrt((u + eps) / (s + eps)); u <- rho u + (1 - rho) d^2; p <- p - lr d.
+
+    Zeiler 2012, Algorithm 1, where lr is 1.
+    """
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 1.0,
+        rho: Number = 0.9,
+        eps: Number = 1e-6,
+        weight_decay: Number = 0.0,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.rho, self.eps = self._column("rho", rho), self._column("eps", eps)
+        self._square, self._step_square, self._step = self._state(), self._state(), self._state()
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        square = self._average_square(self._square, gradient, self.rho)
+        torch.add(self._step_square, self.eps, out=self._step).div_(torch.add(square, self.eps, out=self._work))
+        ops.sqrt(self._step, self._step).mul_(gradient)
+        self._average_square(self._step_square, self._step, self.rho)
+        self.parameters.sub_(self._times(self._step, lr))
+
+
+class Adam(Optimizer):
+    """p <- p - lr m' / (sqrt(s') + eps), with m' = m / (1 - b1^t), s' = s / (1 - b2^t).
+
+    Averages m <- b1 m + (1 - b1) g and s <- b2 s + (1 - b2) g^2.
+    Kingma and Ba 2015, Algorithm 1; eps stands outside the root.
+    """
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 0.001,
+        beta1: Number = 0.9,
+        beta2: Number = 0.999,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.0,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
+        self.eps = self._column("eps", eps)
+        self._mean, self._square = self._state(), self._state()
+        self._power1, self._power2 = torch.ones_like(self.beta1), torch.ones_like(self.beta2)  # b1^t and b2^t
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        self._power1.mul_(self.beta1)
+        self._power2.mul_(self.beta2)
+        mean = self._average(self._mean, gradient, self.beta1)
+        square = self._average_square(self._square, gradient, self.beta2)
+        root = torch.div(square, 1 - self._power2, out=self._work)
+        root = ops.sqrt(root, root).add_(self.eps)
+        self.parameters.sub_(torch.div(mean, root, out=root).mul_(lr / (1 - self._power1)))
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p <- p (1 - lr weight_decay) beside the step, not through g.
+
+    Loshchilov and Hutter 2019, Algorithm 2.
+    """
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 0.001,
+        beta1: Number = 0.9,
+        beta2: Number = 0.999,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.01,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, beta1, beta2, eps, 0.0, clip)
+        self.weight_decay = self._column("weight_decay", weight_decay)
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        self.parameters.mul_(1 - lr * self.weight_decay)
+        super()._update(gradient, lr)
+
+
+class Adamax(Optimizer):
+    """m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps); p <- p - lr / (1 - b1^t) m / u (Kingma and Ba 2015, Algorithm 2)."""
+
+    def __init__(
+        self,
+        model: Parametrized,
+        lr: Number = 0.002,
+        beta1: Number = 0.9,
+        beta2: Number = 0.999,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.0,
+        clip: Number = 0.0,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
+        self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
+        self.eps = self._column("eps", eps)
+        self._mean, self._largest = self._state(), self._state()
+        self._power1 = torch.ones_like(self.beta1)
+
+    def _update(self, gradient: Tensor, lr: Tensor) -> None:
+        self._power1.mul_(self.beta1)
+        mean = self._average(self._mean, gradient, self.beta1)
+        size = torch.abs(gradient, out=self._work).add_(self.eps)
+        largest = torch.maximum(self._largest.mul_(self.beta2), size, out=self._largest)
+        self.parameters.sub_(torch.div(mean, largest, out=self._work).mul_(lr / (1 - self._power1)))

@@ -1,0 +1,26 @@
+"""Schedules: the factor on the learning rate as a function of the epoch, which counts from 0."""
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def constant(epoch: int) -> float:
+    """1."""
+    return 1.0
+
+
+def step_decay(factor: float = 0.5, every: int = 10) -> Schedule:
+    """factor^floor(epoch / every): by default halved every 10 epochs."""
+    return lambda epoch: factor ** (epoch // every)
+
+
+def triangular(low: float = 0.1, period: int = 20) -> Schedule:
+    """Straight up from `low` to 1 in half a period, straight down in the other (Smith 2017, section 3.1), by epoch."""
+    return lambda epoch: 1.0 - (1.0 - low) * abs(2 * (epoch % period) / period - 1)
+
+
+def cosine(epochs: int, low: float = 0.0) -> Schedule:
+    """low + (1 - low) (1 + cos(pi epoch / epochs)) / 2: from 1 down to `low` (Loshchilov and Hutter 2017, equation 5)."""
+    return lambda epoch: low + (1.0 - low) * (1.0 + math.cos(math.pi * epoch / epochs)) / 2

@@ -1,0 +1,200 @@
+"""The one training loop, over a stack of R models.
+
+Here is the public edge: data comes as `(samples, features)` and is turned to `(features, samples)` once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from framework.decisions import Decision, argmax, count_errors, threshold
+from framework.losses import Loss
+from framework.module import Sequential
+from framework.ops import Buffers
+from framework.optimizers import Stepper
+from framework.schedules import Schedule, constant
+from framework.streams import Streams, derive
+
+Shuffle = Literal["epoch", "once", "never"]
+
+
+class Rows(NamedTuple):
+    """Labelled samples: `inputs` `(samples, features)` and integer `labels` `(samples,)`, shared by all models.
+
+    With a leading axis on both, `(sets, samples, features)` and `(sets, samples)`, they hold several sets of equal size, and
+    each model uses one of them.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class History:
+    """What `fit` recorded after each of `epochs` (0: before training).
+
+    `loss[name]` and `errors[name]` are `(recorded, R)` for each set of rows by name (train, validation, test): mean loss per
+    sample, and number of wrong samples. `diverged` is `(R,)`: a loss or parameter was not finite at the end of some epoch.
+    """
+
+    epochs: list[int]
+    loss: dict[str, Tensor]
+    errors: dict[str, Tensor]
+    diverged: Tensor
+
+
+class _Columns(NamedTuple):
+    """Rows as the stack sees them: inputs `(sets, features, samples)`, one-hot or single targets, labels, and `(R,)` sets."""
+
+    inputs: Tensor
+    targets: Tensor
+    labels: Tensor
+    sets: Tensor
+
+
+def fit(
+    model: Sequential,
+    loss: Loss,
+    optimizer: Stepper,
+    train: Rows,
+    validation: Rows | None = None,
+    test: Rows | None = None,
+    *,
+    epochs: int,
+    batch_size: int | None = None,
+    shuffle: Shuffle = "epoch",
+    schedule: Schedule = constant,
+    seeds: int | Sequence[int] = 0,
+    sets: Sequence[int] | None = None,
+    decide: Decision | None = None,
+    history_every: int = 0,
+) -> History:
+    """Train the stack for `epochs` passes over `train`, in batches of `batch_size` (None: all rows; the last may be short).
+
+    * `shuffle`: a new order every "epoch", one order drawn "once", or "never". Replicas of equal seed (and set) share it.
+    * `seeds`: what orders and dropout are drawn from; one number for all replicas, or one each.
+    * `sets`: which of the sets each replica uses, where the rows hold several (by default replica r the r-th).
+    * `decide`: turns outputs into labels; by default the largest of several outputs, or a single one above 0.5.
+    * `history_every`: record all rows before training and after every that many epochs; always after the last.
+
+    Raises ValueError where shapes, labels or sizes do not fit, naming what was expected and given.
+    """
+    named = {"train": train, "validation": validation, "test": test}
+    columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
+    samples = columns["train"].labels.shape[1]
+    batch_size = samples if batch_size is None else batch_size
+    if not 1 <= batch_size <= samples:
+        raise ValueError(f"a batch holds between 1 and all {samples} training samples: batch_size={batch_size} was given")
+    seeds = [seeds] * model.replicas if isinstance(seeds, int) else list(seeds)
+    decide = decide or (argmax if model.outputs != 1 else threshold)
+
+    model.seed([derive(seed, 1) for seed in seeds])
+    batches = _Batches(columns["train"], [derive(seed, 0) for seed in seeds], batch_size, shuffle)
+    recorded: list[int] = []
+    losses: dict[str, list[Tensor]] = {name: [] for name in columns}
+    errors: dict[str, list[Tensor]] = {name: [] for name in columns}
+    diverged = torch.zeros(model.replicas, dtype=torch.bool, device=model.parameters.device)
+
+    def record(epoch: int) -> None:
+        recorded.append(epoch)
+        for name, rows in columns.items():
+            output = model.forward(rows.inputs[rows.sets], train=False)
+            value, _ = loss(output, rows.targets[rows.sets])
+            losses[name].append(value if loss.reduction == "mean" else value / rows.labels.shape[1])
+            errors[name].append(count_errors(output, rows.labels[rows.sets], decide))
+
+    if history_every:
+        record(0)
+    for epoch in range(epochs):
+        factor = schedule(epoch)
+        total = torch.zeros_like(diverged, dtype=model.parameters.dtype)
+        for x, target in batches:
+            value, gradient = loss(model.forward(x), target)
+            model.backward(gradient)
+            optimizer.step(factor)
+            total += value
+        diverged |= ~(model.parameters.mul(0.0).sum(1) + total.mul_(0.0) == 0.0)  # 0 times what is not finite is not 0
+        if epoch + 1 == epochs or (history_every and (epoch + 1) % history_every == 0):
+            record(epoch + 1)
+    return History(
+        recorded,
+        {name: torch.stack(rows) for name, rows in losses.items()},
+        {name: torch.stack(rows) for name, rows in errors.items()},
+        diverged,
+    )
+
+
+def predict(model: Sequential, inputs: Tensor) -> Tensor:
+    """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`."""
+    if inputs.ndim != 2:
+        raise ValueError(f"inputs are (samples, features): {tuple(inputs.shape)} was given")
+    x = inputs.to(model.parameters).T.expand(model.replicas, -1, -1).contiguous()
+    return model.forward(x, train=False).mT.clone()
+
+
+class _Batches:
+    """The batches of one epoch after the other: x `(R, features, batch)` and targets `(R, outputs, batch)`.
+
+    Sorting costs as much as a layer, so replicas of the same rows and seed share one permutation.
+    """
+
+    def __init__(self, rows: _Columns, seeds: Sequence[int], batch_size: int, shuffle: Shuffle) -> None:
+        self._streams = Streams(list(zip(rows.sets.tolist(), seeds, strict=True)))
+        self._member = self._streams.member.to(rows.sets.device)
+        own = torch.tensor([key[0] for key in self._streams.keys], device=rows.sets.device)
+        self._inputs, self._targets = rows.inputs[own], rows.targets[own]
+        self._batch_size, self._every_epoch = batch_size, shuffle == "epoch"
+        self._buffers = Buffers()
+        if shuffle == "once":
+            self._inputs, self._targets = self._shuffled()
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        inputs, targets = self._shuffled() if self._every_epoch else (self._inputs, self._targets)
+        for start in range(0, inputs.shape[2], self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            yield self._select("inputs", inputs[:, :, batch]), self._select("targets", targets[:, :, batch])
+
+    def _shuffled(self) -> tuple[Tensor, Tensor]:
+        order = self._streams.draw(lambda stream: torch.randperm(self._inputs.shape[2], generator=stream))
+        order = order[:, None].to(self._member.device)
+        return (
+            self._inputs.gather(2, order.expand_as(self._inputs)),
+            self._targets.gather(2, order.expand_as(self._targets)),
+        )
+
+    def _select(self, name: str, streams: Tensor) -> Tensor:
+        """What each replica reads of `(streams, features, batch)`."""
+        shape = torch.Size((self._member.shape[0], *streams.shape[1:]))
+        return torch.index_select(streams, 0, self._member, out=self._buffers.take(name, shape, streams))
+
+
+def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: str) -> _Columns:
+    """Check labelled rows against the model, and turn them."""
+    if model.outputs is None:
+        raise ValueError("a model to train has a Linear layer: none was given")
+    inputs, labels = rows
+    if inputs.ndim == 2:
+        inputs, labels, sets = inputs[None], labels[None], [0] * model.replicas
+    if inputs.ndim != 3 or labels.shape != inputs.shape[:2]:
+        raise ValueError(
+            f"{name} rows are inputs (samples, features) and labels (samples,), or (sets, samples, features) and "
+            f"(sets, samples): {tuple(rows.inputs.shape)} and {tuple(rows.labels.shape)} were given"
+        )
+    sets = list(range(model.replicas)) if sets is None else list(sets)
+    if len(sets) != model.replicas or max(sets) >= inputs.shape[0]:
+        raise ValueError(
+            f"each of the {model.replicas} models uses one of the {inputs.shape[0]} sets of {name} rows: sets={sets} was given"
+        )
+    classes = max(model.outputs, 2)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
+            f"{name} labels from {labels.min()} to {labels.max()} were given"
+        )
+    codes = torch.arange(model.outputs, device=labels.device)[None, :, None] if model.outputs > 1 else torch.ones(1, 1, 1)
+    targets = (labels[:, None] == codes).to(model.parameters)
+    device = model.parameters.device
+    return _Columns(inputs.mT.to(model.parameters).contiguous(), targets, labels.to(device), torch.tensor(sets, device=device))

@@ -1,0 +1,5 @@
+"""`python -m studies` is `ablation`."""
+
+from studies.cli import main
+
+main()

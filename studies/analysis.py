@@ -1,0 +1,144 @@
+"""From rows to statements: pure functions on DataFrames.
+
+An error is in percent of the rows of its set. A diverged or stuck trial keeps the error that it has; a failed trial (one that
+raised) has none, and is counted beside the mean that lacks it.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
+STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median")
+COUNTED = ("diverged", "stuck", "failed")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What makes two values of one configuration different: `folds` of one data set, or repeats that draw new data.
+
+    Training sets of different folds overlap, so their errors are correlated, and intervals over folds are those of Nadeau and
+    Bengio 2003: variance times 1 / n + 1 / (folds - 1). Repeats with fresh data are independent: one value each, plain t.
+    """
+
+    folds: int
+    fresh: bool
+
+    def interval(self, values: pd.Series) -> tuple[float, float]:
+        """The 95% interval of the mean of `values`, indexed by (repeat, fold); NaN where one value says nothing of spread."""
+        overlap = 0.0 if self.independent else 1 / (self.folds - 1)
+        if self.independent:
+            values = values.groupby(level="repeat").mean()
+        if len(values) < 2:
+            return np.nan, np.nan
+        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + overlap)
+        return values.mean() - half, values.mean() + half
+
+    @property
+    def independent(self) -> bool:
+        """Whether one value per repeat is all that can be told apart by chance alone."""
+        return self.fresh or not self.folds
+
+    @property
+    def words(self) -> str:
+        """How the intervals are made, for a caption."""
+        if self.independent:
+            return "95% t interval over repeats"
+        return "95% interval over folds, corrected for their overlap (Nadeau and Bengio)"
+
+
+def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with `<set>_pct`, the error in percent, for each set that the study has, and the flag `failed`."""
+    added = {"failed": trials["status"] != "ok"}
+    for name in SETS:
+        if (trials[f"n_{name}"].fillna(0) > 0).any():
+            added[f"{name}_pct"] = (100 * trials[f"{name}_errors"] / trials[f"n_{name}"]).astype(float)
+    return trials.assign(**added)
+
+
+def judged_on(table: pd.DataFrame) -> str:
+    """The set that a table's errors are about: test rows, else validation rows, else training rows."""
+    return next(name for name in SETS if f"{name}_pct" in table or f"{name}_mean_pct" in table)
+
+
+def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd.DataFrame:
+    """One row for each combination of `by`: trials, failures, and the error of every set in percent.
+
+    `mean`, `sd` (ddof 1), `ci_low`, `ci_high` and `median` are over trials that did not fail. The interval is over the means of
+    each (repeat, fold), so that a group of configurations is judged by how its mean varies from sample to sample.
+    """
+    trials = in_percent(trials)
+    sets = [name for name in reversed(SETS) if f"{name}_pct" in trials]
+    rows = []
+    for key, group in trials.groupby(list(by), sort=False, observed=True):
+        row = dict(zip(by, key, strict=True))
+        row["trials"] = len(group)
+        row |= {flag: int(group[flag].sum()) for flag in COUNTED}
+        per_sample = group.groupby(["repeat", "fold"])
+        for name in sets:
+            errors = group[f"{name}_pct"].dropna()
+            low, high = sampling.interval(per_sample[f"{name}_pct"].mean().dropna())
+            values = (errors.mean(), errors.std(ddof=1), low, high, errors.median())
+            row |= dict(
+                zip((f"{name}_{what}_pct" for what in ("mean", "sd", "ci_low", "ci_high", "median")), values, strict=True)
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_level(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
+    """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`."""
+    tables = [summarise(trials, [factor], sampling).rename(columns={factor: "level"}) for factor in factors]
+    named = [table.assign(factor=factor) for factor, table in zip(factors, tables, strict=True)]
+    if not named:
+        return pd.DataFrame()
+    table = pd.concat(named, ignore_index=True)
+    return table[["factor", *table.columns.drop("factor")]]
+
+
+def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """How much of the variance between configurations each factor, each pair, and all the rest explains, in percent.
+
+    On a full factorial grid the decomposition is exact: a main effect is the variance of the marginal means, an interaction
+    what the means of pairs add to it. `share_pct` is of the mean errors, `rank_share_pct` of their ranks, which one bad cell
+    cannot dominate. Empty where the grid is no full factorial, since shares would then depend on the order of the factors.
+    """
+    size = int(np.prod([summary[factor].nunique() for factor in factors]))
+    column = f"{judged_on(summary)}_mean_pct"
+    if len(factors) < 2 or len(summary) != size or summary.duplicated(list(factors)).any() or summary[column].isna().any():
+        return pd.DataFrame()
+    effects = [*((factor,) for factor in factors), *itertools.combinations(factors, 2)]
+    shares = {}
+    for kind, values in (("share_pct", summary[column]), ("rank_share_pct", summary[column].rank())):
+        centred = summary.assign(value=values - values.mean())
+        total = (centred["value"] ** 2).mean()
+        raw = {effect: (centred.groupby(list(effect))["value"].transform("mean") ** 2).mean() for effect in effects}
+        own = {effect: raw[effect] - sum(raw[part,] for part in effect if len(effect) > 1) for effect in effects}
+        shares[kind] = [100 * own[effect] / total if total else 0.0 for effect in effects]
+    table = pd.DataFrame({"effect": [" x ".join(effect) for effect in effects], **shares})
+    rest = {"effect": "all higher interactions", **(100 - table[list(shares)].sum()).to_dict()}
+    return pd.concat([table, pd.DataFrame([rest])], ignore_index=True)
+
+
+def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Median and quartiles over trials of each recorded loss and error (in percent), by level of each factor and epoch."""
+    sizes = [f"n_{name}" for name in SETS]
+    joined = history.merge(trials[list(dict.fromkeys(["trial", *sizes, *factors]))], on="trial")
+    measures = {}
+    for name in SETS:
+        if f"{name}_errors" in joined:
+            measures[f"{name}_loss"] = joined[f"{name}_loss"].astype(float)
+            measures[f"{name}_pct"] = (100 * joined[f"{name}_errors"] / joined[f"n_{name}"]).astype(float)
+    joined = joined.assign(**measures)
+    tables = []
+    for factor in factors or ["study"]:
+        grouped = joined.groupby([factor, "epoch"], sort=False)[list(measures)]
+        quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
+        table = pd.concat(quartiles, axis=1)
+        tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["factor", *table.columns.drop("factor")]]

@@ -1,0 +1,211 @@
+"""The command line: `ablation ...`, or `python -m studies ...`.
+
+Exit status: 0; 1 where trials failed; 2 for wrong input; 130 when interrupted.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from studies import files, plan, spec, suite, tables
+from studies.errors import UserError
+from studies.store import Record
+
+INTERRUPTED = 130
+_study = click.argument("study")
+_results = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of results; each study has a folder of its name in it.",
+)
+_set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50.")
+
+
+class _Commands(click.Group):
+    """A group whose commands end wrong input with one line and status 2, and an interrupt with 130."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"ablation: {error}", err=True)
+            ctx.exit(2)
+        except OSError as error:
+            click.echo(f"ablation: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Ablation studies of small neural networks: a STUDY is a name from `ablation list`, or the path of a TOML file."""
+
+
+@main.command("list")
+def list_studies() -> None:
+    """Show the declared studies."""
+    for name in spec.names():
+        study = spec.load(name)
+        click.echo(f"{name:24} {study.trials:>7,} trials   {study.title}")
+
+
+@main.command("plan")
+@_study
+@_set
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
+def show_plan(study: str, overrides: Sequence[str], jobs: int | None) -> None:
+    """Say what a run of STUDY would train, and check its spec completely."""
+    planned = spec.load(study, overrides)
+    for line in plan.describe(planned, jobs or suite.default_jobs()):
+        click.echo(line)
+
+
+@main.command()
+@_study
+@_set
+@_results
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
+@click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
+def run(study: str, overrides: Sequence[str], results: Path, jobs: int | None, backend: str, force: bool) -> None:
+    """Train what STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there."""
+    planned = spec.load(study, overrides)
+    console = Console()
+    trained = {"trials": 0, "diverged": 0, "failed": 0}
+    begin = time.perf_counter()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.0f} trials/s, left:"),
+        TimeRemainingColumn(),
+        TextColumn("diverged: {task.fields[diverged]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(planned.name, total=planned.trials, rate=0.0, diverged=0)
+
+        def received(records: Sequence[Record]) -> None:
+            trained["trials"] += len(records)
+            trained["diverged"] += sum(bool(record.get("diverged")) for record in records)
+            trained["failed"] += sum(record["status"] != "ok" for record in records)
+            rate = trained["trials"] / (time.perf_counter() - begin)
+            progress.update(bar, advance=len(records), rate=rate, diverged=trained["diverged"])
+
+        try:
+            rows = suite.run(
+                planned,
+                jobs=jobs,
+                backend=backend,
+                results=results,
+                force=force,
+                started=lambda done, _: progress.update(bar, completed=done),
+                received=received,
+            )
+        except KeyboardInterrupt:
+            progress.stop()
+            click.echo(
+                f"interrupted: {trained['trials']:,} trials of this run are on disk; the same command goes on from there",
+                err=True,
+            )
+            sys.exit(INTERRUPTED)
+    seconds = time.perf_counter() - begin
+    tables.show(planned, tables.read(planned, results / planned.name), console)
+    click.echo(
+        f"{len(rows):,} trials, of which this run trained {trained['trials']:,} in {seconds:.1f} s "
+        f"({trained['trials'] / seconds:.1f} trials per second); tables in {results / planned.name}"
+    )
+    if trained["failed"]:
+        reasons = rows.loc[rows["status"] != "ok", "reason"].value_counts()
+        for reason, count in reasons.items():
+            click.echo(f"{count:,} trials failed: {reason}", err=True)
+        sys.exit(1)
+
+
+@main.command("tables")
+@_study
+@_set
+@_results
+def show_tables(study: str, overrides: Sequence[str], results: Path) -> None:
+    """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
+    planned = spec.load(study, overrides)
+    tables.show(planned, suite.tables_of(planned, results), Console())
+
+
+@main.command()
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@_results
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    default=Path("figures"),
+    show_default=True,
+    help="Folder of pictures; each study has a folder of its name in it.",
+)
+def figures(studies: Sequence[str], results: Path, figures: Path) -> None:
+    """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
+    from studies import figures as pictures  # matplotlib takes a second that no other command needs
+
+    named = [spec.load(study) for study in studies] or [
+        study for study in map(spec.load, spec.names()) if (results / study.name / "summary.csv").exists()
+    ]
+    if not named:
+        raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
+    for study in named:
+        for name, outcome in pictures.draw(study, suite.tables_of(study, results), figures / study.name).items():
+            click.echo(f"{study.name}: {name:12} {outcome}")
+
+
+@main.command()
+@click.argument("name")
+def init(name: str) -> None:
+    """Write NAME.toml, a commented spec to start a study of your own from."""
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if path.exists():
+        raise UserError(f"{path} exists already and is left as it is; give another name")
+    files.write(path, TEMPLATE.format(name=path.stem))
+    click.echo(f"{path} is written; look at its plan by `ablation plan {path}`, train it by `ablation run {path}`")
+
+
+TEMPLATE = """\
+# A study: every combination of the levels under [[grid]] is trained on every fold.
+title = "{name}"
+question = "Which activation and learning rate suit this data?"
+seed = 0
+
+[data]
+name = "moons"           # disk, linear, xor, moons, circles, spirals, iris, wine, breast_cancer, digits, csv
+samples = 300            # training pool, split into folds
+test_samples = 300
+# name = "csv"           # a file of your own: numbers in every column but the target
+# path = "my.csv"        # relative to this file
+# target = "class"
+
+[validation]
+folds = 5
+repeats = 1
+
+[base]                   # what every model has unless a level says otherwise
+hidden = [16, 16]
+activation = "relu"      # relu, leaky_relu, prelu, elu, selu, tanh, sigmoid, identity, softmax
+loss = "cross_entropy"   # mse, mae, bce, cross_entropy
+init = "he"              # normal, he, xavier, lecun, uniform
+batchnorm = "none"       # none, simplified, affine
+optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9 }}
+batch_size = 20
+epochs = 50
+history_every = 5
+
+[[grid]]
+activation = ["relu", "tanh"]
+"optimizer.lr" = [0.01, 0.1]
+
+# [[exclude]]            # combinations to leave out
+# activation = "tanh"
+# "optimizer.lr" = 0.1
+"""

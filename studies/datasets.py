@@ -1,0 +1,261 @@
+"""Data sets by name, CSV files, and how a trial's rows are split, disturbed and normalised.
+
+Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import datasets as sklearn_datasets
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+from studies.errors import UserError, unknown
+from studies.streams import digest, seed_for
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+class Table(NamedTuple):
+    """Labelled rows: inputs `(samples, features)` and labels `(samples,)`."""
+
+    inputs: Floats
+    labels: Labels
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """The rows with these numbers, in this order."""
+        return Table(self.inputs[rows], self.labels[rows])
+
+
+class Split(NamedTuple):
+    """The rows of one trial; `validation` or `test` is None where there is no such set."""
+
+    train: Table
+    validation: Table | None
+    test: Table | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The `[data]` section, resolved: every number stated, a CSV file identified by its content."""
+
+    name: str
+    samples: int
+    validation_samples: int
+    test_samples: int
+    normalize: str
+    noise: float
+    resample: bool
+    path: str = ""
+    target: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The `[validation]` section: `folds` of cross-validation (0: train on the whole pool), `repeats` with fresh streams."""
+
+    folds: int
+    repeats: int
+    stratified: bool
+
+
+def disk(samples: int, rng: np.random.Generator) -> Table:
+    """Uniform in [0, 1]^2; class 1 inside the circle of area 1/2 about the centre: radius 1 / sqrt(2 pi)."""
+    x = rng.random((samples, 2))
+    return Table(x, (((x - 0.5) ** 2).sum(1) < 1 / (2 * math.pi)).astype(np.int64))
+
+
+def linear(samples: int, rng: np.random.Generator) -> Table:
+    """Uniform in [0, 1]^2; class 0 where x0 > x1, else 1 (report `linear_and_xor`)."""
+    x = rng.random((samples, 2))
+    return Table(x, (x[:, 0] <= x[:, 1]).astype(np.int64))
+
+
+def moons(samples: int, rng: np.random.Generator) -> Table:
+    """Two interleaved half circles, with Gaussian noise of sd 0.2."""
+    return Table(*sklearn_datasets.make_moons(samples, noise=0.2, random_state=int(rng.integers(2**32))))
+
+
+def circles(samples: int, rng: np.random.Generator) -> Table:
+    """A circle of radius 0.5 in a circle of radius 1, with Gaussian noise of sd 0.1."""
+    seed = int(rng.integers(2**32))
+    return Table(*sklearn_datasets.make_circles(samples, noise=0.1, factor=0.5, random_state=seed))
+
+
+def spirals(samples: int, rng: np.random.Generator) -> Table:
+    """Two arms, one and a half turns each, the radius growing from 0 to 1, with Gaussian noise of sd 0.02."""
+    labels = np.arange(samples) % 2
+    along = np.sqrt(rng.random(samples))
+    angle = 3 * math.pi * along + math.pi * labels
+    points = along[:, None] * np.column_stack((np.cos(angle), np.sin(angle)))
+    return Table(points + rng.normal(0, 0.02, (samples, 2)), labels)
+
+
+def xor() -> Table:
+    """The 21 points of report `linear_and_xor`: one diagonal class 0, the other class 1, the centre in class 0 only."""
+    t = np.arange(11) / 10
+    other = np.delete(t, 5)
+    inputs = np.concatenate((np.column_stack((t, t)), np.column_stack((other, 1 - other))))
+    return Table(inputs, np.repeat([0, 1], [11, 10]))
+
+
+GENERATED: dict[str, Callable[[int, np.random.Generator], Table]] = {
+    "disk": disk,
+    "linear": linear,
+    "moons": moons,
+    "circles": circles,
+    "spirals": spirals,
+}
+FIXED: dict[str, Callable[[], Table]] = {
+    "xor": xor,
+    "iris": lambda: Table(*sklearn_datasets.load_iris(return_X_y=True)),
+    "wine": lambda: Table(*sklearn_datasets.load_wine(return_X_y=True)),
+    "breast_cancer": lambda: Table(*sklearn_datasets.load_breast_cancer(return_X_y=True)),
+    "digits": lambda: Table(*sklearn_datasets.load_digits(return_X_y=True)),
+}
+NAMES = (*GENERATED, *FIXED, "csv")
+
+
+def read_csv(path: Path, target: str) -> Table:
+    """The rows of a CSV file with a header: numbers in every column but `target`, whose distinct values are the classes.
+
+    Raises UserError where the file is missing, empty, not CSV, has no such column, a cell that is no finite number, or fewer
+    than two classes.
+    """
+    try:
+        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"data.path: there is no file {str(path)!r}") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header: {error}") from None
+    if target not in cells.columns:
+        raise UserError(f"data.target: {unknown('column', target, cells.columns)}")
+    if cells.empty or cells.shape[1] < 2:
+        raise UserError(
+            f"data.path: {str(path)!r} holds a header, rows, and a feature beside the target: "
+            f"{cells.shape[0]} rows and {cells.shape[1]} columns were found"
+        )
+    features = cells.drop(columns=target)
+    numbers = features.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    for row, column in np.argwhere(~np.isfinite(numbers))[:1]:
+        given = features.iloc[row, column]
+        raise UserError(
+            f"data.path: features are finite numbers: line {row + 2}, column {features.columns[column]!r} of "
+            f"{str(path)!r} has {given!r}; remove or fill it"
+        )
+    if (cells[target] == "").any():
+        line = int((cells[target] == "").argmax()) + 2
+        raise UserError(f"data.target: every row has a class: line {line}, column {target!r} of {str(path)!r} is empty")
+    classes, labels = np.unique(cells[target].to_numpy(dtype=str), return_inverse=True)
+    if len(classes) < 2:
+        raise UserError(
+            f"data.target: two classes or more are needed: column {target!r} of {str(path)!r} has {str(classes[0])!r} only"
+        )
+    if len(classes) > max(20, len(labels) // 5):
+        raise UserError(
+            f"data.target: the target's distinct values are the classes: column {target!r} of {str(path)!r} has "
+            f"{len(classes)} of them in {len(labels)} rows; a measured quantity is no class"
+        )
+    return Table(numbers, labels.astype(np.int64))
+
+
+def identify(path: Path) -> str:
+    """A hash of a file's content, so that changed data never passes for the same; empty where there is no file."""
+    return digest(path.read_bytes().hex(), 16) if path.is_file() else ""
+
+
+class Pools(NamedTuple):
+    """The rows before folds: the training pool, and the fixed validation and test sets (None where there is none)."""
+
+    train: Table
+    validation: Table | None
+    test: Table | None
+
+
+@functools.lru_cache(maxsize=64)
+def pools(data: Data, seed: int, repeat: int) -> Pools:
+    """The data of one repeat: new where `data.resample`, else that of the first."""
+    if data.name in GENERATED:
+        which = repeat if data.resample else 0
+
+        def draw(purpose: str, size: int) -> Table:
+            return GENERATED[data.name](size, np.random.default_rng(seed_for(seed, purpose, which)))
+
+        return Pools(
+            draw("data", data.samples),
+            draw("validation", data.validation_samples) if data.validation_samples else None,
+            draw("test", data.test_samples) if data.test_samples else None,
+        )
+    rest = whole(data)
+    held_out: list[Table | None] = []
+    for purpose, size in (("test", data.test_samples), ("validation", data.validation_samples)):
+        chosen = None
+        if size:
+            rest, chosen = _divide(rest, size, seed_for(seed, purpose))
+        held_out.append(chosen)
+    if data.samples < len(rest.labels):
+        _, rest = _divide(rest, data.samples, seed_for(seed, "data"))
+    return Pools(rest, held_out[1], held_out[0])
+
+
+def whole(data: Data) -> Table:
+    """All rows of a data set that is not generated."""
+    return read_csv(Path(data.path), data.target) if data.name == "csv" else FIXED[data.name]()
+
+
+def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
+    """All but `size` rows, and those, with the classes in proportion."""
+    rows = np.arange(len(table.labels))
+    rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=table.labels)
+    return table.take(rest), table.take(chosen)
+
+
+def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> Split:
+    """The rows of one trial: pool, fold, label noise, normalisation, in that order."""
+    pool = pools(data, seed, repeat)
+    train, held_out = pool.train, pool.validation
+    if validation.folds:
+        kept, left_out = folds(pool.train, validation, seed, repeat)[fold]
+        train, held_out = pool.train.take(kept), pool.train.take(left_out)
+    if data.noise:
+        classes = int(pool.train.labels.max()) + 1
+        train = _with_noise(train, data.noise, classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
+    mean, scale = _statistics(train.inputs, data.normalize)
+
+    def normalised(table: Table) -> Table:
+        return Table((table.inputs - mean) / scale, table.labels)
+
+    return Split(normalised(train), held_out and normalised(held_out), pool.test and normalised(pool.test))
+
+
+def folds(pool: Table, validation: Validation, seed: int, repeat: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Row numbers to train on and to leave out, for every fold of a repeat."""
+    splitter = StratifiedKFold if validation.stratified else KFold
+    order = splitter(validation.folds, shuffle=True, random_state=seed_for(seed, "split", repeat) % 2**32)
+    return list(order.split(pool.inputs, pool.labels))
+
+
+def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generator) -> Table:
+    """The table with a share of its labels, rounded to whole rows, moved to another class."""
+    count = round(share * len(table.labels))
+    rows = rng.choice(len(table.labels), count, replace=False)
+    labels = table.labels.copy()
+    labels[rows] = (labels[rows] + rng.integers(1, classes, count)) % classes
+    return Table(table.inputs, labels)
+
+
+def _statistics(inputs: Floats, normalize: str) -> tuple[Floats, Floats]:
+    """What to subtract and divide by: per feature, over all of them, or nothing; a constant feature is only centred."""
+    if normalize == "none":
+        return np.zeros(1), np.ones(1)
+    axis = 0 if normalize == "feature" else None
+    mean, scale = inputs.mean(axis), inputs.std(axis)
+    return np.asarray(mean), np.where(scale > 0, scale, 1.0)

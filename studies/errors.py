@@ -1,0 +1,16 @@
+"""What a user did that cannot work: one line with the rule, what was given, and the remedy. The command line exits with 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Wrong input, found before anything was trained or overwritten."""
+
+
+def unknown(what: str, given: object, allowed: Iterable[str]) -> str:
+    """The sentence for a name that is not one of `allowed`, with the nearest that is."""
+    names = list(allowed)
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"there is no {what} {given!r}; {hint}allowed: {', '.join(names)}"

@@ -1,0 +1,209 @@
+"""From grids of levels to configurations: the factorial product, or one factor at a time, less what is excluded."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from studies.errors import UserError, unknown
+from studies.settings import DEFAULTS, Settings, assign, flat, require, require_setting, resolve, text
+from studies.streams import digest
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of the grid: resolved settings, and the level of each factor by its label."""
+
+    id: str
+    settings: Settings
+    levels: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """The levels in one line."""
+        return " | ".join(self.levels.values()) or "base"
+
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        """Settings in dotted form, and each factor under its own name by the label of its level."""
+        return {**flat(self.settings), **self.levels}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All configurations of a study.
+
+    `levels` are each factor's levels, in the order of the spec; `excluded` says how many points each rule left out (a point
+    counts for the first that covers it), `duplicates` how many repeat an earlier one. `identity` is what all of them follow
+    from, as plain values.
+    """
+
+    configurations: Sequence[Configuration]
+    levels: Mapping[str, Sequence[str]]
+    excluded: Sequence[tuple[str, int]]
+    duplicates: int
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A level of a factor: its label, and the settings it assigns; dotted keys reach into tables."""
+
+    label: str
+    assigns: Mapping[str, Any]
+
+
+def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid:
+    """The union of the grids around a checked base.
+
+    Raises UserError where a factor, level or rule is unknown, or a configuration means nothing.
+    """
+    axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
+    rules = _tables("exclude", excludes)
+    home = {factor: _home(factor, base) for grid in axes for factor in grid}
+    for index, rule in enumerate(rules):
+        for key in rule:
+            if key not in home and key not in DEFAULTS:
+                raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *DEFAULTS])}")
+    removed = [0] * len(rules)
+    duplicates = 0
+    configurations: dict[str, Configuration] = {}
+    for combination in _combinations(axes, design):
+        levels = {**home, **{factor: level.label for factor, level in combination.items()}}
+        settings = _assigned(base, combination.values())
+        covering = next((index for index, rule in enumerate(rules) if _covers(rule, levels, settings)), None)
+        if covering is not None:
+            removed[covering] += 1
+            continue
+        point = ", ".join(f"{factor} = {level.label}" for factor, level in combination.items())
+        resolved = resolve(settings, f"base with {point}" if point else "base")
+        identity = digest(resolved, 12)
+        duplicates += identity in configurations
+        configurations.setdefault(identity, Configuration(identity, resolved, levels))
+    if not configurations:
+        raise UserError("exclude leaves no configuration: every point of the grid is covered by a rule")
+    return Grid(
+        configurations=list(configurations.values()),
+        levels=_levels(axes, home, configurations.values()),
+        excluded=[(words(rule), count) for rule, count in zip(rules, removed, strict=True)],
+        duplicates=duplicates,
+        identity={
+            "design": design,
+            "base": resolve(base, "base"),
+            "grid": [
+                {factor: {level.label: level.assigns for level in levels} for factor, levels in grid.items()} for grid in axes
+            ],
+            "exclude": rules,
+        },
+    )
+
+
+def words(value: Any) -> str:  # noqa: ANN401
+    """A value in a line: a table as its name and key=value, a list joined by "+"."""
+    if isinstance(value, Mapping):
+        return " ".join(words(inner) if key == "name" else f"{key}={words(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "+".join(map(words, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _tables(key: str, tables: object) -> list[Mapping[str, Any]]:
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        raise UserError(f"{key} is a list of tables, each under [[{key}]]: {tables!r} was given")
+    return tables
+
+
+def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
+    """The factors of one grid and their levels."""
+    axes = {}
+    for factor, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{where}.{factor} is a list of levels: {values!r} was given")
+        axes[factor] = [_level(factor, value, f"{where}.{factor}") for value in values]
+        labels = [level.label for level in axes[factor]]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None:
+            raise UserError(f'{where}.{factor}: levels differ in their labels: {twice!r} was given twice; write label = "..."')
+    return axes
+
+
+def _level(factor: str, value: Any, where: str) -> _Level:  # noqa: ANN401
+    """One level: a value of a base key, or, under a factor of one's own, a labelled table of several keys."""
+    given = None
+    if isinstance(value, Mapping):
+        given = value.get("label")
+        value = {key: inner for key, inner in value.items() if key != "label"}
+        if given is not None:
+            require(f"{where}: a label", given, text)
+    if factor.partition(".")[0] in DEFAULTS:
+        require_setting(where, factor, "factor")
+        return _Level(_label(factor, value, where.rpartition(".")[0], given), {factor: value})
+    if given is None or not isinstance(value, Mapping):
+        raise UserError(
+            f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
+            'with a label: { label = "...", activation = "relu" }'
+        )
+    for key in value:
+        require_setting(f"{where} ({given})", key, "key")
+    return _Level(given, value)
+
+
+def _label(factor: str, value: Any, where: str, given: str | None = None) -> str:  # noqa: ANN401
+    """What a level is called. An optimizer is never named without its learning rate."""
+    if factor != "optimizer":
+        return words(value) if given is None else given
+    table = resolve({"optimizer": value}, where)["optimizer"]
+    if given is None:
+        told = value if isinstance(value, Mapping) else {}
+        return words({"name": table["name"], "lr": table["lr"], **told})
+    rate = words(table["lr"])
+    return given if rate in given else f"{given} lr={rate}"
+
+
+def _home(factor: str, base: Settings) -> str:
+    """The label of a factor where the base decides: in another grid, or one factor at a time."""
+    key, _, parameter = factor.partition(".")
+    if key not in DEFAULTS:
+        return "base"
+    value = base.get(key, DEFAULTS[key])
+    return _label(factor, resolve(base, "base")[key].get(parameter, "") if parameter else value, "base")
+
+
+def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -> Iterator[dict[str, _Level]]:
+    """The chosen level of every factor that a point sets."""
+    if not axes or design == "one_at_a_time":
+        yield {}
+    for grid in axes:
+        if design == "one_at_a_time":
+            yield from ({factor: level} for factor, levels in grid.items() for level in levels)
+        else:
+            yield from (dict(zip(grid, levels, strict=True)) for levels in itertools.product(*grid.values()))
+
+
+def _assigned(base: Settings, levels: Iterable[_Level]) -> Settings:
+    """The base with the levels' settings; dotted keys last, since they reach into tables that another level may set."""
+    assigns = [item for level in levels for item in level.assigns.items()]
+    settings = base
+    for key, value in sorted(assigns, key=lambda item: "." in item[0]):
+        settings = assign(settings, key, value)
+    return settings
+
+
+def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings) -> bool:
+    """Whether every entry of a rule holds at a point, by a level's label or a setting's value."""
+    return all(levels.get(key) == words(value) or settings.get(key, DEFAULTS.get(key)) == value for key, value in rule.items())
+
+
+def _levels(
+    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], configurations: Iterable[Configuration]
+) -> dict[str, list[str]]:
+    """The levels of each factor that some configuration has, in the order of the spec."""
+    found = {}
+    for factor, label in home.items():
+        declared = [level.label for grid in axes for level in grid.get(factor, ())]
+        present = {each.levels[factor] for each in configurations}
+        found[factor] = [each for each in dict.fromkeys([*declared, label]) if each in present]
+    return found

@@ -1,0 +1,165 @@
+"""From a study to its trials, and from trials to the stacks that train as one.
+
+A right plan has every trial once, one structure in a stack, and as few stacks as the cache and the number of jobs allow.
+"""
+
+import itertools
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from studies import build, datasets
+from studies.grid import Configuration
+from studies.settings import Settings
+from studies.spec import Study
+from studies.streams import digest
+
+NUMERICS = 1  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
+CACHE = 16e6  # bytes a stack may touch in one step; measured: the cost of a model falls to there, then stays
+OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
+EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model to train. `key` is a hash of all that its numbers depend on."""
+
+    key: str
+    configuration: Configuration
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What models must share to train as one stack: all settings but the numbers each may have of its own, and row counts."""
+
+    settings: str
+    rows: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Trials of one structure, and a rough count of the floating-point operations of training them."""
+
+    trials: Sequence[Trial]
+    structure: Structure
+    work: float
+
+
+def trials(study: Study) -> list[Trial]:
+    """Every trial of a study, by configuration, repeat and fold."""
+    data = replace(study.data, path="")  # a file is identified by its content
+    shared = digest([NUMERICS, study.seed, str(data), str(study.validation.folds), study.validation.stratified], 32)
+    return [
+        Trial(digest([shared, configuration.id, repeat, fold], 16), configuration, repeat, fold)
+        for configuration in study.grid.configurations
+        for repeat in range(study.validation.repeats)
+        for fold in range(max(study.validation.folds, 1))
+    ]
+
+
+def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:
+    """The pending trials in stacks, the longest first, so that the jobs end together."""
+    groups: dict[Structure, list[Trial]] = defaultdict(list)
+    rows = {}
+    for trial in pending:
+        place = (trial.repeat, trial.fold)
+        if place not in rows:
+            rows[place] = _row_counts(study, *place)
+        groups[structure(trial.configuration.settings, rows[place])].append(trial)
+    total = sum(len(group) for group in groups.values())
+    planned = []
+    for shared, group in groups.items():
+        # Trials of one fold share a permutation, those of one update rule an optimizer: keep them together.
+        group.sort(key=lambda trial: (trial.repeat, trial.fold))
+        settings = group[0].configuration.settings
+        size = min(capacity(study, settings, shared), max(8, math.ceil(total / jobs)))
+        work = _operations(study, settings, shared)
+        parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
+        planned += [Stack(sorted((group[index] for index in part), key=_rule), shared, work * len(part)) for part in parts]
+    return sorted(planned, key=lambda stack: -stack.work)
+
+
+def _rule(trial: Trial) -> tuple[Any, ...]:
+    return build.update_rule(trial.configuration.settings)
+
+
+def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
+    """The structure of a configuration trained and judged on that many training, validation and test rows."""
+    own = dict.fromkeys(("init", "output_init", "bias_init", "optimizer", "clip"))
+    shared = {**settings, **own, "dropout": settings["dropout"] > 0}
+    return Structure(json.dumps(shared, sort_keys=True), rows)
+
+
+def capacity(study: Study, settings: Settings, shared: Structure) -> int:
+    """How many models of a structure fit the cache while training, and memory while evaluated."""
+    features, units, parameters = _sizes(study, settings)
+    size = 4 if build.DTYPES[settings["dtype"]].itemsize == 4 else 8
+    step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
+    evaluation = size * max(shared.rows) * (features + 2 * max([*settings["hidden"], 1]))
+    return max(2, min(int(CACHE / step), int(EVALUATION / evaluation)))
+
+
+def batch_size(settings: Settings, shared: Structure) -> int:
+    """Rows in a batch, with "full" resolved."""
+    return shared.rows[0] if settings["batch_size"] == "full" else settings["batch_size"]
+
+
+def parameters(study: Study, settings: Settings) -> int:
+    """Weights and biases of one model (a few more where batch norm or PReLU learn their own)."""
+    return _sizes(study, settings)[2]
+
+
+def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
+    """Input features, units of all layers, and weights and biases."""
+    pool = datasets.pools(study.data, study.seed, 0).train
+    classes = int(pool.labels.max()) + 1
+    features = pool.inputs.shape[1]
+    widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
+    count = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
+    return features, sum(widths[1:]), count
+
+
+def _operations(study: Study, settings: Settings, shared: Structure) -> float:
+    """Operations of one training: three products of two operations a weight, and about 30 for each unit, a row and epoch."""
+    _, units, count = _sizes(study, settings)
+    return settings["epochs"] * shared.rows[0] * (6.0 * count + 30.0 * units)
+
+
+def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
+    """Training, validation and test rows of a trial."""
+    pool = datasets.pools(study.data, study.seed, repeat)
+    test = len(pool.test.labels) if pool.test else 0
+    if study.validation.folds:
+        kept, left_out = datasets.folds(pool.train, study.validation, study.seed, repeat)[fold]
+        return len(kept), len(left_out), test
+    return len(pool.train.labels), len(pool.validation.labels) if pool.validation else 0, test
+
+
+def describe(study: Study, jobs: int) -> list[str]:
+    """What a run would train, in lines: grid, exclusions, trials, stacks and a rough time."""
+    grid, validation = study.grid, study.validation
+    lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}")), ""]
+    lines += [f"{factor:14} {len(levels):>3} levels: {', '.join(levels)}" for factor, levels in grid.levels.items()]
+    lines += [f"excluded       {count:>3} points where {rule}" for rule, count in grid.excluded]
+    if grid.duplicates:
+        lines.append(f"duplicates     {grid.duplicates:>3} points repeat an earlier one and are trained once")
+    pool = datasets.pools(study.data, study.seed, 0)
+    held_out = [
+        f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
+    ]
+    lines.append(f"data           {study.data.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows")
+    each = f"{validation.folds} folds" if validation.folds else "the whole pool"
+    repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
+    lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")
+    planned = stacks(study, trials(study), jobs)
+    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
+    lines.append(f"stacks         {len(planned):,}, the largest of {max(len(stack.trials) for stack in planned)} models")
+    lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
+    return lines

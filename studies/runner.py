@@ -1,0 +1,178 @@
+"""From stacks to rows: each stack trains in one process on one thread, and its rows reach the store at once."""
+
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+
+import framework as fw
+from studies import build, datasets
+from studies.datasets import Data, Split, Table, Validation
+from studies.plan import NUMERICS, Stack, Trial, batch_size
+from studies.spec import Study
+from studies.store import Record
+from studies.streams import seed_for
+
+STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing the majority has learned nothing
+FAST_PCT = 5.0  # `epochs_to_5_pct`
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a study's rows come from: all of a study that a worker needs beside the stack."""
+
+    study: str
+    seed: int
+    data: Data
+    validation: Validation
+
+
+def run(study: Study, stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+    """Train the stacks in `jobs` processes; `received` gets the records of each as soon as it is done, in any order."""
+    source = Source(study.name, study.seed, study.data, study.validation)
+    jobs = min(jobs, len(stacks))
+    if backend == "sequential" or jobs < 2:
+        for stack in stacks:
+            received(train(source, stack))
+        return
+    with joblib.parallel_config(backend=backend, n_jobs=jobs, inner_max_num_threads=1):
+        # One stack a task: it runs for seconds, so larger batches of tasks would only make a lost one larger.
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        for records in parallel(joblib.delayed(_work)(os.getpid(), source, stack) for stack in stacks):
+            received(records)
+
+
+def train(source: Source, stack: Stack) -> list[Record]:
+    """One record for each trial of a stack; an exception becomes records of failed trials with its reason."""
+    started = time.perf_counter()
+    try:
+        with _one_thread():
+            results = _train(source, stack)
+    except Exception as error:
+        reason = traceback.format_exception_only(error)[-1].strip()
+        results = [{"status": "failed", "reason": reason}] * len(stack.trials)
+    seconds = (time.perf_counter() - started) / len(stack.trials)
+    return [
+        {**_identity(source, stack, trial), **result, "seconds": seconds}
+        for trial, result in zip(stack.trials, results, strict=True)
+    ]
+
+
+def _work(parent: int, source: Source, stack: Stack) -> list[Record]:
+    """`train` in a worker: an interrupt is the parent's to handle."""
+    if os.getpid() != parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return train(source, stack)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread a process, as many processes as cores; no denormal numbers, which cost a hundred times a normal one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def _train(source: Source, stack: Stack) -> list[Record]:
+    """Train a stack and take down what each of its models achieved."""
+    settings = [trial.configuration.settings for trial in stack.trials]
+    shared = settings[0]
+    places = list(dict.fromkeys((trial.repeat, trial.fold) for trial in stack.trials))
+    splits = [datasets.split(source.data, source.validation, source.seed, *place) for place in places]
+    sets = [places.index((trial.repeat, trial.fold)) for trial in stack.trials]
+    pool = datasets.pools(source.data, source.seed, 0).train
+
+    train = _joined([split.train for split in splits])
+    validation = _joined([split.validation for split in splits if split.validation])
+    test = _joined([split.test for split in splits if split.test])
+    assert train is not None
+
+    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1)
+    build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
+    history = fw.fit(
+        model,
+        build.loss(shared),
+        build.optimizer(model, settings),
+        train,
+        validation,
+        test,
+        epochs=shared["epochs"],
+        batch_size=batch_size(shared, stack.structure),
+        shuffle=shared["shuffle"],
+        schedule=build.schedule(shared),
+        seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
+        sets=sets,
+        decide=build.DECISIONS[shared["decision"]],
+        history_every=shared["history_every"],
+    )
+    return [_result(history, replica, splits[index]) for replica, index in enumerate(sets)]
+
+
+def _joined(tables: Sequence[Table]) -> fw.Rows | None:
+    """Tables of one size as sets of rows; None where there are none."""
+    if not tables:
+        return None
+    inputs, labels = (np.stack(column) for column in zip(*tables, strict=True))
+    return fw.Rows(torch.from_numpy(inputs), torch.from_numpy(labels))
+
+
+def _result(history: fw.History, replica: int, split: Split) -> Record:
+    """What one model achieved, and its history."""
+    sizes = {name: len(table.labels) if table else 0 for name, table in split._asdict().items()}
+    curves = {"epoch": history.epochs}
+    final: Record = {}
+    for name, short in (("train", "train"), ("validation", "val"), ("test", "test")):
+        final[f"n_{short}"] = sizes[name]
+        if name in history.loss:
+            curves[f"{short}_loss"] = history.loss[name][:, replica].tolist()
+            curves[f"{short}_errors"] = history.errors[name][:, replica].tolist()
+            final |= {f"{short}_{what}": curves[f"{short}_{what}"][-1] for what in ("loss", "errors")}
+    majority = np.bincount(split.train.labels).max() / sizes["train"]
+    fast = [
+        epoch
+        for epoch, errors in zip(curves["epoch"], curves["train_errors"], strict=True)
+        if 100 * errors <= FAST_PCT * sizes["train"]
+    ]
+    return {
+        **final,
+        "diverged": bool(history.diverged[replica]),
+        "stuck": bool(final["train_errors"] / sizes["train"] > 1 - majority - STUCK_MARGIN),
+        "epochs_to_5_pct": fast[0] if fast else None,
+        "status": "ok",
+        "reason": None,
+        "history": curves,
+    }
+
+
+def _identity(source: Source, stack: Stack, trial: Trial) -> dict[str, Any]:
+    """Which model a record is about, and what computed it."""
+    return {
+        "study": source.study,
+        "reading": None,
+        "trial": trial.key,
+        "config": trial.configuration.id,
+        "label": trial.configuration.label,
+        **trial.configuration.columns,
+        "repeat": trial.repeat,
+        "fold": trial.fold,
+        "seed": source.seed,
+        "stack": len(stack.trials),
+        "device": "cpu",
+        "torch": torch.__version__,
+        "threads": 1,
+        "numerics": NUMERICS,
+    }

@@ -1,0 +1,239 @@
+"""From a TOML file to a `Study`: read and checked completely.
+
+Every error is found here, before anything trains, and says which file and key, what was given, and what is allowed.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studies import datasets
+from studies.datasets import Data, Validation
+from studies.errors import UserError, unknown
+from studies.grid import Configuration, Grid, expand
+from studies.settings import DEFAULTS, choice, flag, number, require, require_keys, resolve, text, whole
+
+SPECS = Path(__file__).parent / "specs"
+_SECTIONS = ("title", "question", "source", "seed", "design", "data", "validation", "base", "grid", "exclude")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be trained as it stands."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+    seed: int
+    design: str
+    data: Data
+    validation: Validation
+    grid: Grid
+
+    @property
+    def trials(self) -> int:
+        """How many models the study trains."""
+        return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
+
+    def identity(self) -> dict[str, Any]:
+        """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
+        data = {**asdict(self.data), "path": Path(self.data.path).name}
+        return {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+
+
+def names() -> list[str]:
+    """The declared studies."""
+    return sorted(path.stem for path in SPECS.glob("*.toml"))
+
+
+def load(study: str, overrides: Sequence[str] = ()) -> Study:
+    """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
+
+    Raises UserError.
+    """
+    path = Path(study) if study.endswith(".toml") or "/" in study else SPECS / f"{study}.toml"
+    if not path.is_file():
+        if path.parent == SPECS:
+            raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
+        raise UserError(f"there is no file {study!r}")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name}: not valid TOML: {error}") from None
+    try:
+        for override in overrides:
+            _override(document, override)
+        return check(path.stem, document, path.parent)
+    except UserError as error:
+        raise UserError(f"{path.name}: {error}") from None
+
+
+def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Study:
+    """The study that a parsed document describes; paths in it are relative to `folder`.
+
+    Raises UserError where anything in it is unknown, out of range or contradicts the rest.
+    """
+    require_keys("the file", document, dict.fromkeys(_SECTIONS))
+    for key in ("title", "question", "source"):
+        require(key, document.get(key, ""), text)
+    seed, design = document.get("seed", 0), document.get("design", "factorial")
+    require("seed", seed, whole(0))
+    require("design", design, choice("factorial", "one_at_a_time"))
+    data = _data(document.get("data", {}), folder)
+    pool = datasets.pools(data, seed, 0).train
+    validation = _validation(document.get("validation", {}), data, pool)
+
+    base = document.get("base", {})
+    require_keys("base", base, DEFAULTS)
+    resolve(base, "base")
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    for each in expanded.configurations:
+        _check_against_data(each, data, validation, pool, seed)
+    return Study(
+        name=name,
+        title=document.get("title", name),
+        question=document.get("question", ""),
+        source=document.get("source", ""),
+        seed=seed,
+        design=design,
+        data=data,
+        validation=validation,
+        grid=expanded,
+    )
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    """Set one value of the document from "section.key=value", the value in TOML's notation or a bare word."""
+    path, equals, value = override.partition("=")
+    *sections, key = path.strip().split(".")
+    if not equals or not key:
+        raise UserError(f"an override is key=value, such as base.epochs=50: {override!r} was given")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    table: Any = document
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise UserError(f"{path} cannot be set: {section!r} is no table")
+    table[key] = parsed
+
+
+def _data(section: object, folder: Path) -> Data:
+    """The `[data]` section with its defaults, and the data set it means."""
+    defaults = {
+        "name": "disk",
+        "samples": 0,
+        "validation_samples": 0,
+        "test_samples": 0,
+        "normalize": "feature",
+        "noise": 0.0,
+        "resample": False,
+        "path": "",
+        "target": "",
+    }
+    require_keys("data", section, defaults)
+    assert isinstance(section, Mapping)
+    given = {**defaults, **section}
+    require("data.name", given["name"], text)
+    if given["name"] not in datasets.NAMES:
+        raise UserError(f"data.name: {unknown('data set', given['name'], datasets.NAMES)}")
+    generated = given["name"] in datasets.GENERATED
+    if generated:
+        given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
+    require("data.samples", given["samples"], whole(2 if "samples" in section else 0))
+    for key in ("validation_samples", "test_samples"):
+        require(f"data.{key}", given[key], whole(0))
+    require("data.normalize", given["normalize"], choice("none", "feature", "global"))
+    require("data.noise", given["noise"], number(0, 1, below=True))
+    require("data.resample", given["resample"], flag)
+    if given["resample"] and not generated:
+        raise UserError(
+            f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
+            f"{given['name']!r} is fixed; remove resample"
+        )
+    if given["name"] == "csv":
+        for key in ("path", "target"):
+            if not isinstance(given[key], str) or not given[key]:
+                raise UserError(
+                    f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
+                )
+        given["path"] = str(folder / given["path"])
+        given["content"] = datasets.identify(Path(given["path"]))
+    elif given["path"] or given["target"]:
+        raise UserError(f"data.path and data.target belong to name = 'csv': name = {given['name']!r} was given")
+    data = Data(**given)
+    return data if generated else _fixed(data)
+
+
+def _fixed(data: Data) -> Data:
+    """Data that is not generated, with its number of samples; the pool is what the held-out sets leave."""
+    labels = datasets.whole(data).labels
+    held_out = data.validation_samples + data.test_samples
+    left = len(labels) - held_out
+    classes = int(labels.max()) + 1
+    if any(0 < size < classes for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, classes):
+        raise UserError(
+            f"data: {data.name} has {len(labels)} rows of {classes} classes: samples = {data.samples or 'the rest'}, "
+            f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit"
+        )
+    return Data(**{**asdict(data), "samples": data.samples or left})
+
+
+def _validation(section: object, data: Data, pool: datasets.Table) -> Validation:
+    """The `[validation]` section with its defaults, checked against the rows there are."""
+    generated = data.name in datasets.GENERATED
+    defaults = {"folds": 10, "repeats": 1, "stratified": not generated}
+    require_keys("validation", section, defaults)
+    assert isinstance(section, Mapping)
+    validation = Validation(**{**defaults, **section})
+    require("validation.folds", validation.folds, whole(0))
+    require("validation.repeats", validation.repeats, whole(1))
+    require("validation.stratified", validation.stratified, flag)
+    if validation.folds == 1:
+        raise UserError("validation.folds is 0 (train on the whole pool) or a whole number from 2: 1 was given")
+    if validation.folds > len(pool.labels):
+        raise UserError(
+            f"validation.folds is at most the number of training samples, {len(pool.labels)}: {validation.folds} was given"
+        )
+    smallest = int(np.bincount(pool.labels).min())
+    if validation.stratified and validation.folds > smallest:
+        raise UserError(
+            f"validation.folds is at most the size of the smallest class, {smallest}, where stratified: "
+            f"{validation.folds} was given; fewer folds, or stratified = false"
+        )
+    if validation.folds and data.validation_samples:
+        raise UserError("data.validation_samples is for folds = 0: with folds, each fold is the validation set of its trial")
+    return validation
+
+
+def _check_against_data(
+    configuration: Configuration, data: Data, validation: Validation, pool: datasets.Table, seed: int
+) -> None:
+    """Whether a configuration's batches and outputs fit the rows."""
+    settings = configuration.settings
+    classes = int(pool.labels.max()) + 1
+    if settings["outputs"] == "single" and classes > 2:
+        raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
+    folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
+    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
+    batch = settings["batch_size"]
+    if batch == "full":
+        return
+    if batch > min(sizes):
+        raise UserError(
+            f"base.batch_size is at most the number of training rows of a fold, {min(sizes)}: {batch} was given "
+            '("full" takes all rows)'
+        )
+    alone = [size for size in sizes if size % batch == 1 or batch == 1]
+    if settings["batchnorm"]["name"] != "none" and alone:
+        raise UserError(
+            f"batch norm needs two rows or more in every batch: batches of {batch} leave one of {alone[0]} training "
+            "rows alone; choose another batch_size"
+        )

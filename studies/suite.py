@@ -1,0 +1,93 @@
+"""The suite's main job as one function: train what is missing, and write rows and tables."""
+
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import joblib
+import pandas as pd
+
+from studies import plan, runner, spec, tables
+from studies.errors import UserError
+from studies.spec import Study
+from studies.store import Record, Store, machine
+
+BACKENDS = ("loky", "sequential")
+
+
+def default_jobs() -> int:
+    """The cores this process may use."""
+    return joblib.cpu_count()
+
+
+def run(
+    study: str | Path | Study,
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    results: str | Path = "results",
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    started: Callable[[int, int], None] = lambda done, trials: None,  # noqa: ARG005
+    received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+) -> pd.DataFrame:
+    """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
+
+    * `study`: a name in `studies/specs`, the path of a TOML file, or a `Study`; `overrides` are `key=value` for the first two.
+    * `jobs`: processes, by default one for each usable core; `backend`: "loky", or "sequential" in this process.
+    * `force`: move earlier results of this name aside and train everything.
+    * `started` is told how many trials are done of all, `received` the records of each stack as it is done.
+
+    Raises UserError where the spec is wrong or the folder holds another study.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    study = study if isinstance(study, Study) else spec.load(str(study), overrides)
+    jobs = jobs or default_jobs()
+    store = Store(Path(results), study)
+    store.claim(force)
+    trials = plan.trials(study)
+    done = store.done()
+    pending = [trial for trial in trials if trial.key not in done]
+    started(len(trials) - len(pending), len(trials))
+
+    def keep(records: list[Record]) -> None:
+        store.append(records)
+        received(records)
+
+    begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    runner.run(study, plan.stacks(study, pending, jobs), jobs, backend, keep)
+    seconds = time.perf_counter() - clock
+    about = {
+        "started": begin.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "trials": len(pending),
+        "trials_per_second": round(len(pending) / seconds, 2),
+        "jobs": jobs,
+        "backend": backend,
+        **machine(),
+    }
+    rows, history = store.compact(trials, about if pending else None)
+    tables.write(study, tables.compute(study, rows, history), store.folder)
+    return rows
+
+
+def tables_of(study: Study, results: str | Path) -> dict[str, pd.DataFrame]:
+    """The tables of a study: computed from its rows and written where there are rows, else read as they were committed.
+
+    Raises UserError where there is neither, or the folder holds another study.
+    """
+    store = Store(Path(results), study)
+    store.require_own()
+    rows, history = store.load()
+    if not rows.empty:
+        computed = tables.compute(study, rows, history)
+        tables.write(study, computed, store.folder)
+        return computed
+    found = tables.read(study, store.folder)
+    if found["summary"].empty:
+        raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
+    return found

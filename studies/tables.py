@@ -1,0 +1,128 @@
+"""Numbers to tables: CSV and Markdown beside the rows, and the same few lines on the screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from studies import analysis, files
+from studies.analysis import Sampling, judged_on
+from studies.spec import Study
+from studies.store import read_csv, to_csv
+
+SHOWN = 10  # configurations at either end
+SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def compute(study: Study, trials: pd.DataFrame, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables of a study by name: summary, levels, curves, and effects where the grid is a full factorial."""
+    factors = list(study.grid.levels)
+    sampling = sampling_of(study)
+    summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
+    return {
+        "summary": summary,
+        "levels": analysis.by_level(trials, factors, sampling),
+        "effects": analysis.variance_shares(summary, factors),
+        "curves": analysis.curves(trials, history, factors),
+    }
+
+
+def sampling_of(study: Study) -> Sampling:
+    """What the intervals of a study are over."""
+    return Sampling(study.validation.folds, fresh=study.data.resample and study.validation.repeats > 1)
+
+
+def write(study: Study, tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write every table that has rows as CSV, and what `show` prints as `tables.md`."""
+    for name, table in tables.items():
+        if not table.empty:
+            files.write(folder / f"{name}.csv", to_csv(table.round(6)))
+    parts = [f"# {study.title}", *(f"## {title}\n\n{_markdown(table)}" for title, table in _shown(study, tables))]
+    files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
+
+
+def read(study: Study, folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables in a results folder; one that is not there is empty."""
+    texts = ("config", "label", "factor", "level", *study.grid.levels)
+    names = ("summary", "levels", "effects", "curves")
+    paths = {name: folder / f"{name}.csv" for name in names}
+    return {name: read_csv(path, texts) if path.exists() else pd.DataFrame() for name, path in paths.items()}
+
+
+def show(study: Study, tables: dict[str, pd.DataFrame], console: Console) -> None:
+    """Print best and worst configurations, levels and effects."""
+    for title, table in _shown(study, tables):
+        printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for index, column in enumerate(table.columns):
+            printed.add_column(column, justify="left" if index == 0 or column in study.grid.levels else "right")
+        for row in table.itertuples(index=False):
+            printed.add_row(*row)
+        console.print(printed)
+
+
+def _shown(study: Study, tables: dict[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
+    """The tables that a reader sees, as texts, each with its title."""
+    summary, levels, effects = tables["summary"], tables["levels"], tables["effects"]
+    factors = list(study.grid.levels)
+    judged = SET_WORDS[judged_on(summary)]
+    order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")
+    each = f"mean and sd of the error in % over {study.trials // len(study.grid.configurations)} trials each"
+    if len(order) <= 2 * SHOWN:
+        shown = [(f"Configurations by {judged} error ({each})", _ranking(order, factors))]
+    else:
+        shown = [
+            (f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})", _ranking(order[:SHOWN], factors)),
+            (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
+        ]
+    if not levels.empty:
+        title = f"Each level, averaged over the rest of the grid: {judged} error in % ({sampling_of(study).words})"
+        shown.append((title, _levels(levels)))
+    if not effects.empty:
+        renamed = {"effect": "effect", "share_pct": "% of the variance of the error", "rank_share_pct": "% of its rank"}
+        texts = effects.rename(columns=renamed).sort_values(renamed["share_pct"], ascending=False, kind="stable")
+        shown.append(
+            (
+                f"What explains the difference between configurations in mean {judged} error",
+                texts.map(lambda value: f"{value:.1f}" if isinstance(value, float) else value),
+            )
+        )
+    return shown
+
+
+def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Configurations with their levels, and mean and sd of each error."""
+    named = order[list(factors)] if factors else order[["label"]]
+    return _with_counts(named, order, [name for name in reversed(analysis.SETS) if f"{name}_mean_pct" in order], "sd")
+
+
+def _levels(levels: pd.DataFrame) -> pd.DataFrame:
+    """Levels with mean, interval and median of the error that the study is judged on."""
+    judged = judged_on(levels)
+    named = levels[["factor", "level"]]
+    table = _with_counts(named, levels, [judged], "interval")
+    table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
+    return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
+
+
+def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
+    """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
+    texts = named.astype(str).reset_index(drop=True)
+    for name in sets:
+        low, high = table[f"{name}_ci_low_pct"], table[f"{name}_ci_high_pct"]
+        texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
+        if spread == "sd":
+            texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
+        else:
+            texts["interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+    for column in ("trials", *analysis.COUNTED):
+        texts[column] = [f"{count:,}" for count in table[column]]
+    return texts
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A table of texts in Markdown."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,140 @@
+"""Statistics against numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from studies import analysis
+from studies.analysis import Sampling
+
+
+def rows(errors, **columns):
+    """Trials of one configuration, one per fold, with these test errors of 100."""
+    count = len(errors)
+    table = {
+        "config": "c",
+        "repeat": 0,
+        "fold": range(count),
+        "n_train": 200,
+        "n_val": 0,
+        "n_test": 100,
+        "train_errors": 2 * pd.Series(errors, dtype="Int64"),
+        "val_errors": [None] * count,
+        "test_errors": pd.Series(errors, dtype="Int64"),
+        "diverged": False,
+        "stuck": False,
+        "status": "ok",
+        **columns,
+    }
+    return pd.DataFrame(table)
+
+
+def test_a_summary_by_hand():
+    summary = analysis.summarise(rows([1, 2, 3, 6]), ["config"], Sampling(folds=4, fresh=False)).iloc[0]
+    assert summary["trials"] == 4
+    assert summary["test_mean_pct"] == 3
+    assert summary["test_median_pct"] == 2.5
+    assert summary["test_sd_pct"] == pytest.approx(np.sqrt(14 / 3))
+    assert summary["train_mean_pct"] == 3
+    # Nadeau and Bengio: variance 14/3 times (1/4 + 1/3); t of 3 degrees of freedom at 97.5% is 3.18245
+    half = 3.182446 * np.sqrt(14 / 3 * (1 / 4 + 1 / 3))
+    assert summary["test_ci_low_pct"] == pytest.approx(3 - half, rel=1e-6)
+    assert summary["test_ci_high_pct"] == pytest.approx(3 + half, rel=1e-6)
+    assert "val_mean_pct" not in summary
+
+
+def test_repeats_with_fresh_data_have_a_plain_t_interval_over_their_means():
+    trials = pd.concat([rows([1, 3], repeat=0), rows([3, 5], repeat=1), rows([8, 10], repeat=2)])
+    summary = analysis.summarise(trials, ["config"], Sampling(folds=2, fresh=True)).iloc[0]
+    # means 2, 4, 9: mean 5, variance 13
+    half = stats.t.ppf(0.975, 2) * np.sqrt(13 / 3)
+    assert summary["test_ci_high_pct"] - summary["test_mean_pct"] == pytest.approx(half)
+
+
+def test_one_value_has_no_interval():
+    summary = analysis.summarise(rows([4]), ["config"], Sampling(folds=0, fresh=False)).iloc[0]
+    assert np.isnan(summary["test_ci_low_pct"])
+    assert np.isnan(summary["test_sd_pct"])
+
+
+def test_the_corrected_interval_holds_its_level():
+    """Values of k folds correlate by 1/k when nothing but the training set varies: simulated coverage of 95%."""
+    rng = np.random.default_rng(0)
+    folds, covered, draws = 10, 0, 2000
+    index = pd.MultiIndex.from_product([[0], range(folds)], names=["repeat", "fold"])
+    for _ in range(draws):
+        values = rng.normal() * np.sqrt(1 / folds) + rng.normal(size=folds) * np.sqrt(1 - 1 / folds)
+        low, high = Sampling(folds, fresh=False).interval(pd.Series(values, index))
+        covered += low <= 0 <= high
+    # 4 standard errors of the simulation
+    assert abs(covered / draws - 0.95) < 4 * np.sqrt(0.95 * 0.05 / draws)
+
+
+def test_failures_stay_and_are_counted():
+    trials = rows([1, 50, None], diverged=[False, True, None], stuck=[False, True, None], status=["ok", "ok", "failed"])
+    summary = analysis.summarise(
+        trials.astype({"diverged": "boolean", "stuck": "boolean"}), ["config"], Sampling(3, fresh=False)
+    )
+    assert summary[["trials", "diverged", "stuck", "failed"]].iloc[0].tolist() == [3, 1, 1, 1]
+    assert summary["test_mean_pct"].iloc[0] == 25.5
+
+
+def test_levels_average_over_the_rest_of_the_grid():
+    trials = pd.concat(
+        [rows([each, each + 2], a=a, b=b) for a, b, each in [("x", "p", 1), ("x", "q", 3), ("y", "p", 5), ("y", "q", 9)]]
+    )
+    table = analysis.by_level(trials, ["a", "b"], Sampling(2, fresh=False))
+    assert table[["factor", "level", "trials", "test_mean_pct"]].to_numpy().tolist() == [
+        ["a", "x", 4, 3.0],
+        ["a", "y", 4, 8.0],
+        ["b", "p", 4, 4.0],
+        ["b", "q", 4, 7.0],
+    ]
+    # level x by fold: 2 and 4; the interval is of these two, not of four trials
+    low = table["test_ci_low_pct"].iloc[0]
+    assert 3 - low == pytest.approx(stats.t.ppf(0.975, 1) * np.sqrt(2) * np.sqrt(1 / 2 + 1 / 1))
+
+
+def test_variance_shares_by_hand():
+    # means 1, 3 / 5, 11: grand mean 5; rows -3, +3; columns -2, +2; interaction 1, -1, -1, 1
+    summary = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["p", "q", "p", "q"], "test_mean_pct": [1.0, 3.0, 5.0, 11.0]})
+    shares = analysis.variance_shares(summary, ["a", "b"]).set_index("effect")["share_pct"]
+    assert shares["a"] == pytest.approx(100 * 9 / 14)
+    assert shares["b"] == pytest.approx(100 * 4 / 14)
+    assert shares["a x b"] == pytest.approx(100 * 1 / 14)
+    assert shares["all higher interactions"] == pytest.approx(0, abs=1e-9)
+
+
+def test_variance_shares_find_a_planted_effect_and_sum_to_all():
+    grid = pd.MultiIndex.from_product([range(4), range(3), range(5)], names=["a", "b", "c"]).to_frame(index=False)
+    planted = 2.0 * grid["a"] + 3.0 * (grid["a"] == 1) * (grid["b"] == 2)
+    shares = analysis.variance_shares(grid.assign(test_mean_pct=planted), ["a", "b", "c"]).set_index("effect")["share_pct"]
+    assert shares.sum() == pytest.approx(100)
+    assert shares[["c", "a x c", "b x c"]].abs().max() < 1e-9
+    assert shares["a"] > shares["a x b"] > 1
+
+
+def test_a_grid_with_a_hole_has_no_variance_shares():
+    summary = pd.DataFrame({"a": ["x", "x", "y"], "b": ["p", "q", "p"], "test_mean_pct": [1.0, 3.0, 5.0]})
+    assert analysis.variance_shares(summary, ["a", "b"]).empty
+
+
+def test_curves_have_quartiles_by_level():
+    trials = pd.concat([rows([1], trial=f"t{i}", factor_a="x") for i in range(5)])
+    history = pd.DataFrame({"trial": [f"t{i}" for i in range(5)], "epoch": 10, "train_loss": [1.0, 2, 3, 4, 5],
+                            "train_errors": 2, "test_loss": 1.0, "test_errors": [10, 20, 30, 40, 50]})  # fmt: skip
+    curve = analysis.curves(trials, history, ["factor_a"]).iloc[0]
+    assert (curve["factor"], curve["level"], curve["epoch"]) == ("factor_a", "x", 10)
+    assert [curve[f"test_pct_q{q}"] for q in (25, 50, 75)] == [20, 30, 40]
+    assert curve["train_loss_q50"] == 3
+    assert curve["train_pct_q50"] == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [(["train_pct", "val_pct", "test_pct"], "test"), (["train_pct", "val_pct"], "val"), (["train_mean_pct"], "train")],
+    ids=["test", "validation", "training"],
+)
+def test_what_a_table_is_judged_on(columns, expected):
+    assert analysis.judged_on(pd.DataFrame(columns=columns)) == expected

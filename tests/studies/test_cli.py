@@ -1,0 +1,131 @@
+"""The command line through real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+ABLATION = [sys.executable, "-m", "studies"]
+
+
+def call(*arguments, cwd):
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [*ABLATION, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_study_end_to_end(tiny, tmp_path):
+    path = tiny()
+    planned = call("plan", path, cwd=tmp_path)
+    assert planned.returncode == 0
+    assert "4 configurations x 3 folds = 12 models" in planned.stdout
+    run = call("run", path, "-j", "2", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    assert "12 trials, of which this run trained 12" in run.stdout
+    assert "trials per second" in run.stdout
+    assert "sgd lr=0.1" in run.stdout
+    assert (tmp_path / "results" / "tiny" / "trials.csv").is_file()
+    drawn = call("figures", path, cwd=tmp_path)
+    assert drawn.returncode == 0
+    assert sorted(file.name for file in (tmp_path / "figures" / "tiny").iterdir()) == [
+        "activations.png",
+        "curves.png",
+        "grid.png",
+        "levels.png",
+        "models.png",
+    ]
+    again = call("run", path, cwd=tmp_path)
+    assert "12 trials, of which this run trained 0" in again.stdout
+    shown = call("tables", path, cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "Configurations by test error" in shown.stdout
+
+
+def test_list_names_the_declared_studies(tmp_path):
+    listed = call("list", cwd=tmp_path)
+    assert listed.returncode == 0
+    assert "ablation                   8,640 trials" in listed.stdout
+
+
+def test_init_writes_a_spec_that_runs_and_overwrites_none(tmp_path):
+    assert call("init", "mine", cwd=tmp_path).returncode == 0
+    run = call("run", "mine.toml", "--set", "base.epochs=2", "-j", "1", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "20 trials" in run.stdout
+    before = (tmp_path / "mine.toml").read_text()
+    second = call("init", "mine", cwd=tmp_path)
+    assert second.returncode == 2
+    assert (tmp_path / "mine.toml").read_text() == before
+
+
+WRONG = {
+    "unknown study": (["run", "ablatoin"], "there is no study 'ablatoin'; did you mean 'ablation'?"),
+    "missing file": (["plan", "nowhere.toml"], "there is no file 'nowhere.toml'"),
+    "bad override": (["run", "demo", "--set", "base.epochz=3"], "there is no key 'epochz'; did you mean 'epochs'?"),
+    "no tables": (["tables", "demo"], "has neither rows nor tables"),
+    "no figures": (["figures"], "no declared study has tables in results"),
+    "unknown command": (["trian"], "No such command 'trian'"),
+    "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
+    "unknown backend": (["run", "demo", "--backend", "magic"], "Invalid value for '--backend'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_input_ends_with_status_2_and_leaves_nothing(tmp_path, arguments, message):
+    called = call(*arguments, cwd=tmp_path)
+    assert called.returncode == 2
+    assert message in called.stderr
+    assert "Traceback" not in called.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_input_is_one_line(tiny, tmp_path):
+    called = call("run", tiny(("lr = 0.01", "lr = -1")), cwd=tmp_path)
+    assert called.returncode == 2
+    assert called.stderr == ("ablation: tiny.toml: grid 1.optimizer.lr is a number above 0: -1 was given\n")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_of_another_study_is_refused(tiny, tmp_path):
+    assert call("run", tiny(), "-j", "1", cwd=tmp_path).returncode == 0
+    refused = call("run", tiny(("epochs = 3", "epochs = 4")), "-j", "1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "base.epochs is 3 there, 4 here" in refused.stderr
+    assert "--force" in refused.stderr
+
+
+def test_an_interrupted_run_ends_with_130_and_can_be_resumed(tiny, tmp_path):
+    changes = (
+        ("folds = 3", "folds = 3\nrepeats = 30"),
+        ("epochs = 3", "epochs = 400"),
+        ('["relu", "tanh"]', '["relu", "tanh", "elu", "selu"]'),
+    )
+    path = tiny(*changes)
+    process = subprocess.Popen(
+        [*ABLATION, "run", str(path), "-j", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    shards = tmp_path / "results" / "tiny" / "shards"
+    deadline = time.monotonic() + 120
+    while not any(shards.glob("*.jsonl")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: parent and workers
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    done = sum(len(shard.read_text().splitlines()) for shard in shards.glob("*.jsonl"))
+    assert 0 < done < 720
+    resumed = call("run", path, "-j", "2", cwd=tmp_path)
+    assert f"720 trials, of which this run trained {720 - done}" in resumed.stdout
+    assert len(pd.read_csv(tmp_path / "results" / "tiny" / "trials.csv")) == 720

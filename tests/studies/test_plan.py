@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import pytest
+
+from studies import plan, spec
+from studies.settings import DEFAULTS
+
+
+def keys(study):
+    return [trial.key for trial in plan.trials(study)]
+
+
+def test_every_trial_is_planned_once_and_each_stack_has_one_structure():
+    study = spec.load("ablation")
+    trials = plan.trials(study)
+    stacks = plan.stacks(study, trials, jobs=2)
+    assert len({trial.key for trial in trials}) == len(trials) == 8640
+    assert sorted(trial.key for stack in stacks for trial in stack.trials) == sorted(trial.key for trial in trials)
+    for stack in stacks:
+        layers = {
+            (*trial.configuration.settings["activation"], trial.configuration.settings["loss"],
+             trial.configuration.settings["batchnorm"]["name"])
+            for trial in stack.trials
+        }  # fmt: skip
+        assert len(layers) == 1
+
+
+def test_stacks_are_as_few_as_their_capacity_allows():
+    study = spec.load("ablation")
+    stacks = plan.stacks(study, plan.trials(study), jobs=2)
+    # 6 activations x 4 losses x 3 batch norms, each 120 models of any initializer, optimizer and fold
+    assert [len(stack.trials) for stack in stacks] == [120] * 72
+
+
+def test_folds_of_unequal_size_go_to_different_stacks(tiny):
+    study = spec.load(str(tiny(("samples = 60", "samples = 61"))))
+    stacks = plan.stacks(study, plan.trials(study), jobs=1)
+    sizes = {stack.structure.rows for stack in stacks}
+    assert sizes == {(40, 21, 40), (41, 20, 40)}
+
+
+def test_a_small_study_gives_every_job_a_stack(tiny):
+    study = spec.load(str(tiny(("folds = 3", "folds = 0\nrepeats = 40"), ('activation = ["relu", "tanh"]', 'init = ["he"]'))))
+    for jobs in (1, 2, 4):
+        assert len(plan.stacks(study, plan.trials(study), jobs)) >= jobs
+
+
+def test_update_rules_are_together_in_a_stack():
+    study = spec.load("ablation")
+    for stack in plan.stacks(study, plan.trials(study), jobs=2):
+        rules = [trial.configuration.settings["optimizer"]["name"] for trial in stack.trials]
+        assert rules == sorted(rules)
+
+
+CHANGES = {
+    "seed": ('title = "Tiny"', "seed = 1"),
+    "samples": ("samples = 60", "samples = 61"),
+    "data set": ('"disk"', '"moons"'),
+    "normalisation": ("samples = 60", 'samples = 60\nnormalize = "none"'),
+    "folds": ("folds = 3", "folds = 4"),
+    "epochs": ("epochs = 3", "epochs = 4"),
+    "dtype": ("epochs = 3", 'epochs = 3\ndtype = "float64"'),
+    "history": ("history_every = 1", "history_every = 2"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_key_changes_with_all_that_the_numbers_depend_on(tiny, change):
+    assert not set(keys(spec.load(str(tiny())))) & set(keys(spec.load(str(tiny(change)))))
+
+
+def test_a_key_does_not_change_with_titles_levels_or_repeats(tiny):
+    before = set(keys(spec.load(str(tiny()))))
+    assert set(keys(spec.load(str(tiny(('"Tiny"', '"Other"\nquestion = "?"')))))) == before
+    assert before < set(keys(spec.load(str(tiny(('"tanh"]', '"tanh", "elu"]'))))))
+    assert before < set(keys(spec.load(str(tiny(("folds = 3", "folds = 3\nrepeats = 2"))))))
+
+
+def test_a_key_changes_with_the_numerics_version(tiny, monkeypatch):
+    before = keys(spec.load(str(tiny())))
+    monkeypatch.setattr(plan, "NUMERICS", plan.NUMERICS + 1)
+    assert not set(before) & set(keys(spec.load(str(tiny()))))
+
+
+def test_a_csv_file_is_known_by_its_content_not_its_place(tiny, tmp_path):
+    def study(folder, rows):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "d.csv").write_text("a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(rows)))
+        data = f'name = "csv"\npath = "{folder}/d.csv"\ntarget = "y"'
+        return spec.load(str(tiny(('name = "disk"\nsamples = 60\ntest_samples = 40', data))))
+
+    assert keys(study("one", 60)) == keys(study("two", 60))
+    assert not set(keys(study("one", 60))) & set(keys(study("one", 63)))
+
+
+def test_parameters_are_counted():
+    study = spec.load("ablation")
+    # 2-25-25-25-2 with biases
+    assert plan.parameters(study, study.grid.configurations[0].settings) == 75 + 650 + 650 + 52
+
+
+def test_a_full_batch_is_all_training_rows():
+    settings = {**DEFAULTS, "batch_size": "full"}
+    assert plan.batch_size(settings, plan.Structure("", (40, 20, 0))) == 40
+
+
+def test_the_plan_in_words(tiny):
+    study = replace(spec.load(str(tiny())), question="Why?")
+    text = "\n".join(plan.describe(study, jobs=1))
+    for part in ("Why?", "2 levels: relu, tanh", "60 training, 40 test rows", "4 configurations x 3 folds = 12 models"):
+        assert part in text

@@ -1,0 +1,187 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import studies
+from studies import build, datasets, plan, runner, spec
+from studies.streams import seed_for
+
+NUMBERS = [
+    "train_errors",
+    "val_errors",
+    "test_errors",
+    "train_loss",
+    "val_loss",
+    "test_loss",
+    "diverged",
+    "stuck",
+    "epochs_to_5_pct",
+]
+
+
+def rows(path, tmp_path, name, **options):
+    return studies.run(path, results=tmp_path / name, **options)
+
+
+def source(study):
+    return runner.Source(study.name, study.seed, study.data, study.validation)
+
+
+def test_rows_have_the_columns_of_the_format(tiny, tmp_path):
+    table = rows(tiny(), tmp_path, "r", backend="sequential")
+    lead = ["study", "reading", "trial", "config", "label", "hidden", "activation"]
+    assert list(table.columns[:7]) == lead
+    for column in (
+        "optimizer.name",
+        "optimizer.lr",
+        "repeat",
+        "fold",
+        "seed",
+        "n_train",
+        "n_val",
+        "n_test",
+        *NUMBERS,
+        "epochs",
+        "status",
+    ):
+        assert column in table
+    assert len(table) == 12
+    assert (table["status"] == "ok").all()
+    assert table[["n_train", "n_val", "n_test"]].drop_duplicates().to_numpy().tolist() == [[40, 20, 40]]
+
+
+def test_one_job_and_two_and_any_order_give_the_same_rows(tiny, tmp_path):
+    one = rows(tiny(), tmp_path, "one", jobs=1)
+    two = rows(tiny(), tmp_path, "two", jobs=2)
+    pd.testing.assert_frame_equal(one[["trial", *NUMBERS]], two[["trial", *NUMBERS]], check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [("epochs = 3", 'epochs = 3\nbatchnorm = "affine"')],
+        [("epochs = 3", "epochs = 3\ndropout = 0.3")],
+        [("batch_size = 16", "batch_size = 1")],
+        [("epochs = 3", 'epochs = 3\nloss = "mse"\noutputs = "single"')],
+    ],
+    ids=["plain", "batch norm", "dropout", "batch of one", "one output"],
+)
+def test_a_trial_alone_has_the_bits_that_it_has_in_a_stack(tiny, changes):
+    study = spec.load(str(tiny(*changes)))
+    stacks = plan.stacks(study, plan.trials(study), jobs=1)
+    assert {len(stack.trials) for stack in stacks} == {6}
+    for stack in stacks:
+        together = runner.train(source(study), stack)
+        for trial, record in zip(stack.trials, together, strict=True):
+            (alone,) = runner.train(source(study), plan.Stack([trial], stack.structure, 0.0))
+            assert alone["history"] == record["history"]
+            assert alone["trial"] == record["trial"]
+
+
+def test_all_configurations_share_splits_starts_and_orders(tiny):
+    """Pairing: only what the level changes may differ. He and Xavier scale the same draws."""
+    study = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'init = ["he", "xavier", "normal"]'))))
+    settings = [each.settings for each in study.grid.configurations]
+    stack = build.model(settings, features=2, classes=2)
+    build.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
+    by_init = {each["init"]["name"]: stack.layers[0].weight[index] for index, each in enumerate(settings)}
+    torch.testing.assert_close(by_init["he"], by_init["normal"] * (2 / 2) ** 0.5)
+    torch.testing.assert_close(by_init["xavier"], by_init["normal"] * (2 / 6) ** 0.5)
+
+
+def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
+    """The whole path, from spec to error counts, against an independent loop in float64."""
+    path = tiny(("epochs = 3", 'epochs = 3\ndtype = "float64"\nshuffle = "never"'), ('"relu", "tanh"', '"tanh"'))
+    study = spec.load(str(path))
+    (stack,) = plan.stacks(study, plan.trials(study), jobs=1)
+    for trial, record in zip(stack.trials, runner.train(source(study), stack), strict=True):
+        settings = trial.configuration.settings
+        ours = build.model([settings], 2, 2)
+        build.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
+        net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+        for theirs, layer in zip((net[0], net[2]), (ours.layers[0], ours.layers[2]), strict=True):
+            theirs.weight.data, theirs.bias.data = layer.weight[0].clone(), layer.bias[0, :, 0].clone()
+        table = settings["optimizer"]
+        rule = torch.optim.SGD if table["name"] == "sgd" else torch.optim.Adam
+        optimizer = rule(net.parameters(), lr=table["lr"])
+        split = datasets.split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
+        x, y = torch.from_numpy(split.train.inputs), torch.from_numpy(split.train.labels)
+        for _ in range(3):
+            for batch in torch.arange(len(y)).split(16):
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
+                optimizer.step()
+        with torch.no_grad():
+            for name, rows_of in (("train", split.train), ("val", split.validation), ("test", split.test)):
+                output, labels = net(torch.from_numpy(rows_of.inputs)), torch.from_numpy(rows_of.labels)
+                assert record[f"{name}_errors"] == (output.argmax(1) != labels).sum()
+                assert record[f"{name}_loss"] == pytest.approx(
+                    torch.nn.functional.cross_entropy(output, labels).item(), rel=1e-9
+                )
+
+
+def test_a_diverged_trial_stays_as_a_row_and_leaves_the_others_alone(tiny, tmp_path):
+    calm = rows(tiny(("epochs = 3", 'epochs = 3\nloss = "mse"\noutput = "linear"')), tmp_path, "calm", jobs=1)
+    changes = (
+        ('{ name = "adam", lr = 0.01 }', '{ name = "sgd", lr = 1e30 }'),
+        ("epochs = 3", 'epochs = 3\nloss = "mse"\noutput = "linear"'),
+    )
+    wild = rows(tiny(*changes), tmp_path, "wild", jobs=1)
+    assert calm["diverged"].sum() == 0
+    assert set(wild.loc[wild["diverged"], "optimizer"]) == {"sgd lr=1e+30"}
+    assert wild["diverged"].sum() == 6
+    kept = [table[table["optimizer"] == "sgd lr=0.1"][["trial", *NUMBERS]].reset_index(drop=True) for table in (calm, wild)]
+    pd.testing.assert_frame_equal(*kept, check_exact=True)
+    assert wild.loc[wild["diverged"], "test_errors"].notna().all()
+    assert (wild["status"] == "ok").all()
+
+
+def test_stuck_is_no_better_than_the_majority_by_two_points(tiny, tmp_path):
+    table = rows(tiny(("lr = 0.1", "lr = 1e-12")), tmp_path, "r", jobs=1)
+    study = spec.load(str(tiny()))
+    for row in table.itertuples():
+        labels = datasets.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
+        majority = 1 - np.bincount(labels).max() / len(labels)
+        assert row.stuck == (row.train_errors / row.n_train > majority - 0.02)
+    assert table.loc[table["optimizer"] == "sgd lr=1e-12", "stuck"].any()
+
+
+def test_epochs_to_5_pct_is_the_first_recorded_epoch_that_low(tiny, tmp_path):
+    table = rows(tiny(("epochs = 3", "epochs = 60"), ("lr = 0.01", "lr = 0.05")), tmp_path, "r", jobs=1)
+    history = pd.read_csv(tmp_path / "r" / "tiny" / "history.csv")
+    reached = history[history["train_errors"] <= 0.05 * 40].groupby("trial")["epoch"].min()
+    found = table.set_index("trial")["epochs_to_5_pct"].dropna()
+    assert len(found) > 0
+    assert found.to_dict() == reached.to_dict()
+
+
+def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path, monkeypatch):
+    def broken(settings):
+        if settings["loss"] == "mae":
+            raise RuntimeError("no such luck")
+        return build.LOSSES[settings["loss"]](settings["reduction"])
+
+    monkeypatch.setattr(build, "loss", broken)
+    path = tiny(('activation = ["relu", "tanh"]', 'loss = ["mae", "mse"]'))
+    table = rows(path, tmp_path, "r", jobs=1)
+    assert table["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
+    assert set(table.loc[table["status"] == "failed", "reason"]) == {"RuntimeError: no such luck"}
+    summary = pd.read_csv(tmp_path / "r" / "tiny" / "summary.csv")
+    assert summary["failed"].tolist() == [3, 3, 0, 0]
+    monkeypatch.undo()
+    again = rows(path, tmp_path, "r", jobs=1)
+    assert (again["status"] == "ok").all()
+
+
+def test_threads_and_denormals_are_as_they_were(tiny):
+    study = spec.load(str(tiny()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        runner.train(source(study), plan.stacks(study, plan.trials(study), jobs=1)[0])
+        assert torch.get_num_threads() == 2
+        assert (torch.tensor([1e-40]) * 1).item() != 0
+    finally:
+        torch.set_num_threads(before)

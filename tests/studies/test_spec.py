@@ -1,0 +1,210 @@
+import pytest
+
+from studies import spec
+from studies.errors import UserError
+
+SGD_MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize("name", spec.names())
+def test_declared_studies_are_valid(name):
+    study = spec.load(name)
+    assert study.trials == len(study.grid.configurations) * max(study.validation.folds, 1) * study.validation.repeats
+
+
+def test_the_ablation_study_is_the_grid_of_the_issue():
+    study = spec.load("ablation")
+    assert {factor: len(levels) for factor, levels in study.grid.levels.items()} == {
+        "activation": 6,
+        "loss": 4,
+        "init": 3,
+        "batchnorm": 3,
+        "optimizer": 4,
+    }
+    assert len(study.grid.configurations) == 864
+    assert study.trials == 8640
+    assert study.grid.levels["optimizer"] == ["sgd lr=0.1", "sgd lr=0.05 momentum=0.9", "adadelta lr=1", "adam lr=0.005"]
+
+
+def test_settings_are_resolved_completely(tiny):
+    configuration = spec.load(str(tiny())).grid.configurations[0]
+    assert configuration.levels == {"activation": "relu", "optimizer": "sgd lr=0.1"}
+    assert configuration.settings["activation"] == ["relu"]
+    assert configuration.settings["optimizer"] == SGD_MOMENTUM
+    assert configuration.settings["output"] == "linear"
+    assert configuration.settings["decision"] == "argmax"
+    assert configuration.settings["output_init"] == configuration.settings["init"] == {"name": "xavier"}
+    assert configuration.columns["optimizer"] == "sgd lr=0.1"
+    assert configuration.columns["optimizer.lr"] == 0.1
+
+
+def test_output_auto_follows_the_loss_and_is_no_factor(tiny):
+    study = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'loss = ["mse", "bce", "cross_entropy"]'))))
+    assert list(study.grid.levels) == ["loss", "optimizer"]
+    outputs = {each.levels["loss"]: each.settings["output"] for each in study.grid.configurations}
+    assert outputs == {"mse": "sigmoid", "bce": "sigmoid", "cross_entropy": "linear"}
+
+
+@pytest.mark.parametrize(
+    ("level", "label"),
+    [
+        ('{ name = "sgd", lr = 0.05, momentum = 0.9 }', "sgd lr=0.05 momentum=0.9"),
+        ('{ label = "fast", name = "sgd", lr = 0.5 }', "fast lr=0.5"),
+        ('{ label = "SGD at 0.5", name = "sgd", lr = 0.5 }', "SGD at 0.5"),
+        ('"adam"', "adam lr=0.001"),
+        ('{ name = "adadelta" }', "adadelta lr=1"),
+    ],
+    ids=["table", "label without rate", "label with rate", "name", "default rate"],
+)
+def test_an_optimizer_is_always_named_with_its_learning_rate(tiny, level, label):
+    study = spec.load(str(tiny(('[{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', f"[{level}]"))))
+    assert study.grid.levels["optimizer"] == [label]
+
+
+def test_dotted_factors_reach_into_tables_whatever_their_order(tiny):
+    study = spec.load(str(tiny(('activation = ["relu", "tanh"]', '"optimizer.lr" = [0.3, 0.7]'))))
+    found = [(each.settings["optimizer"]["name"], each.settings["optimizer"]["lr"]) for each in study.grid.configurations]
+    assert found == [("sgd", 0.3), ("adam", 0.3), ("sgd", 0.7), ("adam", 0.7)]
+
+
+def test_a_factor_of_ones_own_sets_several_keys(tiny):
+    model = 'model = [{ label = "A", activation = "relu", init = "he" }, { label = "B", activation = "tanh" }]'
+    study = spec.load(str(tiny(('activation = ["relu", "tanh"]', model))))
+    assert study.grid.levels["model"] == ["A", "B"]
+    first = study.grid.configurations[0]
+    assert (first.settings["activation"], first.settings["init"]["name"], first.label) == (["relu"], "he", "A | sgd lr=0.1")
+
+
+def test_a_study_is_the_union_of_its_grids_without_duplicates(tiny):
+    path = tiny()
+    path.write_text(path.read_text() + '[[grid]]\nactivation = ["relu", "elu"]\noptimizer = [{ name = "sgd", lr = 0.1 }]\n')
+    grid = spec.load(str(path)).grid
+    assert len(grid.configurations) == 5
+    assert grid.duplicates == 1
+    assert grid.levels["activation"] == ["relu", "tanh", "elu"]
+
+
+def test_a_factor_missing_from_a_grid_has_the_level_of_the_base(tiny):
+    path = tiny()
+    path.write_text(path.read_text() + '[[grid]]\ninit = ["he"]\n')
+    last = spec.load(str(path)).grid.configurations[-1]
+    assert last.levels == {"activation": "tanh", "optimizer": "sgd lr=0.1", "init": "he"}
+
+
+def test_excluded_points_are_counted(tiny):
+    path = tiny()
+    path.write_text(path.read_text() + '[[exclude]]\nactivation = "tanh"\noptimizer = "adam lr=0.01"\n')
+    grid = spec.load(str(path)).grid
+    assert len(grid.configurations) == 3
+    assert grid.excluded == [("activation=tanh optimizer=adam lr=0.01", 1)]
+
+
+def test_one_factor_at_a_time(tiny):
+    study = spec.load(str(tiny(('title = "Tiny"', 'title = "Tiny"\ndesign = "one_at_a_time"'))))
+    # the base (tanh, SGD at 0.1), ReLU, and Adam; the levels of the base repeat it
+    assert [each.label for each in study.grid.configurations] == [
+        "tanh | sgd lr=0.1",
+        "relu | sgd lr=0.1",
+        "tanh | adam lr=0.01",
+    ]
+    assert study.grid.duplicates == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "expected"),
+    [
+        ("base.epochs=7", "epochs", 7),
+        ("base.epochs = 7", "epochs", 7),
+        ("base.loss=mse", "loss", "mse"),
+        ("base.hidden=[2, 3]", "hidden", [2, 3]),
+    ],
+    ids=["tight", "spaced", "bare word", "list"],
+)
+def test_overrides(tiny, override, key, expected):
+    assert spec.load(str(tiny()), [override]).grid.configurations[0].settings[key] == expected
+
+
+WRONG = {
+    "unknown section": ('title = "Tiny"', "titel = 1", "there is no key 'titel'; did you mean 'title'?"),
+    "unknown key": ("epochs = 3", "epoch = 3", "there is no key 'epoch'; did you mean 'epochs'?"),
+    "unknown factor": ("activation =", "activatoin =", "there is no factor 'activatoin'; did you mean 'activation'?"),
+    "unknown level": ('"relu", "tanh"', '"relu", "tanhh"', "there is no activation 'tanhh'; did you mean 'tanh'?"),
+    "unknown data set": ('"disk"', '"disc"', "there is no data set 'disc'; did you mean 'disk'?"),
+    "unknown optimizer": ('"adam"', '"adamm"', "there is no name 'adamm'; did you mean 'adam'?"),
+    "parameter of another optimizer": ('"adam", lr = 0.01', '"adam", momentum = 0.9', "there is no key 'momentum'"),
+    "negative learning rate": ("lr = 0.01", "lr = -0.01", "optimizer.lr is a number above 0: -0.01 was given"),
+    "learning rate zero": ("lr = 0.01", "lr = 0", "optimizer.lr is a number above 0: 0 was given"),
+    "learning rate in words": ("lr = 0.01", 'lr = "fast"', "optimizer.lr is a number above 0: 'fast' was given"),
+    "not a number": ("lr = 0.01", "lr = nan", "optimizer.lr is a number above 0: nan was given"),
+    "momentum of one": ("lr = 0.1", "lr = 0.1, momentum = 1", "momentum is a number from 0 below 1: 1 was given"),
+    "nesterov without momentum": ("lr = 0.1", "lr = 0.1, nesterov = true", "needs a momentum above 0"),
+    "more folds than samples": ("folds = 3", "folds = 61", "at most the number of training samples, 60: 61 was given"),
+    "one fold": ("folds = 3", "folds = 1", "1 was given"),
+    "batch larger than the fold": ("batch_size = 16", "batch_size = 41", "training rows of a fold, 40: 41 was given"),
+    "batch of zero": ("batch_size = 16", "batch_size = 0", 'a whole number from 1, or "full": 0 was given'),
+    "batch norm with a lone row": (
+        "batch_size = 16",
+        'batch_size = 13\nbatchnorm = "affine"',
+        "batches of 13 leave one of 40 training rows alone",
+    ),
+    "cross-entropy on a softmax": (
+        "epochs = 3",
+        'epochs = 3\noutput = "softmax"',
+        "takes logits: output = 'softmax' was given",
+    ),
+    "BCE on a linear output": ("epochs = 3", 'epochs = 3\nloss = "bce"\noutput = "linear"', "output = 'linear' was given"),
+    "cross-entropy on one output": ("epochs = 3", 'epochs = 3\noutputs = "single"', "outputs = 'single' was given"),
+    "argmax of one output": (
+        "epochs = 3",
+        'epochs = 3\noutputs = "single"\nloss = "mse"\ndecision = "argmax"',
+        "does not fit outputs = 'single'",
+    ),
+    "resampling iris": ('"disk"\nsamples = 60\ntest_samples = 40', '"iris"\nresample = true', "'iris' is fixed"),
+    "more rows than iris has": (
+        '"disk"\nsamples = 60',
+        '"iris"\nsamples = 140',
+        "iris has 150 rows of 3 classes: samples = 140",
+    ),
+    "path without csv": ("samples = 60", 'samples = 60\npath = "x.csv"', "belong to name = 'csv'"),
+    "activations per layer": ('"relu", "tanh"', '["relu", "tanh"]', "one for each of the 1 hidden layers"),
+    "duplicate level": ('"relu", "tanh"', '"relu", "relu"', "'relu' was given twice"),
+    "levels not a list": ('["relu", "tanh"]', '"relu"', "is a list of levels: 'relu' was given"),
+    "boolean epochs": ("epochs = 3", "epochs = true", "a whole number from 1: True was given"),
+    "everything excluded": ("[[grid]]", '[[exclude]]\nloss = "cross_entropy"\n[[grid]]', "leaves no configuration"),
+    "unknown key to exclude": ("[[grid]]", "[[exclude]]\nlos = 1\n[[grid]]", "there is no factor or key 'los'"),
+    "parameter of a plain key": ('activation = ["relu", "tanh"]', '"loss.x" = [1]', "'loss' has no parameters"),
+    "not TOML": ('title = "Tiny"', "title = ", "not valid TOML"),
+    "seed in words": ('title = "Tiny"', 'seed = "a"', "seed is a whole number from 0: 'a' was given"),
+    "dropout of one": ("epochs = 3", "epochs = 3\ndropout = 1.0", "dropout is a number from 0 below 1: 1.0 was given"),
+    "unknown batch norm": ("epochs = 3", 'epochs = 3\nbatchnorm = "full"', "there is no batch norm 'full'"),
+    "batch norm none with options": (
+        "epochs = 3",
+        'epochs = 3\nbatchnorm = { name = "none", eps = 1.0 }',
+        "'none' has no parameters",
+    ),
+    "hidden of zero": ("hidden = [4]", "hidden = [0]", "each a whole number from 1: [0] was given"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_specs_are_told_in_one_line(tiny, old, new, message):
+    with pytest.raises(UserError) as told:
+        spec.load(str(tiny((old, new))))
+    text = str(told.value)
+    assert "\n" not in text.removesuffix("\n")
+    assert text.startswith("tiny.toml: ")
+    assert message in text
+
+
+def test_single_output_tells_two_classes_apart(tiny):
+    path = tiny(
+        ('"disk"\nsamples = 60\ntest_samples = 40', '"iris"'), ("epochs = 3", 'epochs = 3\nloss = "mse"\noutputs = "single"')
+    )
+    with pytest.raises(UserError, match="iris has 3"):
+        spec.load(str(path))
+
+
+@pytest.mark.parametrize("name", ["ablatoin", "nowhere/x.toml"])
+def test_missing_specs(name):
+    with pytest.raises(UserError, match="there is no"):
+        spec.load(name)

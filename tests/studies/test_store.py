@@ -1,0 +1,145 @@
+import json
+
+import pandas as pd
+import pytest
+
+import studies
+from studies import spec
+from studies.errors import UserError
+from studies.store import Store, read_csv, to_csv
+
+FILES = {
+    "trials.csv",
+    "history.csv",
+    "summary.csv",
+    "levels.csv",
+    "effects.csv",
+    "curves.csv",
+    "manifest.json",
+    "tables.md",
+    "shards",
+}
+
+
+@pytest.fixture
+def trained(tiny, tmp_path):
+    """The tiny study, trained in one process, and its folder."""
+    path = tiny()
+    studies.run(path, results=tmp_path / "results", jobs=1)
+    return path, tmp_path / "results" / "tiny"
+
+
+def numbers_trained(path, results):
+    """How many trials a run has to train."""
+    counted = []
+    studies.run(path, results=results, jobs=1, received=counted.extend)
+    return len(counted)
+
+
+def test_a_run_leaves_its_files_and_no_shards(trained):
+    _, folder = trained
+    assert {file.name for file in folder.iterdir()} == FILES
+    assert list((folder / "shards").iterdir()) == []
+
+
+def test_the_manifest_says_what_was_run_and_by_what(trained):
+    manifest = json.loads((trained[1] / "manifest.json").read_text())
+    assert manifest["trials"] == 12
+    assert manifest["levels"]["activation"] == ["relu", "tanh"]
+    assert manifest["identity"]["base"]["optimizer"] == {
+        "name": "sgd",
+        "lr": 0.1,
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+    }
+    (run,) = manifest["runs"]
+    assert run["trials"] == 12
+    assert run["torch"].startswith("2.")
+    assert {"python", "numpy", "cores", "seconds", "trials_per_second", "jobs", "commit"} <= set(run)
+
+
+def test_a_second_run_trains_nothing_and_changes_no_row(trained):
+    path, folder = trained
+    before = {name: (folder / name).read_bytes() for name in FILES - {"shards"}}
+    assert numbers_trained(path, folder.parent) == 0
+    assert {name: (folder / name).read_bytes() for name in FILES - {"shards"}} == before
+
+
+def test_a_run_goes_on_after_an_interrupt_and_a_torn_line(trained, tmp_path):
+    path, undisturbed = trained
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        studies.run(path, results=tmp_path / "again", jobs=1, received=interrupt)
+    (shard,) = (tmp_path / "again" / "tiny" / "shards").iterdir()
+    content = shard.read_bytes()
+    assert content.count(b"\n") == 6
+    shard.write_bytes(content[:-100])
+    assert len(Store(tmp_path / "again", spec.load(str(path))).done()) == 5
+    assert numbers_trained(path, tmp_path / "again") == 7
+    # all columns agree with the undisturbed run but those that tell how it was trained
+    first, second = (pd.read_csv(folder / "trials.csv") for folder in (undisturbed, tmp_path / "again" / "tiny"))
+    told = ["seconds", "stack"]
+    pd.testing.assert_frame_equal(first.drop(columns=told), second.drop(columns=told), check_exact=True)
+    assert (undisturbed / "history.csv").read_bytes() == (tmp_path / "again" / "tiny" / "history.csv").read_bytes()
+
+
+def test_a_failed_row_gives_way_to_one_that_is_not_and_doubles_are_dropped(trained):
+    path, folder = trained
+    study = spec.load(str(path))
+    store = Store(folder.parent, study)
+    rows, _ = store.load()
+    record = {key: value for key, value in json.loads(rows.iloc[[0]].to_json(orient="records"))[0].items() if value is not None}
+    store.append([{**record, "status": "failed", "reason": "x"}])
+    store.append([record])
+    again, _ = store.load()
+    assert len(again) == 12
+    assert (again["status"] == "ok").all()
+
+
+def test_another_study_of_the_same_name_is_refused_and_nothing_is_lost(tiny, trained):
+    path, folder = trained
+    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    tiny(("epochs = 3", "epochs = 4"), ("lr = 0.01", "lr = 0.02"))
+    with pytest.raises(UserError) as told:
+        studies.run(path, results=folder.parent, jobs=1)
+    assert "base.epochs is 3 there, 4 here" in str(told.value)
+    assert "--force" in str(told.value)
+    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+
+
+def test_force_moves_what_is_there_aside(tiny, trained):
+    path, folder = trained
+    before = (folder / "trials.csv").read_bytes()
+    tiny(("epochs = 3", "epochs = 4"))
+    table = studies.run(path, results=folder.parent, jobs=1, force=True)
+    assert (table["epochs"] == 4).all()
+    (aside,) = folder.parent.glob("tiny.before-*")
+    assert (aside / "trials.csv").read_bytes() == before
+
+
+def test_titles_do_not_make_another_study(tiny, trained):
+    path, folder = trained
+    tiny(('"Tiny"', '"Another title"'))
+    assert numbers_trained(path, folder.parent) == 0
+
+
+def test_levels_called_none_and_numbers_survive_the_file(tmp_path):
+    table = pd.DataFrame(
+        {"batchnorm": ["none", "NA", "null"], "value": [0.1 + 0.2, 1e-300, None], "level": ["0.10", "1", "1e5"]}
+    )
+    (tmp_path / "t.csv").write_text(to_csv(table))
+    read = read_csv(tmp_path / "t.csv", texts=["level", "batchnorm"])
+    assert read["batchnorm"].tolist() == ["none", "NA", "null"]
+    assert read["level"].tolist() == ["0.10", "1", "1e5"]
+    assert read["value"].tolist()[:2] == [0.1 + 0.2, 1e-300]
+    assert read["value"].isna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"backend": "magic"}], ids=["jobs", "backend"])
+def test_options_are_checked(tiny, options):
+    with pytest.raises(UserError):
+        studies.run(tiny(), **options)
