@@ -14,8 +14,10 @@ from framework.module import Module
 class Activation(Module):
     """y = f(x), element by element, given by `_function` and `_derivative`."""
 
+    keeps_input = False
+
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        y = self._function(x, self._output(x.shape, x, train))
+        y = self._function(x, self._output(x, train))
         if train:
             self._x, self._y = x, y
         return y
@@ -24,7 +26,7 @@ class Activation(Module):
         return self._derivative(gradient, self._input_gradient(gradient.shape, gradient))
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        """f(x), written to `out`."""
+        """f(x), written to `out`, which may be x."""
         raise NotImplementedError
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
@@ -35,8 +37,10 @@ class Activation(Module):
 class Identity(Activation):
     """y = x, dy/dx = 1."""
 
+    keeps_output = False
+
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return out.copy_(x)
+        return ops.copy(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         return out.copy_(gradient)
@@ -49,7 +53,7 @@ class ReLU(Activation):
         return torch.clamp(x, min=0.0, out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.slope(self._y, 0.0, out).mul_(gradient)
+        return ops.positive(self._y, out).mul_(gradient)
 
 
 class LeakyReLU(Activation):
@@ -62,10 +66,10 @@ class LeakyReLU(Activation):
         self.slope = slope
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.maximum(x, torch.mul(x, self.slope, out=out), out=out)
+        return torch.maximum(x, torch.mul(x, self.slope, out=self._scratch(x)), out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.slope(self._x, self.slope, out).mul_(gradient)
+        return torch.sign(self._y, out=out).clamp_(min=self.slope).mul_(gradient)
 
 
 class PReLU(Activation):
@@ -75,6 +79,8 @@ class PReLU(Activation):
     """
 
     parameter_names = ("slope",)
+    keeps_input = True
+    keeps_output = False
     slope: Tensor
     slope_gradient: Tensor
 
@@ -90,7 +96,7 @@ class PReLU(Activation):
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(self._x, max=0.0, out=out).mul_(gradient)
         torch.sum(below, (1, 2), keepdim=True, out=self.slope_gradient)
-        return ops.slope(self._x, 0.0, out).mul_(1 - self.slope).add_(self.slope).mul_(gradient)
+        return ops.positive(self._x, out).mul_(1 - self.slope).add_(self.slope).mul_(gradient)
 
 
 class ELU(Activation):
@@ -103,17 +109,17 @@ class ELU(Activation):
     scale = 1.0
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        above = torch.clamp(x, min=0.0, out=self._scratch(x))
         ops.expm1_of_negative(torch.clamp(x, max=0.0, out=out), out)
         if self.alpha == self.scale == 1:
-            return torch.maximum(x, out, out=out)  # e^x - 1 >= x
-        above = torch.clamp(x, min=0.0, out=self._scratch(x))
-        return out.mul_(self.alpha).add_(above).mul_(self.scale)
+            return out.add_(above)
+        return ops.add_scaled(above, 1 / self.alpha, out).mul_(self.scale * self.alpha)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(self._y, max=0.0, out=out).add_(self.scale * self.alpha)
         if self.alpha != 1:
             # s a is too much by s a - s where x > 0.
-            below.sub_(ops.slope(self._y, 0.0, self._scratch(gradient)).mul_(self.scale * (self.alpha - 1)))
+            ops.add_scaled(ops.positive(self._y, self._scratch(gradient)), self.scale * (1 - self.alpha), below)
         return below.mul_(gradient)
 
 

@@ -18,6 +18,7 @@ class Linear(Module):
     """
 
     parameter_names = ("weight", "bias")
+    keeps_output = False
     weight: Tensor
     bias: Tensor
     weight_gradient: Tensor
@@ -26,6 +27,7 @@ class Linear(Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, outputs
+        self.takes = inputs
 
     def connect(self, features: int | None) -> int:
         if features not in (None, self.inputs):
@@ -42,15 +44,18 @@ class Linear(Module):
         replicas, _, samples = x.shape
         if train:
             self._x = x
-        out = self._output(torch.Size((replicas, self.outputs, samples)), x, train)
-        return ops.affine(self.weight, x, self.bias, out)
+        shape = torch.Size((replicas, self.outputs, samples))
+        return ops.affine(self.weight, x, self.bias, self._kept(train).take("output", shape, x))
 
     def backward(self, gradient: Tensor) -> Tensor:
+        self.accumulate(gradient)
+        return ops.product(self.weight.mT, gradient, self._input_gradient(self._x.shape, gradient))
+
+    def accumulate(self, gradient: Tensor) -> None:
         # A product straight into a view with gaps between the replicas costs more than a product and a copy.
-        product = self.memory.take("weight gradient", self.weight.shape, gradient)
+        product = self.passing.take("weight gradient", self.weight.shape, gradient)
         self.weight_gradient.copy_(ops.product(gradient, self._x.mT, product))
         torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
-        return ops.product(self.weight.mT, gradient, self._input_gradient(self._x.shape, gradient))
 
 
 class BatchNorm(Module):
@@ -67,6 +72,7 @@ class BatchNorm(Module):
     Raises ValueError on a training batch of one sample, which has no variance.
     """
 
+    keeps_input = False
     gain: Tensor
     shift: Tensor
     gain_gradient: Tensor
@@ -85,6 +91,7 @@ class BatchNorm(Module):
         self.affine, self.evaluate, self.gradient = affine, evaluate, gradient
         self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
         self.parameter_names = ("gain", "shift") if affine else ()
+        self.keeps_output = not affine  # without gain and shift, it is the normalised batch
         self._averages: Tensor | None = None
 
     def connect(self, features: int | None) -> int | None:
@@ -104,7 +111,7 @@ class BatchNorm(Module):
             self.gain.fill_(1.0)
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        normalised = (self.memory if train else self.passing).take("normalised", x.shape, x)
+        normalised = x if self.in_place else self._kept(train).take("normalised", x.shape, x)
         if train or self.evaluate == "batch":
             samples = x.shape[2]
             moments = self.passing.take("moments", torch.Size((2, *x.shape[:2], 1)), x)
@@ -122,7 +129,8 @@ class BatchNorm(Module):
             self._remember(moments, samples)
         if not self.affine:
             return normalised
-        return torch.mul(normalised, self.gain, out=self._output(x.shape, x, train)).add_(self.shift)
+        out = self._kept(train).take("output", x.shape, x)
+        return torch.mul(normalised, self.gain, out=out).add_(self.shift)
 
     def backward(self, gradient: Tensor) -> Tensor:
         samples = gradient.shape[2]
@@ -179,6 +187,9 @@ class Dropout(Module):
     Raises ValueError unless 0 <= p < 1.
     """
 
+    keeps_input = False
+    keeps_output = False
+
     def __init__(self, p: float | Sequence[float] = 0.5) -> None:
         super().__init__()
         self._p = torch.as_tensor(p, dtype=torch.float64).reshape(-1, 1, 1)
@@ -190,13 +201,13 @@ class Dropout(Module):
         self._streams = Streams([(seed,) for seed in seeds])
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        out = self._output(x.shape, x, train)
+        out = self._output(x, train)
         if not train:
-            return out.copy_(x)
+            return ops.copy(x, out)
         drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype))
         p = self._p.to(x)
         self._mask = self.memory.take("mask", x.shape, x)
-        torch.ge(drawn[self._streams.member].to(x.device), p, out=self._mask).div_(1 - p)
+        torch.ge(drawn[self._streams.member].to(x.device).expand_as(x), p, out=self._mask).div_(1 - p)
         return torch.mul(x, self._mask, out=out)
 
     def backward(self, gradient: Tensor) -> Tensor:

@@ -19,13 +19,22 @@ class Module:
 
     `forward(x, train=True)` keeps what `backward` needs in buffers that the next such call reuses: what it returned is valid
     until then. `forward(x, train=False)` leaves them alone, so that an evaluation never disturbs a pending `backward`.
+
+    `keeps_input` and `keeps_output` say whether `backward` reads what `forward` was given and what it returned. Where neither a
+    module nor the one before it needs the tensor between them, Sequential lets the module write its output there (`in_place`):
+    the less memory a step touches, the more of it is in the cache.
     """
 
     parameter_names: tuple[str, ...] = ()
+    keeps_input = True
+    keeps_output = True
+    in_place = False
+    takes: int | None = None  # how many features must come in, where the module itself decides that
 
     def __init__(self) -> None:
         self.memory = Buffers()  # from forward to backward, of this module alone
-        self.passing = Buffers()  # outputs of evaluation, and gradients; Sequential shares it with every second module
+        self.passing = Buffers()  # gradients, and outputs of evaluation: Sequential shares two of these among its modules
+        self.evaluating = self.passing
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         """y of shape `(R, features out, samples)` from x of shape `(R, features in, samples)`."""
@@ -34,6 +43,10 @@ class Module:
     def backward(self, gradient: Tensor) -> Tensor:
         """dL/dx from dL/dy, at the x of the last `forward(train=True)`; fills the gradients of the parameters."""
         raise NotImplementedError
+
+    def accumulate(self, gradient: Tensor) -> None:
+        """Fill the gradients of the parameters as `backward` does, where nobody asks for dL/dx: before the first module."""
+        self.backward(gradient)
 
     def connect(self, features: int | None) -> int | None:
         """Learn how many features come in, None where no layer has said so yet; returns how many go out."""
@@ -66,8 +79,12 @@ class Module:
         """This module, or the ones it is made of."""
         yield self
 
-    def _output(self, shape: torch.Size, like: Tensor, train: bool) -> Tensor:
-        return (self.memory if train else self.passing).take("output", shape, like)
+    def _output(self, x: Tensor, train: bool) -> Tensor:
+        """Where to write an output of the shape of x."""
+        return x if self.in_place else self._kept(train).take("output", x.shape, x)
+
+    def _kept(self, train: bool) -> Buffers:
+        return self.memory if train else self.evaluating
 
     def _input_gradient(self, shape: torch.Size, like: Tensor) -> Tensor:
         return self.passing.take("gradient", shape, like)
@@ -89,9 +106,13 @@ class Sequential(Module):
         super().__init__()
         self.layers = layers
         pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
+        written = 0
         for index, layer in enumerate(layers):
-            layer.passing = pools[index % 2]
+            layer.in_place = index > 0 and not (layers[index - 1].keeps_output or layer.keeps_input)
+            written += not layer.in_place
+            layer.passing, layer.evaluating = pools[index % 2], pools[written % 2]
         self.outputs = self.connect(None)
+        self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
         self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))
         self.start()
 
@@ -109,6 +130,11 @@ class Sequential(Module):
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient)
         return gradient
+
+    def accumulate(self, gradient: Tensor) -> None:
+        for layer in reversed(self.layers[1:]):
+            gradient = layer.backward(gradient)
+        self.layers[0].accumulate(gradient)
 
     def connect(self, features: int | None) -> int | None:
         for layer in self.layers:

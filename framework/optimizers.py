@@ -51,7 +51,6 @@ class Optimizer:
         self.lr = self._column("lr", lr)
         self.weight_decay = self._column("weight_decay", weight_decay)
         self.clip = self._column("clip", clip)
-        self._limit = torch.where(self.clip > 0, self.clip, torch.inf)
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
         self._gradient, self._work = self._state(), self._state()
 
@@ -60,7 +59,8 @@ class Optimizer:
         gradient = self.gradients
         if self._clips:
             norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-            gradient = torch.mul(gradient, (self._limit / (norm + 1e-6)).clamp_(max=1.0), out=self._gradient)
+            shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), 1.0).clamp_(max=1.0)
+            gradient = torch.mul(gradient, shrink, out=self._gradient)
         if self._decays:
             gradient = torch.add(gradient, self._times(self.parameters, self.weight_decay), out=self._gradient)
         self._update(gradient, self.lr * factor)

@@ -89,6 +89,8 @@ def fit(
     if not 1 <= batch_size <= samples:
         raise ValueError(f"a batch holds between 1 and all {samples} training samples: batch_size={batch_size} was given")
     seeds = [seeds] * model.replicas if isinstance(seeds, int) else list(seeds)
+    if len(seeds) != model.replicas:
+        raise ValueError(f"seeds is one number, or one for each of the {model.replicas} models: {len(seeds)} were given")
     decide = decide or (argmax if model.outputs != 1 else threshold)
 
     model.seed([derive(seed, 1) for seed in seeds])
@@ -113,7 +115,7 @@ def fit(
         total = torch.zeros_like(diverged, dtype=model.parameters.dtype)
         for x, target in batches:
             value, gradient = loss(model.forward(x), target)
-            model.backward(gradient)
+            model.accumulate(gradient)
             optimizer.step(factor)
             total += value
         diverged |= ~(model.parameters.mul(0.0).sum(1) + total.mul_(0.0) == 0.0)  # 0 times what is not finite is not 0
@@ -184,12 +186,14 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
             f"(sets, samples): {tuple(rows.inputs.shape)} and {tuple(rows.labels.shape)} were given"
         )
     sets = list(range(model.replicas)) if sets is None else list(sets)
-    if len(sets) != model.replicas or max(sets) >= inputs.shape[0]:
+    if len(sets) != model.replicas or not all(0 <= index < inputs.shape[0] for index in sets):
         raise ValueError(
             f"each of the {model.replicas} models uses one of the {inputs.shape[0]} sets of {name} rows: sets={sets} was given"
         )
+    if inputs.shape[2] != model.takes:
+        raise ValueError(f"the model takes {model.takes} features: {name} rows with {inputs.shape[2]} were given")
     classes = max(model.outputs, 2)
-    if labels.min() < 0 or labels.max() >= classes:
+    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
             f"{name} labels from {labels.min()} to {labels.max()} were given"

@@ -139,6 +139,7 @@ def show_tables(study: str, overrides: Sequence[str], results: Path) -> None:
 
 @main.command()
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@_set
 @_results
 @click.option(
     "--figures",
@@ -147,11 +148,11 @@ def show_tables(study: str, overrides: Sequence[str], results: Path) -> None:
     show_default=True,
     help="Folder of pictures; each study has a folder of its name in it.",
 )
-def figures(studies: Sequence[str], results: Path, figures: Path) -> None:
+def figures(studies: Sequence[str], overrides: Sequence[str], results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
 
-    named = [spec.load(study) for study in studies] or [
+    named = [spec.load(study, overrides) for study in studies] or [
         study for study in map(spec.load, spec.names()) if (results / study.name / "summary.csv").exists()
     ]
     if not named:

@@ -96,11 +96,16 @@ def levels(study: Study, tables: Tables) -> Figure:
     summary, table = tables["summary"], tables["levels"]
     judged = judged_on(summary)
     factors = study.grid.levels
-    widths = [1.2 + 0.75 * len(names) for names in factors.values()]
-    figure = Figure(figsize=(max(5.0, sum(widths)), 4.6), layout="constrained")
-    axes = figure.subplots(1, len(factors), sharey=True, squeeze=False, width_ratios=widths)[0]
+    across = min(len(factors), 3)
+    down = math.ceil(len(factors) / across)
+    figure = Figure(
+        figsize=(0.6 + across * max(3.0, 0.75 * max(map(len, factors.values()))), 0.6 + 3.7 * down), layout="constrained"
+    )
+    axes = figure.subplots(down, across, sharey=True, squeeze=False).flat
     rng = np.random.default_rng(0)
-    for ax, (factor, names) in zip(axes, factors.items(), strict=True):
+    for ax in axes[len(factors) :]:
+        ax.set_axis_off()
+    for ax, (factor, names) in zip(axes, factors.items(), strict=False):
         for place, name in enumerate(names):
             values = summary.loc[summary[factor] == name, f"{judged}_mean_pct"]
             ax.plot(place + rng.uniform(-0.3, 0.3, len(values)), values, ".", color="0.72", markersize=3, zorder=1)
@@ -116,6 +121,7 @@ def levels(study: Study, tables: Tables) -> Figure:
         ax.set_xticks(places, labels, fontsize=8)
         ax.set_xlim(-0.6, len(names) - 0.4)
         ax.set_title(factor)
+        ax.yaxis.set_tick_params(labelleft=True)
         ax.grid(visible=False, axis="x")
     _percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", summary[f"{judged}_mean_pct"].min())
     axes[0].plot([], [], ".", color="0.72", label="one configuration")

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from studies.spec import Study
 from studies.streams import digest
 
 NUMERICS = 1  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
-CACHE = 16e6  # bytes a stack may touch in one step; measured: the cost of a model falls to there, then stays
+CACHE = 8e6  # bytes a stack may touch in one step; measured with two processes: beyond, they crowd each other's cache
 OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
 EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
 
@@ -76,18 +75,14 @@ def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:
     total = sum(len(group) for group in groups.values())
     planned = []
     for shared, group in groups.items():
-        # Trials of one fold share a permutation, those of one update rule an optimizer: keep them together.
-        group.sort(key=lambda trial: (trial.repeat, trial.fold))
+        # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
+        group.sort(key=lambda trial: (build.update_rule(trial.configuration.settings), trial.repeat, trial.fold))
         settings = group[0].configuration.settings
         size = min(capacity(study, settings, shared), max(8, math.ceil(total / jobs)))
         work = _operations(study, settings, shared)
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
-        planned += [Stack(sorted((group[index] for index in part), key=_rule), shared, work * len(part)) for part in parts]
+        planned += [Stack([group[index] for index in part], shared, work * len(part)) for part in parts]
     return sorted(planned, key=lambda stack: -stack.work)
-
-
-def _rule(trial: Trial) -> tuple[Any, ...]:
-    return build.update_rule(trial.configuration.settings)
 
 
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:

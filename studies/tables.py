@@ -57,9 +57,11 @@ def show(study: Study, tables: dict[str, pd.DataFrame], console: Console) -> Non
     for title, table in _shown(study, tables):
         printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for index, column in enumerate(table.columns):
-            printed.add_column(column, justify="left" if index == 0 or column in study.grid.levels else "right")
+            printed.add_column(column, justify="left" if index == 0 or column in ("level", *study.grid.levels) else "right")
         for row in table.itertuples(index=False):
             printed.add_row(*row)
+        # A level cut short is of no use: a narrow terminal wraps the line instead.
+        console.width = max(console.width, console.measure(printed, options=console.options.update(max_width=1000)).maximum)
         console.print(printed)
 
 
@@ -95,7 +97,7 @@ def _shown(study: Study, tables: dict[str, pd.DataFrame]) -> list[tuple[str, pd.
 def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Configurations with their levels, and mean and sd of each error."""
     named = order[list(factors)] if factors else order[["label"]]
-    return _with_counts(named, order, [name for name in reversed(analysis.SETS) if f"{name}_mean_pct" in order], "sd")
+    return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
 
 
 def _levels(levels: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,24 @@
+import math
+
+import pytest
+
+from framework import constant, cosine, step_decay, triangular
+
+HALF = math.sqrt(0.5)
+TABLES = {
+    "constant": (constant, {0: 1.0, 1: 1.0, 999: 1.0}),
+    "step_decay": (step_decay(), {0: 1.0, 9: 1.0, 10: 0.5, 19: 0.5, 20: 0.25, 35: 0.125}),
+    "step_decay_tenth_every_3": (step_decay(0.1, 3), {0: 1.0, 2: 1.0, 3: 0.1, 5: 0.1, 6: 0.01, 9: 0.001}),
+    "step_decay_every_epoch": (step_decay(0.9, 1), {0: 1.0, 1: 0.9, 2: 0.81, 3: 0.729}),
+    "triangular": (triangular(), {0: 0.1, 5: 0.55, 10: 1.0, 15: 0.55, 20: 0.1, 25: 0.55, 30: 1.0}),
+    "triangular_from_0": (triangular(0.0, 4), {0: 0.0, 1: 0.5, 2: 1.0, 3: 0.5, 4: 0.0, 6: 1.0}),
+    "triangular_odd": (triangular(0.4, 3), {0: 0.4, 1: 0.8, 2: 0.8, 3: 0.4}),
+    "cosine": (cosine(4), {0: 1.0, 1: (1 + HALF) / 2, 2: 0.5, 3: (1 - HALF) / 2, 4: 0.0}),
+    "cosine_to_a_fifth": (cosine(6, 0.2), {0: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 6: 0.2}),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_schedules_are_the_tables_computed_by_hand(name):
+    schedule, table = TABLES[name]
+    assert {epoch: schedule(epoch) for epoch in table} == pytest.approx(table, rel=1e-12, abs=1e-12)
