@@ -163,8 +163,9 @@ class BatchNorm(Module):
     def _running(self, like: Tensor) -> Tensor:
         """Running mean and variance, `(2, R, features, 1)`; 0 and 1 before the first batch."""
         if self._averages is None:
-            shape = (like.shape[0], like.shape[1], 1)
-            self._averages = torch.stack((like.new_zeros(shape), like.new_ones(shape)))
+            self._averages = self.memory.take("running", torch.Size((2, like.shape[0], like.shape[1], 1)), like)
+            self._averages[0].zero_()
+            self._averages[1].fill_(1.0)
         return self._averages
 
     def _remember(self, moments: Tensor, samples: int) -> None:
@@ -175,7 +176,7 @@ class BatchNorm(Module):
             )
         if self.evaluate == "running":
             moments[1].div_(samples - 1)
-            self._running(moments[0]).mul_(1 - self.momentum).add_(moments.mul_(self.momentum))
+            ops.average(self._running(moments[0]), moments, self.momentum)
 
 
 class Dropout(Module):

@@ -101,6 +101,12 @@ def sqrt(x: Tensor, out: Tensor) -> Tensor:
     return torch.rsqrt(x, out=out).reciprocal_()
 
 
+def average(running: Tensor, newest: Tensor, weight: float) -> Tensor:
+    """running <- running + weight (newest - running); both come from `Buffers.take`."""
+    _row(running).lerp_(_row(newest), weight)
+    return running
+
+
 def positive(x: Tensor, out: Tensor) -> Tensor:
     """1 where x > 0, else 0, as numbers: several times faster than a mask of booleans."""
     return torch.gt(x, 0.0, out=out)

@@ -230,9 +230,10 @@ class Adam(Optimizer):
         self._power2.mul_(self.beta2)
         mean = self._average(self._mean, gradient, self.beta1)
         square = self._average_square(self._square, gradient, self.beta2)
-        root = torch.div(square, 1 - self._power2, out=self._work)
-        root = ops.sqrt(root, root).add_(self.eps)
-        self.parameters.sub_(torch.div(mean, root, out=root).mul_(lr / (1 - self._power1)))
+        # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
+        correction = (1 - self._power2).rsqrt_().reciprocal_()
+        root = ops.sqrt(square, self._work).add_(self.eps * correction)
+        self.parameters.sub_(torch.div(mean, root, out=root).mul_(lr * correction / (1 - self._power1)))
 
 
 class AdamW(Adam):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from studies.columns import FIRST, LAST
 from studies.errors import UserError, unknown
 from studies.settings import DEFAULTS, Settings, assign, flat, require, require_setting, resolve, text
 from studies.streams import digest
@@ -146,6 +147,8 @@ def _level(factor: str, value: Any, where: str) -> _Level:  # noqa: ANN401
             f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
             'with a label: { label = "...", activation = "relu" }'
         )
+    if factor in (*FIRST, *LAST):
+        raise UserError(f"{where}: {factor!r} is a column of trials.csv already; give the factor another name")
     for key in value:
         require_setting(f"{where} ({given})", key, "key")
     return _Level(given, value)

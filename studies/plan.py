@@ -95,7 +95,7 @@ def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
 def capacity(study: Study, settings: Settings, shared: Structure) -> int:
     """How many models of a structure fit the cache while training, and memory while evaluated."""
     features, units, parameters = _sizes(study, settings)
-    size = 4 if build.DTYPES[settings["dtype"]].itemsize == 4 else 8
+    size = build.DTYPES[settings["dtype"]].itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
     evaluation = size * max(shared.rows) * (features + 2 * max([*settings["hidden"], 1]))
     return max(2, min(int(CACHE / step), int(EVALUATION / evaluation)))

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from studies import files
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, TEXTS
 from studies.errors import UserError
 from studies.plan import Trial
 from studies.spec import Study
@@ -27,18 +28,6 @@ from studies.spec import Study
 FORMAT = 1  # of the files in a results folder
 Record = dict[str, Any]
 
-# The columns of `trials.csv`; between the two stand those of the settings and of the study's own factors.
-_FIRST = ("study", "reading", "trial", "config", "label")
-_LAST = (
-    *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
-    *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason"),
-    *("stack", "device", "torch", "threads", "numerics", "seconds"),
-)
-_COUNTS = (
-    *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
-    *("epochs_to_5_pct", "stack", "threads", "numerics"),
-)
-_TEXTS = ("study", "reading", "trial", "config", "label", "status", "reason", "device", "torch")
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
 
 
@@ -125,14 +114,14 @@ class Store:
         return ranked.drop_duplicates("trial"), history.drop_duplicates(["trial", "epoch"])
 
     def _read(self, name: str) -> pd.DataFrame:
-        return read_csv(self.folder / f"{name}.csv", texts=(*_TEXTS, *self.study.grid.levels))
+        return read_csv(self.folder / f"{name}.csv", texts=(*TEXTS, *self.study.grid.levels))
 
     def _typed(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows with counts, flags and texts as such, whatever is missing."""
         kinds = {
-            **dict.fromkeys(_COUNTS, "Int64"),
-            **dict.fromkeys(("diverged", "stuck"), "boolean"),
-            **dict.fromkeys((*_TEXTS, *self.study.grid.levels), "str"),
+            **dict.fromkeys(COUNTS, "Int64"),
+            **dict.fromkeys(FLAGS, "boolean"),
+            **dict.fromkeys((*TEXTS, *self.study.grid.levels), "str"),
         }
         return rows.astype({column: kind for column, kind in kinds.items() if column in rows})
 
@@ -203,10 +192,10 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def _columns(rows: pd.DataFrame) -> list[str]:
     """The columns of the rows in the order of the format: parameters of a setting beside it."""
-    settings = [column for column in rows if column not in (*_FIRST, *_LAST)]
+    settings = [column for column in rows if column not in (*FIRST, *LAST)]
     heads = list(dict.fromkeys(column.partition(".")[0] for column in settings))
     settings.sort(key=lambda column: heads.index(column.partition(".")[0]))
-    return [*_FIRST, *settings, *_LAST]
+    return [*FIRST, *settings, *LAST]
 
 
 def _ordered(table: pd.DataFrame, place: Mapping[str, int]) -> pd.DataFrame:

@@ -288,6 +288,17 @@ def test_backward_sets_gradients_and_does_not_add_to_them(name):
     assert torch.equal(model.gradients, first)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "nothing"])
+def test_accumulate_fills_the_gradients_that_backward_fills(name):
+    model, x, gradient = model_with_data(name)
+    model.forward(x)
+    model.backward(gradient)
+    expected = model.gradients.clone()
+    model.gradients.fill_(7.0)
+    model.accumulate(gradient)
+    assert torch.equal(model.gradients, expected)
+
+
 def test_a_nested_network_is_the_flat_one():
     layers = [[Linear(3, 5), ReLU(), Linear(5, 4), BatchNorm(), PReLU(), Linear(4, 2)] for _ in range(2)]
     a, b, c, d, e, f = layers[1]

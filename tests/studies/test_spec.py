@@ -167,6 +167,11 @@ WRONG = {
     ),
     "path without csv": ("samples = 60", 'samples = 60\npath = "x.csv"', "belong to name = 'csv'"),
     "activations per layer": ('"relu", "tanh"', '["relu", "tanh"]', "one for each of the 1 hidden layers"),
+    "factor named as a column": (
+        'activation = ["relu", "tanh"]',
+        'fold = [{ label = "A", init = "he" }]',
+        "'fold' is a column",
+    ),
     "duplicate level": ('"relu", "tanh"', '"relu", "relu"', "'relu' was given twice"),
     "levels not a list": ('["relu", "tanh"]', '"relu"', "is a list of levels: 'relu' was given"),
     "boolean epochs": ("epochs = 3", "epochs = true", "a whole number from 1: True was given"),
