@@ -28,15 +28,19 @@ class Sampling:
     folds: int
     fresh: bool
 
-    def interval(self, values: pd.Series) -> tuple[float, float]:
-        """The 95% interval of the mean of `values`, indexed by (repeat, fold); NaN where one value says nothing of spread."""
-        overlap = 0.0 if self.independent else 1 / (self.folds - 1)
+    def intervals(self, values: pd.Series) -> pd.DataFrame:
+        """The 95% interval (`ci_low`, `ci_high`) of the mean of each group of `values`, NaN where a group has fewer than two.
+
+        `values` is indexed by the group's keys, then repeat and fold.
+        """
+        groups = list(values.index.names[:-2])
         if self.independent:
-            values = values.groupby(level="repeat").mean()
-        if len(values) < 2:
-            return np.nan, np.nan
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + overlap)
-        return values.mean() - half, values.mean() + half
+            values = values.groupby([*groups, "repeat"], sort=False).mean()
+        moments = values.groupby(groups, sort=False).agg(["mean", "std", "count"])
+        overlap = 0.0 if self.independent else 1 / (self.folds - 1)
+        count = moments["count"].where(moments["count"] >= 2)
+        half = stats.t.ppf(0.975, count - 1) * moments["std"] * np.sqrt(1 / count + overlap)
+        return pd.DataFrame({"ci_low": moments["mean"] - half, "ci_high": moments["mean"] + half})
 
     @property
     def independent(self) -> bool:
@@ -55,7 +59,7 @@ def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials with `<set>_pct`, the error in percent, for each set that the study has, and the flag `failed`."""
     added = {"failed": trials["status"] != "ok"}
     for name in SETS:
-        if (trials[f"n_{name}"].fillna(0) > 0).any():
+        if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any():
             added[f"{name}_pct"] = (100 * trials[f"{name}_errors"] / trials[f"n_{name}"]).astype(float)
     return trials.assign(**added)
 
@@ -72,22 +76,17 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd
     each (repeat, fold), so that a group of configurations is judged by how its mean varies from sample to sample.
     """
     trials = in_percent(trials)
-    sets = [name for name in reversed(SETS) if f"{name}_pct" in trials]
-    rows = []
-    for key, group in trials.groupby(list(by), sort=False, observed=True):
-        row = dict(zip(by, key, strict=True))
-        row["trials"] = len(group)
-        row |= {flag: int(group[flag].sum()) for flag in COUNTED}
-        per_sample = group.groupby(["repeat", "fold"])
-        for name in sets:
-            errors = group[f"{name}_pct"].dropna()
-            low, high = sampling.interval(per_sample[f"{name}_pct"].mean().dropna())
-            values = (errors.mean(), errors.std(ddof=1), low, high, errors.median())
-            row |= dict(
-                zip((f"{name}_{what}_pct" for what in ("mean", "sd", "ci_low", "ci_high", "median")), values, strict=True)
-            )
-        rows.append(row)
-    return pd.DataFrame(rows)
+    by = list(by)
+    grouped = trials.groupby(by, sort=False)
+    columns = {"trials": grouped.size(), **{flag: grouped[flag].sum().astype(int) for flag in COUNTED}}
+    for name in reversed(SETS):
+        if f"{name}_pct" not in trials:
+            continue
+        errors = grouped[f"{name}_pct"].agg(["mean", "std", "median"]).rename(columns={"std": "sd"})
+        per_sample = trials.groupby([*by, "repeat", "fold"], sort=False)[f"{name}_pct"].mean()
+        errors = errors.join(sampling.intervals(per_sample))
+        columns |= {f"{name}_{what}_pct": errors[what] for what in STATISTICS}
+    return pd.DataFrame(columns).round(9).reset_index()  # equal errors are equal means, in whatever order they were added
 
 
 def by_level(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
@@ -125,7 +124,12 @@ def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFra
 
 
 def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Median and quartiles over trials of each recorded loss and error (in percent), by level of each factor and epoch."""
+    """Median and quartiles over trials of each recorded loss and error (in percent), by level of each factor and epoch.
+
+    Empty where no trial left a history.
+    """
+    if history.empty:
+        return pd.DataFrame()
     sizes = [f"n_{name}" for name in SETS]
     joined = history.merge(trials[list(dict.fromkeys(["trial", *sizes, *factors]))], on="trial")
     measures = {}

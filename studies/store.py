@@ -28,6 +28,7 @@ from studies.spec import Study
 FORMAT = 1  # of the files in a results folder
 Record = dict[str, Any]
 
+_OF_HISTORY = ("study", "reading", "trial", "config")  # what a line of `history.csv` repeats of its row
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
 
 
@@ -103,7 +104,8 @@ class Store:
         """Rows and history on disk, each trial once: its first row that did not fail, else its last."""
         records = [record for shard in self._shards() for record in _lines(shard)]
         rows = pd.DataFrame([{key: value for key, value in record.items() if key != "history"} for record in records])
-        history = pd.DataFrame([line for record in records for line in _history(record)])
+        lines = [line for record in records for line in _history(record)]
+        history = pd.DataFrame(lines) if lines else pd.DataFrame(columns=[*_OF_HISTORY, "epoch"])
         if (self.folder / "trials.csv").exists():
             rows = pd.concat([self._read("trials"), self._typed(rows)], ignore_index=True)
             history = pd.concat([self._read("history"), history], ignore_index=True)
@@ -220,9 +222,8 @@ def _lines(shard: Path) -> list[Record]:
 def _history(record: Record) -> list[Record]:
     """The history of a record as one line an epoch."""
     curves = record.get("history") or {}
-    names = ("study", "reading", "trial", "config")
     return [
-        {**{name: record[name] for name in names}, **dict(zip(curves, values, strict=True))}
+        {**{name: record[name] for name in _OF_HISTORY}, **dict(zip(curves, values, strict=True))}
         for values in zip(*curves.values(), strict=True)
     ]
 

@@ -73,6 +73,13 @@ def test_exponentials_and_logarithms_run_over_the_padding_too(name):
     assert (padding != 0.25).all()
 
 
+def test_sums_with_a_fused_product_run_over_the_padding_too():
+    x, out = taken(torch.ones(5)).fill_(1.0), taken(torch.ones(5))
+    paddings = [tensor.as_strided((ops.LANES - 5,), (1,), 5).fill_(0.25) for tensor in (x, out)]
+    ops.add_scaled(x, 2.0, out)
+    assert (paddings[1] == 0.75).all()
+
+
 @pytest.mark.parametrize("shape", SIZES, ids=str)
 def test_add_scaled_adds_a_multiple_and_gives_a_replica_the_same_bits_in_any_stack(shape):
     x, y = randn(*shape), randn(*shape, seed=1)

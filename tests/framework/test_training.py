@@ -242,6 +242,29 @@ def test_a_replica_that_diverges_leaves_the_others_alone_and_errs_as_class_0(nam
         assert history.errors[name_of_rows][-1, place] == (rows.labels != 0).sum()
 
 
+def fitted_bias(start, lr, epochs):
+    """Two models of a bias alone, t = 1 being its target: a step is b <- b - 2 lr (b - 1)."""
+    model = Sequential(Linear(1, 1), replicas=2)
+    model.layers[0].bias.copy_(torch.tensor(start).reshape(2, 1, 1))
+    return model, fit(model, MSELoss(), SGD(model, lr), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=epochs)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_loss_that_was_not_finite_in_any_epoch_is_a_divergence(epochs):
+    model, history = fitted_bias(
+        start=[1e25, 0.0], lr=0.5, epochs=epochs
+    )  # the square of 1e25 is not finite, one step cures it
+    assert model.parameters.isfinite().all()
+    assert history.loss["train"].isfinite().all()
+    assert history.diverged.tolist() == [True, False]
+
+
+def test_a_parameter_that_is_not_finite_is_a_divergence():
+    model, history = fitted_bias(start=[0.0, 0.0], lr=[3e38, 0.1], epochs=1)  # the loss that led there was 1
+    assert model.parameters.isfinite().all(1).tolist() == [False, True]
+    assert history.diverged.tolist() == [True, False]
+
+
 # The loop, against one of torch.nn and torch.optim.
 
 # An eps of 1e-3 where a bias stands before a batch norm: its gradient is 0 but for rounding, which a small eps would amplify.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import studies
-from studies import build, datasets, plan, runner, spec
+from studies import build, datasets, figures, plan, runner, spec, suite
 from studies.streams import seed_for
 
 NUMBERS = [
@@ -173,6 +173,19 @@ def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path,
     monkeypatch.undo()
     again = rows(path, tmp_path, "r", jobs=1)
     assert (again["status"] == "ok").all()
+
+
+def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monkeypatch):
+    def broken(_):
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(build, "loss", broken)
+    path = tiny()
+    table = rows(path, tmp_path, "r", jobs=1)
+    assert (table["status"] == "failed").all()
+    study = spec.load(str(path))
+    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    assert outcome["curves"].startswith("not drawn")
 
 
 def test_threads_and_denormals_are_as_they_were(tiny):
