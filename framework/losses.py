@@ -20,6 +20,8 @@ class Loss:
     """
 
     def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction is mean or sum: {reduction!r} was given")
         self.reduction = reduction
         self.buffers = ops.Buffers()
 

@@ -22,7 +22,7 @@ class Module:
 
     `keeps_input` and `keeps_output` say whether `backward` reads what `forward` was given and what it returned. Where neither a
     module nor the one before it needs the tensor between them, Sequential lets the module write its output there (`in_place`):
-    the less memory a step touches, the more of it is in the cache.
+    the less memory a step touches, the more of it is in the cache. So a module once in a Sequential is used through it only.
     """
 
     parameter_names: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
 take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
-the learning rate times the schedule's factor. Rules and defaults are those of torch.optim.
+the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr.
 """
 
 from collections.abc import Sequence

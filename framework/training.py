@@ -84,6 +84,8 @@ def fit(
     """
     named = {"train": train, "validation": validation, "test": test}
     columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
+    if shuffle not in ("epoch", "once", "never"):
+        raise ValueError(f"shuffle is epoch, once or never: {shuffle!r} was given")
     samples = columns["train"].labels.shape[1]
     batch_size = samples if batch_size is None else batch_size
     if not 1 <= batch_size <= samples:
@@ -131,8 +133,8 @@ def fit(
 
 def predict(model: Sequential, inputs: Tensor) -> Tensor:
     """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`."""
-    if inputs.ndim != 2:
-        raise ValueError(f"inputs are (samples, features): {tuple(inputs.shape)} was given")
+    if inputs.ndim != 2 or inputs.shape[1] != model.takes:
+        raise ValueError(f"inputs are (samples, {model.takes} features): {tuple(inputs.shape)} was given")
     x = inputs.to(model.parameters).T.expand(model.replicas, -1, -1).contiguous()
     return model.forward(x, train=False).mT.clone()
 
@@ -198,7 +200,11 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
             f"{name} labels from {labels.min()} to {labels.max()} were given"
         )
-    codes = torch.arange(model.outputs, device=labels.device)[None, :, None] if model.outputs > 1 else torch.ones(1, 1, 1)
+    codes = (
+        torch.arange(model.outputs, device=labels.device)[None, :, None]
+        if model.outputs > 1
+        else torch.ones(1, 1, 1, device=labels.device)
+    )
     targets = (labels[:, None] == codes).to(model.parameters)
     device = model.parameters.device
     return _Columns(inputs.mT.to(model.parameters).contiguous(), targets, labels.to(device), torch.tensor(sets, device=device))

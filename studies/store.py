@@ -108,7 +108,8 @@ class Store:
         history = pd.DataFrame(lines) if lines else pd.DataFrame(columns=[*_OF_HISTORY, "epoch"])
         if (self.folder / "trials.csv").exists():
             rows = pd.concat([self._read("trials"), self._typed(rows)], ignore_index=True)
-            history = pd.concat([self._read("history"), history], ignore_index=True)
+            # An empty table would turn the counts of the other into fractions.
+            history = pd.concat([self._read("history"), *([history] if lines else [])], ignore_index=True)
         if rows.empty:
             return rows, history
         rows = self._typed(rows)

@@ -123,3 +123,8 @@ def test_losses_do_not_write_into_output_and_target(name, shape, reduction):
 def test_losses_refuse_a_target_of_another_shape(ours, shape):
     with pytest.raises(ValueError, match=r"one shape \(R, outputs, samples\): \(2, 3, 4\) and \(.*\) were given"):
         ours()(torch.full((2, 3, 4), 0.5), torch.zeros(shape))
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="reduction is mean or sum: 'avg' was given"):
+        MSELoss("avg")

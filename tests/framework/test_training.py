@@ -659,3 +659,14 @@ def test_batches_of_one_are_refused_where_there_is_a_batch_norm(batch_size):
     samples = 20 if batch_size == 1 else 1 + batch_size
     with pytest.raises(ValueError, match="batch norm needs two samples or more in a training batch: 1 was given"):
         fit(*arguments, disk(samples), epochs=1, batch_size=batch_size)
+
+
+def test_predict_names_the_features_it_expects():
+    with pytest.raises(ValueError, match="2 features"):
+        predict(Sequential(Linear(2, 3)), torch.zeros(4, 5))
+
+
+def test_an_unknown_shuffle_is_refused():
+    model = Sequential(Linear(1, 1))
+    with pytest.raises(ValueError, match="shuffle is epoch, once or never: 'often' was given"):
+        fit(model, MSELoss(), SGD(model), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=1, shuffle="often")
