@@ -200,11 +200,8 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
             f"{name} labels from {labels.min()} to {labels.max()} were given"
         )
-    codes = (
-        torch.arange(model.outputs, device=labels.device)[None, :, None]
-        if model.outputs > 1
-        else torch.ones(1, 1, 1, device=labels.device)
-    )
+    first = 1 if model.outputs == 1 else 0  # a single output is 1 for class 1
+    codes = torch.arange(first, first + model.outputs, device=labels.device)[None, :, None]
     targets = (labels[:, None] == codes).to(model.parameters)
     device = model.parameters.device
     return _Columns(inputs.mT.to(model.parameters).contiguous(), targets, labels.to(device), torch.tensor(sets, device=device))

@@ -106,11 +106,6 @@ def batch_size(settings: Settings, shared: Structure) -> int:
     return shared.rows[0] if settings["batch_size"] == "full" else settings["batch_size"]
 
 
-def parameters(study: Study, settings: Settings) -> int:
-    """Weights and biases of one model (a few more where batch norm or PReLU learn their own)."""
-    return _sizes(study, settings)[2]
-
-
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
     """Input features, units of all layers, and weights and biases."""
     pool = datasets.pools(study.data, study.seed, 0).train

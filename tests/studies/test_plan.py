@@ -96,7 +96,7 @@ def test_a_csv_file_is_known_by_its_content_not_its_place(tiny, tmp_path):
 def test_parameters_are_counted():
     study = spec.load("ablation")
     # 2-25-25-25-2 with biases
-    assert plan.parameters(study, study.grid.configurations[0].settings) == 75 + 650 + 650 + 52
+    assert plan._sizes(study, study.grid.configurations[0].settings) == (2, 77, 75 + 650 + 650 + 52)
 
 
 def test_a_full_batch_is_all_training_rows():
