@@ -140,8 +140,8 @@ class Tanh(Activation):
         return ops.tanh(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        torch.mul(self._y, self._y, out=out).mul_(gradient)
-        return torch.sub(gradient, out, out=out)
+        torch.mul(gradient, self._y, out=out)
+        return torch.addcmul(gradient, out, self._y, value=-1.0, out=out)
 
 
 class Sigmoid(Activation):
@@ -151,8 +151,8 @@ class Sigmoid(Activation):
         return ops.sigmoid(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        torch.mul(self._y, self._y, out=out)
-        return torch.sub(self._y, out, out=out).mul_(gradient)
+        torch.mul(gradient, self._y, out=out)
+        return out.addcmul_(out, self._y, value=-1.0)
 
 
 class Softmax(Activation):

@@ -111,42 +111,45 @@ class BatchNorm(Module):
             self.gain.fill_(1.0)
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        normalised = x if self.in_place else self._kept(train).take("normalised", x.shape, x)
+        centred = x if self.in_place else self._kept(train).take("centred", x.shape, x)
         if train or self.evaluate == "batch":
             samples = x.shape[2]
             moments = self.passing.take("moments", torch.Size((2, *x.shape[:2], 1)), x)
             mean, squares = moments
-            torch.sub(x, torch.mean(x, 2, keepdim=True, out=mean), out=normalised)
-            torch.linalg.vector_norm(normalised, dim=2, keepdim=True, out=squares).square_()
-            inverse_sd = (squares / (samples - self.unbiased)).add_(self.eps).rsqrt_()
+            torch.sub(x, torch.mean(x, 2, keepdim=True, out=mean), out=centred)
+            torch.linalg.vector_norm(centred, dim=2, keepdim=True, out=squares).square_()
+            scale = (squares / (samples - self.unbiased)).add_(self.eps).rsqrt_()
         else:
             mean, variance = self._running(x)
-            torch.sub(x, mean, out=normalised)
-            inverse_sd = (variance + self.eps).rsqrt_()
-        normalised.mul_(inverse_sd)
+            torch.sub(x, mean, out=centred)
+            scale = (variance + self.eps).rsqrt_()
         if train:
-            self._normalised, self._inverse_sd = normalised, inverse_sd
+            self._centred, self._inverse_sd = centred, scale
             self._remember(moments, samples)
         if not self.affine:
-            return normalised
+            return centred.mul_(scale)
         out = self._kept(train).take("output", x.shape, x)
-        return torch.mul(normalised, self.gain, out=out).add_(self.shift)
+        return torch.mul(centred, scale * self.gain, out=out).add_(self.shift)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        samples = gradient.shape[2]
-        out = self._input_gradient(gradient.shape, gradient)
-        along = torch.mul(gradient, self._normalised, out=out).sum(2, keepdim=True)
-        total = gradient.sum(2, keepdim=True)
-        if self.affine:
-            self.gain_gradient.copy_(along)
-            self.shift_gradient.copy_(total)
-        if self.gradient == "straight_through":
-            return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
         # With n samples, u = 1 if unbiased, and x' the normalised x:
         # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
-        torch.mul(self._normalised, along.div_(samples - self.unbiased), out=out)
-        torch.sub(gradient, out, out=out).sub_(total.div_(samples))
-        return out.mul_(self._inverse_sd * self.gain if self.affine else self._inverse_sd)
+        # What is kept is x' itself without gain and shift, else x' sd: one pass over the batch less.
+        samples = gradient.shape[2]
+        out = self._input_gradient(gradient.shape, gradient)
+        along = torch.mul(gradient, self._centred, out=out).sum(2, keepdim=True)
+        total = gradient.sum(2, keepdim=True)
+        scale = self._inverse_sd
+        if self.affine:
+            along.mul_(scale)
+            self.gain_gradient.copy_(along)
+            self.shift_gradient.copy_(total)
+            along.mul_(scale)
+            scale = scale * self.gain
+        if self.gradient == "straight_through":
+            return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
+        torch.addcmul(gradient, self._centred, along.div_(samples - self.unbiased), value=-1.0, out=out)
+        return out.sub_(total.div_(samples)).mul_(scale)
 
     @property
     def running_mean(self) -> Tensor:

@@ -86,8 +86,9 @@ def exp(x: Tensor, out: Tensor) -> Tensor:
 
 
 def expm1_of_negative(x: Tensor, out: Tensor) -> Tensor:
-    """e^x - 1 for x <= 0, as 1 / sigmoid(-x) - 2: half the cost of torch.expm1, equal to one rounding error of 1."""
-    return sigmoid(torch.neg(x, out=out), out).reciprocal_().sub_(2.0)
+    """e^x - 1 for x <= 0, as 2^(x / ln 2) - 1: a third of the cost of torch.expm1, equal to one rounding error of 1."""
+    _row(torch.mul(x, 1 / math.log(2), out=out)).exp2_().sub_(1.0)
+    return out
 
 
 def log(x: Tensor, out: Tensor) -> Tensor:

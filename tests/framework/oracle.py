@@ -1,11 +1,34 @@
-"""What the framework is compared with: torch.nn and autograd, one replica at a time, and finite differences; in float64."""
+"""What the framework is compared with: torch.nn and autograd, one replica at a time, and finite differences; in float64.
+
+The small problems at the end are what several test files train on.
+"""
 
 from itertools import pairwise
 
 import torch
 from torch import nn
 
-from framework import ELU, SELU, BatchNorm, Identity, LeakyReLU, Linear, PReLU, ReLU, Sequential, Sigmoid, Softmax, Tanh
+from framework import (
+    ELU,
+    SELU,
+    SGD,
+    BatchNorm,
+    CrossEntropyLoss,
+    Identity,
+    LeakyReLU,
+    Linear,
+    PReLU,
+    ReLU,
+    Rows,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    initialize,
+    normal,
+    xavier,
+)
+from framework.streams import generator
 
 SHAPES = [  # (R, features, samples)
     (1, 1, 2),
@@ -147,3 +170,17 @@ def assert_as_differences(model, x, seed=5):
 def assert_close_to_differences(analytic, numeric):
     # Truncation is h^4 = 1e-16 times a fifth derivative, rounding 1e-16 / h = 1e-12 times the value.
     torch.testing.assert_close(analytic, numeric, rtol=1e-8, atol=1e-8)
+
+
+def disk(samples, seed=0, sets=None):
+    """Points of the unit square, and whether they lie in a disk of half its area; float32."""
+    shape = (samples, 2) if sets is None else (sets, samples, 2)
+    inputs = torch.rand(shape, generator=generator(seed))
+    return Rows(inputs, ((inputs - 0.5).square().sum(-1) < 0.16).long())
+
+
+def small(replicas=3, outputs=2, hidden=Tanh, loss=CrossEntropyLoss, lr=0.5, dtype=torch.float64, **options):
+    """A small stack and the arguments of fit that train it."""
+    model = Sequential(Linear(2, 5), hidden(), Linear(5, outputs), replicas=replicas, dtype=dtype)
+    initialize(model, xavier, normal, seed=3)
+    return model, (model, loss(**options), SGD(model, lr))

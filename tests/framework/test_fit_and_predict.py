@@ -1,0 +1,113 @@
+import pytest
+import torch
+from oracle import disk, randn, small
+
+from framework import (
+    SGD,
+    BatchNorm,
+    Dropout,
+    Linear,
+    MSELoss,
+    Rows,
+    Sequential,
+    Tanh,
+    fit,
+    initialize,
+    normal,
+    predict,
+    xavier,
+)
+
+# predict
+
+
+def test_predictions_are_evaluations_of_rows():
+    model, _ = small()
+    inputs = randn(9, 2)
+    output = predict(model, inputs)
+    assert output.shape == (3, 9, 2)
+    assert torch.equal(output, model.forward(inputs.T.expand(3, 2, 9).contiguous(), train=False).mT)
+
+
+def test_predict_changes_nothing_of_the_model_nor_of_what_it_gave_before():
+    model = Sequential(Linear(2, 4), BatchNorm(), Tanh(), Dropout(0.3), Linear(4, 2), replicas=3, dtype=torch.float64)
+    initialize(model, xavier, normal)
+    model.seed([1, 2, 3])
+    x, gradient, inputs = randn(3, 2, 6), randn(3, 2, 6, seed=1), randn(9, 2, seed=2)
+    norm = model.layers[1]
+    model.forward(x)
+    model.backward(gradient)
+    before = [model.parameters.clone(), model.gradients.clone(), norm.running_mean.clone(), norm.running_variance.clone()]
+    first = predict(model, inputs)
+    kept = first.clone()
+    predict(model, 10 * inputs)
+    model.backward(gradient)
+    for now, then in zip((model.parameters, model.gradients, norm.running_mean, norm.running_variance), before, strict=True):
+        assert torch.equal(now, then)
+    model.forward(x)
+    assert torch.equal(first, kept)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 5, 2)], ids=str)
+def test_predict_wants_rows(shape):
+    with pytest.raises(ValueError, match=r"inputs are \(samples, \d+ features\): \(.*\) was given"):
+        predict(small()[0], torch.zeros(shape))
+
+
+# Wrong input.
+
+ROWS = r"rows are inputs \(samples, features\) and labels \(samples,\), or .* were given"
+WRONG = {
+    "batch_of_none": ({"batch_size": 0}, r"a batch holds between 1 and all 20 training samples: batch_size=0 was given"),
+    "negative_batch": ({"batch_size": -5}, r"between 1 and all 20 training samples: batch_size=-5 was given"),
+    "batch_too_large": ({"batch_size": 21}, r"between 1 and all 20 training samples: batch_size=21 was given"),
+    "label_too_large": ({"train": Rows(randn(2, 2), torch.tensor([0, 2]))}, "integers from 0 to 1: train labels from 0 to 2"),
+    "label_negative": ({"test": Rows(randn(2, 2), torch.tensor([1, -1]))}, "integers from 0 to 1: test labels from -1 to 1"),
+    "labels_too_few": ({"train": Rows(randn(4, 2), torch.tensor([0, 1, 1]))}, f"train {ROWS}"),
+    "labels_of_rank_2": ({"validation": Rows(randn(4, 2), torch.zeros(4, 1).long())}, f"validation {ROWS}"),
+    "inputs_of_rank_1": ({"train": Rows(randn(4), torch.zeros(4).long())}, f"train {ROWS}"),
+    "sets_without_labels": ({"train": Rows(randn(3, 4, 2), torch.zeros(4).long())}, f"train {ROWS}"),
+    "sets_too_few": ({"train": disk(20, sets=2)}, r"each of the 3 models uses one of the 2 sets of train rows"),
+    "sets_too_short": ({"train": disk(20, sets=2), "sets": [0, 1]}, r"each of the 3 models .* sets=\[0, 1\] was given"),
+    "set_out_of_range": ({"train": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of train rows: sets=\[0, 1, 2\]"),
+    "set_negative": ({"train": disk(20, sets=2), "sets": [0, 1, -1]}, r"one of the 2 sets of train rows: sets=\[0, 1, -1\]"),
+    "test_sets_too_few": ({"test": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of test rows: sets=\[0, 1, 2\]"),
+    "seeds_too_few": ({"seeds": [1, 2]}, "seeds"),
+    "seeds_too_many": ({"seeds": [1, 2, 3, 4]}, "seeds"),
+    "features_too_many": ({"train": Rows(randn(4, 3), torch.zeros(4).long())}, "features"),
+    "features_too_few_in_test": ({"test": Rows(randn(4, 1), torch.zeros(4).long())}, "features"),
+    "labels_not_integers": ({"train": Rows(randn(4, 2), torch.full((4,), 0.5))}, "labels .* integers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_of_fit_are_refused(name):
+    wrong, message = WRONG[name]
+    _, arguments = small()
+    with pytest.raises(ValueError, match=message):
+        fit(*arguments, **{"train": disk(20), "epochs": 1, **wrong})
+
+
+def test_labels_of_one_output_are_0_or_1():
+    _, arguments = small(outputs=1, loss=MSELoss)
+    with pytest.raises(ValueError, match="labels of a model with 1 outputs are integers from 0 to 1: train labels from 0 to 2"):
+        fit(*arguments, Rows(randn(3, 2), torch.tensor([0, 1, 2])), epochs=1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 19, 20])
+def test_batches_of_one_are_refused_where_there_is_a_batch_norm(batch_size):
+    _, arguments = small(hidden=lambda: BatchNorm())
+    samples = 20 if batch_size == 1 else 1 + batch_size
+    with pytest.raises(ValueError, match="batch norm needs two samples or more in a training batch: 1 was given"):
+        fit(*arguments, disk(samples), epochs=1, batch_size=batch_size)
+
+
+def test_predict_names_the_features_it_expects():
+    with pytest.raises(ValueError, match="2 features"):
+        predict(Sequential(Linear(2, 3)), torch.zeros(4, 5))
+
+
+def test_an_unknown_shuffle_is_refused():
+    model = Sequential(Linear(1, 1))
+    with pytest.raises(ValueError, match="shuffle is epoch, once or never: 'often' was given"):
+        fit(model, MSELoss(), SGD(model), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=1, shuffle="often")
