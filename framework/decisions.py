@@ -1,4 +1,4 @@
-"""From outputs to labels, and the one definition of an error.
+"""From labels to targets, from outputs to labels, and the one definition of an error.
 
 An output that is not finite counts as class 0: a diverged model is judged as one that always says so.
 """
@@ -9,6 +9,15 @@ import torch
 from torch import Tensor
 
 Decision = Callable[[Tensor], Tensor]
+
+
+def encode(labels: Tensor, outputs: int) -> Tensor:
+    """Targets: 1 for the output of a label's class, else 0; a single output stands for class 1.
+
+    Integer labels `(sets, samples)` to booleans `(sets, outputs, samples)`.
+    """
+    first = 1 if outputs == 1 else 0
+    return labels[:, None] == torch.arange(first, first + outputs, device=labels.device)[None, :, None]
 
 
 def argmax(output: Tensor) -> Tensor:

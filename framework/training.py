@@ -3,14 +3,15 @@
 Here is the public edge: data comes as `(samples, features)` and is turned to `(features, samples)` once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from framework.decisions import Decision, argmax, count_errors, threshold
+from framework.decisions import Decision, argmax, count_errors, encode, threshold
+from framework.layers import Linear
 from framework.losses import Loss
 from framework.module import Sequential
 from framework.ops import Buffers
@@ -37,12 +38,15 @@ class History:
     """What `fit` recorded after each of `epochs` (0: before training).
 
     `loss[name]` and `errors[name]` are `(recorded, R)` for each set of rows by name (train, validation, test): mean loss per
-    sample, and number of wrong samples. `diverged` is `(R,)`: a loss or parameter was not finite at the end of some epoch.
+    sample, and number of wrong samples. `gradient_norms` is `(recorded, layers, R)`, or None where nobody asked for it: the
+    Euclidean norm of the gradient of each Linear's weights, from input to output, in the last batch before the record, or the
+    first batch of all. `diverged` is `(R,)`: a loss or parameter was not finite at the end of some epoch.
     """
 
     epochs: list[int]
     loss: dict[str, Tensor]
     errors: dict[str, Tensor]
+    gradient_norms: Tensor | None
     diverged: Tensor
 
 
@@ -71,6 +75,8 @@ def fit(
     sets: Sequence[int] | None = None,
     decide: Decision | None = None,
     history_every: int = 0,
+    gradient_norms: bool = False,
+    observe: Callable[[int], None] | None = None,
 ) -> History:
     """Train the stack for `epochs` passes over `train`, in batches of `batch_size` (None: all rows; the last may be short).
 
@@ -79,6 +85,8 @@ def fit(
     * `sets`: which of the sets each replica uses, where the rows hold several (by default replica r the r-th).
     * `decide`: turns outputs into labels; by default the largest of several outputs, or a single one above 0.5.
     * `history_every`: record all rows before training and after every that many epochs; always after the last.
+    * `gradient_norms`: record them too.
+    * `observe`: called with the epoch at every record, to look at the model while it trains.
 
     Raises ValueError where shapes, labels or sizes do not fit, naming what was expected and given.
     """
@@ -109,6 +117,14 @@ def fit(
             value, _ = loss(output, rows.targets[rows.sets])
             losses[name].append(value if loss.reduction == "mean" else value / rows.labels.shape[1])
             errors[name].append(count_errors(output, rows.labels[rows.sets], decide))
+        if observe:
+            observe(epoch)
+
+    linear = [module for module in model.modules() if isinstance(module, Linear)] if gradient_norms else []
+    norms: list[Tensor] = []
+
+    def record_gradients() -> None:
+        norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in linear]))
 
     if history_every:
         record(0)
@@ -118,24 +134,35 @@ def fit(
         for x, target in batches:
             value, gradient = loss(model.forward(x), target)
             model.accumulate(gradient)
+            if linear and history_every and not norms:
+                record_gradients()
             optimizer.step(factor)
             total += value
         diverged |= ~(model.parameters.mul(0.0).sum(1) + total.mul_(0.0) == 0.0)  # 0 times what is not finite is not 0
         if epoch + 1 == epochs or (history_every and (epoch + 1) % history_every == 0):
             record(epoch + 1)
+            if linear:
+                record_gradients()
     return History(
         recorded,
         {name: torch.stack(rows) for name, rows in losses.items()},
         {name: torch.stack(rows) for name, rows in errors.items()},
+        torch.stack(norms) if linear else None,
         diverged,
     )
 
 
 def predict(model: Sequential, inputs: Tensor) -> Tensor:
-    """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`."""
-    if inputs.ndim != 2 or inputs.shape[1] != model.takes:
-        raise ValueError(f"inputs are (samples, {model.takes} features): {tuple(inputs.shape)} was given")
-    x = inputs.to(model.parameters).T.expand(model.replicas, -1, -1).contiguous()
+    """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`, or `(R, samples, features)` of its own.
+
+    Raises ValueError where the inputs have another shape.
+    """
+    if inputs.ndim not in (2, 3) or inputs.shape[-1] != model.takes or (inputs.ndim == 3 and len(inputs) != model.replicas):
+        raise ValueError(
+            f"inputs are (samples, {model.takes} features), or ({model.replicas} models, samples, {model.takes} features): "
+            f"{tuple(inputs.shape)} was given"
+        )
+    x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1).contiguous()
     return model.forward(x, train=False).mT.clone()
 
 
@@ -200,8 +227,10 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
             f"{name} labels from {labels.min()} to {labels.max()} were given"
         )
-    first = 1 if model.outputs == 1 else 0  # a single output is 1 for class 1
-    codes = torch.arange(first, first + model.outputs, device=labels.device)[None, :, None]
-    targets = (labels[:, None] == codes).to(model.parameters)
     device = model.parameters.device
-    return _Columns(inputs.mT.to(model.parameters).contiguous(), targets, labels.to(device), torch.tensor(sets, device=device))
+    return _Columns(
+        inputs.mT.to(model.parameters).contiguous(),
+        encode(labels, model.outputs).to(model.parameters),
+        labels.to(device),
+        torch.tensor(sets, device=device),
+    )

@@ -146,3 +146,19 @@ def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
         tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
     table = pd.concat(tables, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
+
+
+def gradients(trials: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """Median and quartiles over trials of the gradient's norm, by configuration, epoch and layer (1: next to the input).
+
+    Empty where no trial recorded it.
+    """
+    norms = [column for column in history if column.startswith("gradient_norm_")]
+    if not norms:
+        return pd.DataFrame()
+    lines = history.melt(["trial", "config", "epoch"], norms, var_name="layer", value_name="norm").dropna(subset="norm")
+    lines["layer"] = lines["layer"].str.removeprefix("gradient_norm_").astype(int)
+    grouped = lines.groupby(["config", "epoch", "layer"], sort=True)["norm"]
+    table = pd.concat({f"norm_q{100 * share:.0f}": grouped.quantile(share) for share in (0.25, 0.5, 0.75)}, axis=1)
+    labels = trials[["config", "label"]].drop_duplicates()
+    return labels.merge(table.reset_index(), on="config")

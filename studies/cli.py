@@ -25,6 +25,7 @@ _results = click.option(
     show_default=True,
     help="Folder of results; each study has a folder of its name in it.",
 )
+_quick = click.option("--quick", is_flag=True, help="A quick look: no more than 10 repeats.")
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50.")
 
 
@@ -52,16 +53,18 @@ def list_studies() -> None:
     """Show the declared studies."""
     for name in spec.names():
         study = spec.load(name)
-        click.echo(f"{name:24} {study.trials:>7,} trials   {study.title}")
+        trials = sum(reading.trials for reading in study.readings)
+        click.echo(f"{name:24} {trials:>7,} trials   {study.title}")
 
 
 @main.command("plan")
 @_study
 @_set
+@_quick
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
-def show_plan(study: str, overrides: Sequence[str], jobs: int | None) -> None:
+def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | None) -> None:
     """Say what a run of STUDY would train, and check its spec completely."""
-    planned = spec.load(study, overrides)
+    planned = spec.load(study, overrides, quick)
     for line in plan.describe(planned, jobs or suite.default_jobs()):
         click.echo(line)
 
@@ -69,13 +72,14 @@ def show_plan(study: str, overrides: Sequence[str], jobs: int | None) -> None:
 @main.command()
 @_study
 @_set
+@_quick
 @_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
-def run(study: str, overrides: Sequence[str], results: Path, jobs: int | None, backend: str, force: bool) -> None:
+def run(study: str, overrides: Sequence[str], quick: bool, results: Path, jobs: int | None, backend: str, force: bool) -> None:
     """Train what STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there."""
-    planned = spec.load(study, overrides)
+    planned = spec.load(study, overrides, quick)
     console = Console()
     trained = {"trials": 0, "diverged": 0, "failed": 0}
     begin = time.perf_counter()
@@ -88,7 +92,7 @@ def run(study: str, overrides: Sequence[str], results: Path, jobs: int | None, b
         TextColumn("diverged: {task.fields[diverged]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(planned.name, total=planned.trials, rate=0.0, diverged=0)
+        bar = progress.add_task(planned.name, total=None, rate=0.0, diverged=0)
 
         def received(records: Sequence[Record]) -> None:
             trained["trials"] += len(records)
@@ -104,7 +108,7 @@ def run(study: str, overrides: Sequence[str], results: Path, jobs: int | None, b
                 backend=backend,
                 results=results,
                 force=force,
-                started=lambda done, _: progress.update(bar, completed=done),
+                started=lambda done, trials: progress.update(bar, completed=done, total=trials),
                 received=received,
             )
         except KeyboardInterrupt:
@@ -130,16 +134,18 @@ def run(study: str, overrides: Sequence[str], results: Path, jobs: int | None, b
 @main.command("tables")
 @_study
 @_set
+@_quick
 @_results
-def show_tables(study: str, overrides: Sequence[str], results: Path) -> None:
+def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
     """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
-    planned = spec.load(study, overrides)
-    tables.show(planned, suite.tables_of(planned, results), Console())
+    planned = spec.load(study, overrides, quick)
+    tables.show(planned, suite.tables_of(planned, results, anew=True), Console())
 
 
 @main.command()
 @click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @_set
+@_quick
 @_results
 @click.option(
     "--figures",
@@ -148,16 +154,14 @@ def show_tables(study: str, overrides: Sequence[str], results: Path) -> None:
     show_default=True,
     help="Folder of pictures; each study has a folder of its name in it.",
 )
-def figures(studies: Sequence[str], overrides: Sequence[str], results: Path, figures: Path) -> None:
+def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
 
-    named = [spec.load(study, overrides) for study in studies] or [
-        study for study in map(spec.load, spec.names()) if (results / study.name / "summary.csv").exists()
-    ]
+    named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     if not named:
         raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
-    for study in named:
+    for study in [spec.load(name, overrides, quick) for name in named]:
         for name, outcome in pictures.draw(study, suite.tables_of(study, results), figures / study.name).items():
             click.echo(f"{study.name}: {name:12} {outcome}")
 

@@ -23,9 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from studies import build, files
 from studies.analysis import judged_on
 from studies.spec import Study
-from studies.tables import SET_WORDS, sampling_of
-
-Tables = Mapping[str, pd.DataFrame]
+from studies.tables import SET_WORDS, Tables, of_reading, sampling_of
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 _STYLE = {**sns.axes_style("whitegrid"), "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130}
@@ -34,7 +32,18 @@ _HEAT = "rocket_r"
 
 
 def draw(study: Study, tables: Tables, folder: Path) -> dict[str, str]:
-    """Write the pictures of a study to `folder`; returns, for each picture by name, its path or what it still needs."""
+    """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
+
+    Returns, for each picture by name, its path or what it still needs.
+    """
+    outcome = _draw(study, of_reading(tables, study), folder)
+    for other in study.others:
+        drawn = _draw(other, of_reading(tables, other), folder / other.reading)
+        outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
+    return outcome
+
+
+def _draw(study: Study, tables: Tables, folder: Path) -> dict[str, str]:
     outcome = {}
     for name, (needs, picture) in _PICTURES.items():
         if name in ("grid", "levels") and not study.grid.levels:

@@ -6,6 +6,7 @@ A right plan has every trial once, one structure in a stack, and as few stacks a
 import itertools
 import json
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from studies import build, datasets
+from studies.datasets import Data, Validation
 from studies.grid import Configuration
 from studies.settings import Settings
 from studies.spec import Study
@@ -29,9 +31,21 @@ class Trial:
     """One model to train. `key` is a hash of all that its numbers depend on."""
 
     key: str
+    reading: str
     configuration: Configuration
     repeat: int
     fold: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows of a stack come from: all of a study that a worker needs beside the stack's trials."""
+
+    study: str
+    reading: str
+    seed: int
+    data: Data
+    validation: Validation
 
 
 @dataclass(frozen=True)
@@ -46,17 +60,24 @@ class Structure:
 class Stack:
     """Trials of one structure, and a rough count of the floating-point operations of training them."""
 
+    source: Source
     trials: Sequence[Trial]
     structure: Structure
     work: float
 
 
 def trials(study: Study) -> list[Trial]:
-    """Every trial of a study, by configuration, repeat and fold."""
+    """Every trial of a study, by reading, configuration, repeat and fold."""
+    return [trial for reading in study.readings for trial in _trials(reading)]
+
+
+def _trials(study: Study) -> list[Trial]:
     data = replace(study.data, path="")  # a file is identified by its content
-    shared = digest([NUMERICS, study.seed, str(data), str(study.validation.folds), study.validation.stratified], 32)
+    shared = digest(
+        [NUMERICS, study.seed, study.reading, str(data), str(study.validation.folds), study.validation.stratified], 32
+    )
     return [
-        Trial(digest([shared, configuration.id, repeat, fold], 16), configuration, repeat, fold)
+        Trial(digest([shared, configuration.id, repeat, fold], 16), study.reading, configuration, repeat, fold)
         for configuration in study.grid.configurations
         for repeat in range(study.validation.repeats)
         for fold in range(max(study.validation.folds, 1))
@@ -65,6 +86,17 @@ def trials(study: Study) -> list[Trial]:
 
 def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:
     """The pending trials in stacks, the longest first, so that the jobs end together."""
+    waiting = list(pending)
+    planned = [
+        stack
+        for reading in study.readings
+        for stack in _stacks(reading, [trial for trial in waiting if trial.reading == reading.reading], jobs)
+    ]
+    return sorted(planned, key=lambda stack: -stack.work)
+
+
+def _stacks(study: Study, pending: Sequence[Trial], jobs: int) -> list[Stack]:
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation)
     groups: dict[Structure, list[Trial]] = defaultdict(list)
     rows = {}
     for trial in pending:
@@ -72,17 +104,16 @@ def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:
         if place not in rows:
             rows[place] = _row_counts(study, *place)
         groups[structure(trial.configuration.settings, rows[place])].append(trial)
-    total = sum(len(group) for group in groups.values())
     planned = []
     for shared, group in groups.items():
         # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
         group.sort(key=lambda trial: (build.update_rule(trial.configuration.settings), trial.repeat, trial.fold))
         settings = group[0].configuration.settings
-        size = min(capacity(study, settings, shared), max(8, math.ceil(total / jobs)))
+        size = min(capacity(study, settings, shared), max(8, math.ceil(len(pending) / jobs)))
         work = _operations(study, settings, shared)
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
-        planned += [Stack([group[index] for index in part], shared, work * len(part)) for part in parts]
-    return sorted(planned, key=lambda stack: -stack.work)
+        planned += [Stack(source, [group[index] for index in part], shared, work * len(part)) for part in parts]
+    return planned
 
 
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
@@ -93,12 +124,14 @@ def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
 
 
 def capacity(study: Study, settings: Settings, shared: Structure) -> int:
-    """How many models of a structure fit the cache while training, and memory while evaluated."""
+    """How many models of a structure train together: what fits the cache while training, and memory while evaluated."""
+    if settings["engine"] != "stack":
+        return 1
     features, units, parameters = _sizes(study, settings)
     size = build.DTYPES[settings["dtype"]].itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
     evaluation = size * max(shared.rows) * (features + 2 * max([*settings["hidden"], 1]))
-    return max(2, min(int(CACHE / step), int(EVALUATION / evaluation)))
+    return min(study.stack or sys.maxsize, max(2, min(int(CACHE / step), int(EVALUATION / evaluation))))
 
 
 def batch_size(settings: Settings, shared: Structure) -> int:
@@ -134,9 +167,22 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
 
 def describe(study: Study, jobs: int) -> list[str]:
     """What a run would train, in lines: grid, exclusions, trials, stacks and a rough time."""
+    lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
+    for reading in study.readings:
+        kind = "primary" if reading is study else "exploration"
+        lines += ["", *([f"reading        {reading.reading} ({kind})"] if reading.reading else []), *_describe(reading)]
+    planned = stacks(study, trials(study), jobs)
+    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
+    largest = max(len(stack.trials) for stack in planned)
+    lines += ["", f"stacks         {len(planned):,}, the largest of {largest} models"]
+    lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
+    return lines
+
+
+def _describe(study: Study) -> list[str]:
+    """Grid, exclusions, rows and trials of one reading."""
     grid, validation = study.grid, study.validation
-    lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}")), ""]
-    lines += [f"{factor:14} {len(levels):>3} levels: {', '.join(levels)}" for factor, levels in grid.levels.items()]
+    lines = [f"{factor:14} {len(levels):>3} levels: {', '.join(levels)}" for factor, levels in grid.levels.items()]
     lines += [f"excluded       {count:>3} points where {rule}" for rule, count in grid.excluded]
     if grid.duplicates:
         lines.append(f"duplicates     {grid.duplicates:>3} points repeat an earlier one and are trained once")
@@ -148,8 +194,4 @@ def describe(study: Study, jobs: int) -> list[str]:
     each = f"{validation.folds} folds" if validation.folds else "the whole pool"
     repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
     lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")
-    planned = stacks(study, trials(study), jobs)
-    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
-    lines.append(f"stacks         {len(planned):,}, the largest of {max(len(stack.trials) for stack in planned)} models")
-    lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
     return lines

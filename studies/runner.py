@@ -6,18 +6,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 import torch
 
 import framework as fw
-from studies import build, datasets
-from studies.datasets import Data, Split, Table, Validation
+from studies import build, datasets, peer
+from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
-from studies.spec import Study
+from studies.settings import Settings
 from studies.store import Record
 from studies.streams import seed_for
 
@@ -25,52 +24,48 @@ STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing
 FAST_PCT = 5.0  # `epochs_to_5_pct`
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a study's rows come from: all of a study that a worker needs beside the stack."""
+class Trained(NamedTuple):
+    """A trained stack: the model, the history, and the rows of each of its trials."""
 
-    study: str
-    seed: int
-    data: Data
-    validation: Validation
+    model: fw.Sequential
+    history: fw.History
+    splits: Sequence[Split]
 
 
-def run(study: Study, stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
     """Train the stacks in `jobs` processes; `received` gets the records of each as soon as it is done, in any order."""
-    source = Source(study.name, study.seed, study.data, study.validation)
     jobs = min(jobs, len(stacks))
     if backend == "sequential" or jobs < 2:
         for stack in stacks:
-            received(train(source, stack))
+            received(train(stack))
         return
     with joblib.parallel_config(backend=backend, n_jobs=jobs, inner_max_num_threads=1):
         # One stack a task: it runs for seconds, so larger batches of tasks would only make a lost one larger.
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        for records in parallel(joblib.delayed(_work)(os.getpid(), source, stack) for stack in stacks):
+        for records in parallel(joblib.delayed(_work)(os.getpid(), stack) for stack in stacks):
             received(records)
 
 
-def train(source: Source, stack: Stack) -> list[Record]:
+def train(stack: Stack) -> list[Record]:
     """One record for each trial of a stack; an exception becomes records of failed trials with its reason."""
     started = time.perf_counter()
     try:
         with _one_thread():
-            results = _train(source, stack)
+            results = _results(stack, fit(stack))
     except Exception as error:
         reason = traceback.format_exception_only(error)[-1].strip()
         results = [{"status": "failed", "reason": reason}] * len(stack.trials)
     seconds = (time.perf_counter() - started) / len(stack.trials)
     return [
-        {**_identity(source, stack, trial), **result, "seconds": seconds}
-        for trial, result in zip(stack.trials, results, strict=True)
+        {**_identity(stack, trial), **result, "seconds": seconds} for trial, result in zip(stack.trials, results, strict=True)
     ]
 
 
-def _work(parent: int, source: Source, stack: Stack) -> list[Record]:
+def _work(parent: int, stack: Stack) -> list[Record]:
     """`train` in a worker: an interrupt is the parent's to handle."""
     if os.getpid() != parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return train(source, stack)
+    return train(stack)
 
 
 @contextmanager
@@ -87,8 +82,9 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(source: Source, stack: Stack) -> list[Record]:
-    """Train a stack and take down what each of its models achieved."""
+def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = None) -> Trained:
+    """Train a stack; `observe` gets the epoch and the model at every record of the history."""
+    source = stack.source
     settings = [trial.configuration.settings for trial in stack.trials]
     shared = settings[0]
     places = list(dict.fromkeys((trial.repeat, trial.fold) for trial in stack.trials))
@@ -103,10 +99,13 @@ def _train(source: Source, stack: Stack) -> list[Record]:
 
     model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1)
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
+    loss, optimizer = build.loss(shared), build.optimizer(model, settings)
+    if shared["engine"] == "torch_nn":
+        model, loss, optimizer = peer.of(model, shared)
     history = fw.fit(
         model,
-        build.loss(shared),
-        build.optimizer(model, settings),
+        loss,
+        optimizer,
         train,
         validation,
         test,
@@ -118,8 +117,10 @@ def _train(source: Source, stack: Stack) -> list[Record]:
         sets=sets,
         decide=build.DECISIONS[shared["decision"]],
         history_every=shared["history_every"],
+        gradient_norms=shared["gradient_norms"],
+        observe=observe and (lambda epoch: observe(epoch, model)),
     )
-    return [_result(history, replica, splits[index]) for replica, index in enumerate(sets)]
+    return Trained(model, history, [splits[index] for index in sets])
 
 
 def _joined(tables: Sequence[Table]) -> fw.Rows | None:
@@ -128,6 +129,38 @@ def _joined(tables: Sequence[Table]) -> fw.Rows | None:
         return None
     inputs, labels = (np.stack(column) for column in zip(*tables, strict=True))
     return fw.Rows(torch.from_numpy(inputs), torch.from_numpy(labels))
+
+
+def _results(stack: Stack, trained: Trained) -> list[Record]:
+    """What each model of a stack achieved."""
+    results = [_result(trained.history, replica, split) for replica, split in enumerate(trained.splits)]
+    shared = stack.trials[0].configuration.settings
+    if shared["keep_predictions"]:
+        for result, predictions in zip(results, _predictions(trained, shared), strict=True):
+            result["predictions"] = predictions
+    return results
+
+
+def _predictions(trained: Trained, shared: Settings) -> list[Record]:
+    """What each model says of its test rows (else validation, else training), by row: `predictions.csv` in columns."""
+    name = next(name for name in ("test", "validation", "train") if getattr(trained.splits[0], name))
+    rows = _joined([getattr(split, name) for split in trained.splits])
+    assert rows is not None
+    outputs = fw.predict(trained.model, rows.inputs)
+    predicted = build.DECISIONS[shared["decision"]](outputs.mT)
+    targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
+    each = build.loss({**shared, "reduction": "sum"})
+    return [
+        {
+            "row": list(range(len(labels))),
+            "label": labels.tolist(),
+            "predicted": labels_given.tolist(),
+            # A sample takes the place of a replica: one loss each.
+            "loss": each(output[:, :, None], target[:, :, None])[0].tolist(),
+            **{f"output_{index}": column for index, column in enumerate(output.T.tolist())},
+        }
+        for labels, labels_given, output, target in zip(rows.labels, predicted, outputs, targets, strict=True)
+    ]
 
 
 def _result(history: fw.History, replica: int, split: Split) -> Record:
@@ -141,6 +174,9 @@ def _result(history: fw.History, replica: int, split: Split) -> Record:
             curves[f"{short}_loss"] = history.loss[name][:, replica].tolist()
             curves[f"{short}_errors"] = history.errors[name][:, replica].tolist()
             final |= {f"{short}_{what}": curves[f"{short}_{what}"][-1] for what in ("loss", "errors")}
+    if history.gradient_norms is not None:
+        for layer, norms in enumerate(history.gradient_norms[:, :, replica].T.tolist(), start=1):
+            curves[f"gradient_norm_{layer}"] = norms
     majority = np.bincount(split.train.labels).max() / sizes["train"]
     fast = [
         epoch
@@ -158,18 +194,18 @@ def _result(history: fw.History, replica: int, split: Split) -> Record:
     }
 
 
-def _identity(source: Source, stack: Stack, trial: Trial) -> dict[str, Any]:
+def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:
     """Which model a record is about, and what computed it."""
     return {
-        "study": source.study,
-        "reading": None,
+        "study": stack.source.study,
+        "reading": trial.reading or None,
         "trial": trial.key,
         "config": trial.configuration.id,
         "label": trial.configuration.label,
         **trial.configuration.columns,
         "repeat": trial.repeat,
         "fold": trial.fold,
-        "seed": source.seed,
+        "seed": stack.source.seed,
         "stack": len(stack.trials),
         "device": "cpu",
         "torch": torch.__version__,

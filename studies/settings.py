@@ -34,6 +34,9 @@ DEFAULTS: dict[str, Any] = {
     "epochs": 200,
     "shuffle": "epoch",
     "history_every": 20,
+    "gradient_norms": False,
+    "keep_predictions": False,
+    "engine": "stack",
     "dtype": "float32",
 }
 
@@ -87,6 +90,9 @@ _SIMPLE: dict[str, Rule] = {
     "epochs": whole(1),
     "shuffle": choice("epoch", "once", "never"),
     "history_every": whole(0),
+    "gradient_norms": flag,  # in history.csv, of every layer
+    "keep_predictions": flag,  # of the test rows, else validation, else training, in predictions.csv
+    "engine": choice("stack", "torch_nn"),  # or torch.nn, autograd and torch.optim, one model at a time, for comparison
     "dtype": choice(*build.DTYPES),
 }
 _NAMED: dict[str, Mapping[str, Callable[..., Any]]] = {

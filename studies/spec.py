@@ -5,7 +5,7 @@ Every error is found here, before anything trains, and says which file and key, 
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,19 @@ from studies.grid import Configuration, Grid, expand
 from studies.settings import DEFAULTS, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
-_SECTIONS = ("title", "question", "source", "seed", "design", "data", "validation", "base", "grid", "exclude")
+_OVERLAID = ("data", "validation", "base", "grid", "exclude")  # what a reading may change
+_SECTIONS = ("title", "question", "source", "seed", "design", "stack", *_OVERLAID, "reading")
+QUICK = 10  # repeats at most, of a quick look at a study
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study that can be trained as it stands."""
+    """A study that can be trained as it stands.
+
+    Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
+    and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
+    many as fit the cache): it changes times, never numbers.
+    """
 
     name: str
     title: str
@@ -34,16 +41,37 @@ class Study:
     data: Data
     validation: Validation
     grid: Grid
+    stack: int = 0
+    reading: str = ""
+    others: tuple["Study", ...] = ()
+
+    @property
+    def readings(self) -> tuple["Study", ...]:
+        """Every reading of the study, the primary one first."""
+        return (self, *self.others)
+
+    @property
+    def factors(self) -> list[str]:
+        """The factors of all readings."""
+        return list(dict.fromkeys(factor for reading in self.readings for factor in reading.grid.levels))
 
     @property
     def trials(self) -> int:
-        """How many models the study trains."""
+        """How many models this reading trains."""
         return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
         data = {**asdict(self.data), "path": Path(self.data.path).name}
-        return {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if not self.reading:
+            return own
+        return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
+
+    def quick(self) -> "Study":
+        """The same with no more than `QUICK` repeats."""
+        fewer = replace(self.validation, repeats=min(self.validation.repeats, QUICK))
+        return replace(self, validation=fewer, others=tuple(other.quick() for other in self.others))
 
 
 def names() -> list[str]:
@@ -51,8 +79,10 @@ def names() -> list[str]:
     return sorted(path.stem for path in SPECS.glob("*.toml"))
 
 
-def load(study: str, overrides: Sequence[str] = ()) -> Study:
+def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Study:
     """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
+
+    `quick`: with no more than `QUICK` repeats.
 
     Raises UserError.
     """
@@ -68,7 +98,8 @@ def load(study: str, overrides: Sequence[str] = ()) -> Study:
     try:
         for override in overrides:
             _override(document, override)
-        return check(path.stem, document, path.parent)
+        checked = check(path.stem, document, path.parent)
+        return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None
 
@@ -81,9 +112,51 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source"):
         require(key, document.get(key, ""), text)
+    require("seed", document.get("seed", 0), whole(0))
+    require("stack", document.get("stack", 0), whole(0))
+    require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
+    overlays = _readings(document.get("reading", {}))
+    if not overlays:
+        return _one(name, document, folder)
+    readings = []
+    for reading, overlay in overlays.items():
+        try:
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder), reading=reading))
+        except UserError as error:
+            raise UserError(f"reading {reading}: {error}") from None
+    return replace(readings[0], others=tuple(readings[1:]))
+
+
+def _readings(section: object) -> dict[str, Mapping[str, Any]]:
+    """The `[reading.<name>]` tables, the primary one first; each may change any section."""
+    require_keys("reading", section, section if isinstance(section, Mapping) else {})
+    assert isinstance(section, Mapping)
+    for name, overlay in section.items():
+        require_keys(f"reading.{name}", overlay, dict.fromkeys(("primary", *_OVERLAID)))
+        require(f"reading.{name}.primary", overlay.get("primary", False), flag)
+    primary = [name for name, overlay in section.items() if overlay.get("primary")]
+    if section and len(primary) != 1:
+        raise UserError(f"exactly one reading is declared primary = true: {len(primary)} were ({', '.join(primary) or 'none'})")
+    return {name: section[name] for name in [*primary, *section]}
+
+
+def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with a reading's changes: tables key by key, lists of tables as a whole."""
+    changed = dict(document)
+    for section, content in overlay.items():
+        if section == "primary":
+            continue
+        given = document.get(section, {})
+        if isinstance(content, Mapping) and isinstance(given, Mapping):
+            changed[section] = {**given, **content}
+        else:
+            changed[section] = content
+    return changed
+
+
+def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
+    """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
-    require("seed", seed, whole(0))
-    require("design", design, choice("factorial", "one_at_a_time"))
     data = _data(document.get("data", {}), folder)
     pool = datasets.pools(data, seed, 0).train
     validation = _validation(document.get("validation", {}), data, pool)
@@ -104,6 +177,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
         data=data,
         validation=validation,
         grid=expanded,
+        stack=document.get("stack", 0),
     )
 
 

@@ -1,7 +1,7 @@
 """`results/<study>/`: rows that survive a crash, and the files they end up in.
 
 While a study runs, each finished stack is one append of JSON lines, flushed to disk, to a shard that only this run writes: a
-trial is done once its line is on disk. Finishing compacts shards and earlier rows to `trials.csv` and `history.csv`.
+trial is done once its line is on disk. Finishing compacts shards and earlier rows to CSV.
 """
 
 import datetime
@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -28,8 +28,17 @@ from studies.spec import Study
 FORMAT = 1  # of the files in a results folder
 Record = dict[str, Any]
 
-_OF_HISTORY = ("study", "reading", "trial", "config")  # what a line of `history.csv` repeats of its row
+_PARTS = {"history": "epoch", "predictions": "row"}  # what a record holds by column, and the key of its lines
+_REPEATED = ("study", "reading", "trial", "config")  # what these lines repeat of their trial
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
+
+
+class Rows(NamedTuple):
+    """What models left behind: a row for each trial, and its lines by epoch (`history`) and by sample (`predictions`)."""
+
+    trials: pd.DataFrame
+    history: pd.DataFrame
+    predictions: pd.DataFrame
 
 
 class Store:
@@ -65,7 +74,7 @@ class Store:
 
     def done(self) -> set[str]:
         """The keys of the trials whose rows are on disk and not failed."""
-        rows, _ = self.load()
+        rows = self.load().trials
         return set(rows["trial"][rows["status"] == "ok"]) if len(rows) else set()
 
     def append(self, records: Sequence[Record]) -> None:
@@ -80,51 +89,58 @@ class Store:
                 raise OSError(f"only part of {len(lines)} bytes could be written to {self._shard}: is the disk full?")
             os.fsync(shard.fileno())
 
-    def compact(self, trials: Sequence[Trial], run: Mapping[str, Any] | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Write `trials.csv`, `history.csv` and, in the manifest, what this run was; returns rows and history.
+    def compact(self, trials: Sequence[Trial], run: Mapping[str, Any] | None) -> Rows:
+        """Write `trials.csv`, `history.csv`, `predictions.csv` and, in the manifest, what this run was; returns the rows.
 
-        Both are in the order of the trials. Shards of runs that have ended are then removed.
+        They are in the order of the trials. Shards of runs that have ended are then removed.
         """
         shards = self._shards()
-        rows, history = self.load()
         place = {trial.key: index for index, trial in enumerate(trials)}
-        rows, history = (_ordered(table, place) for table in (rows, history))
-        rows = rows.reindex(columns=_columns(rows))
-        for name, table in (("trials", rows), ("history", history)):
-            files.write(self.folder / f"{name}.csv", to_csv(table))
+        rows = Rows(*(_ordered(table, place) for table in self.load()))
+        rows = rows._replace(trials=rows.trials.reindex(columns=_columns(rows.trials)))
+        for name, table in rows._asdict().items():
+            if name == "trials" or len(table):
+                files.write(self.folder / f"{name}.csv", to_csv(table))
         if run is not None:
             manifest = read_manifest(self.folder)
             self._describe(runs=[*manifest["runs"], run])
         for shard in shards:
             if shard == self._shard or not _still_written(shard):
                 shard.unlink()
-        return rows, history
+        return rows
 
-    def load(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Rows and history on disk, each trial once: its first row that did not fail, else its last."""
+    def load(self) -> Rows:
+        """What is on disk, each trial once: its first row that did not fail, else its last."""
         records = [record for shard in self._shards() for record in _lines(shard)]
-        rows = pd.DataFrame([{key: value for key, value in record.items() if key != "history"} for record in records])
-        lines = [line for record in records for line in _history(record)]
-        history = pd.DataFrame(lines) if lines else pd.DataFrame(columns=[*_OF_HISTORY, "epoch"])
+        trials = pd.DataFrame([{key: value for key, value in record.items() if key not in _PARTS} for record in records])
         if (self.folder / "trials.csv").exists():
-            rows = pd.concat([self._read("trials"), self._typed(rows)], ignore_index=True)
-            # An empty table would turn the counts of the other into fractions.
-            history = pd.concat([self._read("history"), *([history] if lines else [])], ignore_index=True)
-        if rows.empty:
-            return rows, history
-        rows = self._typed(rows)
-        ranked = pd.concat([rows[rows["status"] == "ok"], rows[rows["status"] != "ok"][::-1]])
-        return ranked.drop_duplicates("trial"), history.drop_duplicates(["trial", "epoch"])
+            trials = pd.concat([self._read("trials"), self._typed(trials)], ignore_index=True)
+        parts = {name: self._part(name, key, records) for name, key in _PARTS.items()}
+        if len(trials):
+            trials = self._typed(trials)
+            ranked = pd.concat([trials[trials["status"] == "ok"], trials[trials["status"] != "ok"][::-1]])
+            trials = ranked.drop_duplicates("trial")
+        return Rows(trials, **parts)
+
+    def _part(self, name: str, key: str, records: Sequence[Record]) -> pd.DataFrame:
+        """The lines of one part of all records, on disk as a table of its own or in the records of shards."""
+        lines = [line for record in records for line in _expanded(record, name)]
+        tables = [pd.DataFrame(lines)] if lines else []
+        if (self.folder / f"{name}.csv").exists():
+            tables.insert(0, self._read(name))
+        if not tables:  # an empty table beside another would turn counts into fractions
+            return pd.DataFrame(columns=[*_REPEATED, key])
+        return pd.concat(tables, ignore_index=True).drop_duplicates(["trial", key])
 
     def _read(self, name: str) -> pd.DataFrame:
-        return read_csv(self.folder / f"{name}.csv", texts=(*TEXTS, *self.study.grid.levels))
+        return read_csv(self.folder / f"{name}.csv", texts=(*TEXTS, *self.study.factors))
 
     def _typed(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows with counts, flags and texts as such, whatever is missing."""
         kinds = {
             **dict.fromkeys(COUNTS, "Int64"),
             **dict.fromkeys(FLAGS, "boolean"),
-            **dict.fromkeys((*TEXTS, *self.study.grid.levels), "str"),
+            **dict.fromkeys((*TEXTS, *self.study.factors), "str"),
         }
         return rows.astype({column: kind for column, kind in kinds.items() if column in rows})
 
@@ -139,9 +155,7 @@ class Store:
             "title": self.study.title,
             "question": self.study.question,
             "source": self.study.source,
-            "configurations": len(self.study.grid.configurations),
-            "trials": self.study.trials,
-            "levels": {factor: list(levels) for factor, levels in self.study.grid.levels.items()},
+            "trials": sum(reading.trials for reading in self.study.readings),
             "identity": self.study.identity(),
             "runs": runs,
         }
@@ -220,12 +234,12 @@ def _lines(shard: Path) -> list[Record]:
     return records
 
 
-def _history(record: Record) -> list[Record]:
-    """The history of a record as one line an epoch."""
-    curves = record.get("history") or {}
+def _expanded(record: Record, part: str) -> list[Record]:
+    """One part of a record, which holds it by column, as lines."""
+    columns = record.get(part) or {}
     return [
-        {**{name: record[name] for name in _OF_HISTORY}, **dict(zip(curves, values, strict=True))}
-        for values in zip(*curves.values(), strict=True)
+        {**{name: record[name] for name in _REPEATED}, **dict(zip(columns, values, strict=True))}
+        for values in zip(*columns.values(), strict=True)
     ]
 
 

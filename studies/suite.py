@@ -12,6 +12,7 @@ from studies import plan, runner, spec, tables
 from studies.errors import UserError
 from studies.spec import Study
 from studies.store import Record, Store, machine
+from studies.tables import Tables
 
 BACKENDS = ("loky", "sequential")
 
@@ -59,7 +60,7 @@ def run(
         received(records)
 
     begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-    runner.run(study, plan.stacks(study, pending, jobs), jobs, backend, keep)
+    runner.run(plan.stacks(study, pending, jobs), jobs, backend, keep)
     seconds = time.perf_counter() - clock
     about = {
         "started": begin.isoformat(timespec="seconds"),
@@ -70,24 +71,26 @@ def run(
         "backend": backend,
         **machine(),
     }
-    rows, history = store.compact(trials, about if pending else None)
-    tables.write(study, tables.compute(study, rows, history), store.folder)
-    return rows
+    rows = store.compact(trials, about if pending else None)
+    tables.write(study, tables.compute(study, rows), store.folder)
+    return rows.trials
 
 
-def tables_of(study: Study, results: str | Path) -> dict[str, pd.DataFrame]:
-    """The tables of a study: computed from its rows and written where there are rows, else read as they were committed.
+def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
+    """The tables of a study as they lie beside its rows; computed from the rows where there are none, or `anew`.
 
     Raises UserError where there is neither, or the folder holds another study.
     """
     store = Store(Path(results), study)
     store.require_own()
-    rows, history = store.load()
-    if not rows.empty:
-        computed = tables.compute(study, rows, history)
+    found = tables.read(study, store.folder)
+    if not anew and not found["summary"].empty:
+        return found
+    rows = store.load()
+    if len(rows.trials):
+        computed = tables.compute(study, rows)
         tables.write(study, computed, store.folder)
         return computed
-    found = tables.read(study, store.folder)
     if found["summary"].empty:
         raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
     return found

@@ -1,6 +1,6 @@
 """Numbers to tables: CSV and Markdown beside the rows, and the same few lines on the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +11,39 @@ from rich.table import Table
 from studies import analysis, files
 from studies.analysis import Sampling, judged_on
 from studies.spec import Study
-from studies.store import read_csv, to_csv
+from studies.store import Rows, read_csv, to_csv
 
+Tables = Mapping[str, pd.DataFrame]
+
+NAMES = ("summary", "levels", "effects", "curves", "gradients")
 SHOWN = 10  # configurations at either end
+COMPARED = 24  # configurations at most whose curves are told apart
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
-def compute(study: Study, trials: pd.DataFrame, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of a study by name: summary, levels, curves, and effects where the grid is a full factorial."""
+def compute(study: Study, rows: Rows) -> Tables:
+    """The tables of a study by name: those of every reading, one below the other, told apart by the column `reading`."""
+    parts = [_compute(reading, of_reading(rows._asdict(), reading)) for reading in study.readings]
+    if not study.reading:
+        return parts[0]
+    named = [
+        {name: table if table.empty else table.assign(reading=reading.reading) for name, table in part.items()}
+        for reading, part in zip(study.readings, parts, strict=True)
+    ]
+    return {name: _first(pd.concat([part[name] for part in named], ignore_index=True), "reading") for name in named[0]}
+
+
+def of_reading(tables: Tables, reading: Study) -> Tables:
+    """What one reading has in each table of its study."""
+    if not reading.reading:
+        return tables
+    own = {name: table if table.empty else table[table["reading"] == reading.reading] for name, table in tables.items()}
+    return {name: table.reset_index(drop=True) for name, table in own.items()}
+
+
+def _compute(study: Study, rows: Tables) -> Tables:
+    """The tables of one reading: summary, levels, curves, gradients, and effects where the grid is a full factorial."""
+    trials, history = rows["trials"], rows["history"]
     factors = list(study.grid.levels)
     sampling = sampling_of(study)
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
@@ -26,8 +51,14 @@ def compute(study: Study, trials: pd.DataFrame, history: pd.DataFrame) -> dict[s
         "summary": summary,
         "levels": analysis.by_level(trials, factors, sampling),
         "effects": analysis.variance_shares(summary, factors),
-        "curves": analysis.curves(trials, history, factors),
+        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])]),
+        "gradients": analysis.gradients(trials, history),
     }
+
+
+def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with a column moved to the front, where it has it."""
+    return table[[column, *table.columns.drop(column)]] if column in table else table
 
 
 def sampling_of(study: Study) -> Sampling:
@@ -35,26 +66,25 @@ def sampling_of(study: Study) -> Sampling:
     return Sampling(study.validation.folds, fresh=study.data.resample and study.validation.repeats > 1)
 
 
-def write(study: Study, tables: dict[str, pd.DataFrame], folder: Path) -> None:
+def write(study: Study, tables: Tables, folder: Path) -> None:
     """Write every table that has rows as CSV, and what `show` prints as `tables.md`."""
     for name, table in tables.items():
         if not table.empty:
             files.write(folder / f"{name}.csv", to_csv(table.round(6)))
-    parts = [f"# {study.title}", *(f"## {title}\n\n{_markdown(table)}" for title, table in _shown(study, tables))]
+    parts = [f"# {study.title}", *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
 
 
-def read(study: Study, folder: Path) -> dict[str, pd.DataFrame]:
+def read(study: Study, folder: Path) -> Tables:
     """The tables in a results folder; one that is not there is empty."""
-    texts = ("config", "label", "factor", "level", *study.grid.levels)
-    names = ("summary", "levels", "effects", "curves")
-    paths = {name: folder / f"{name}.csv" for name in names}
+    texts = ("reading", "config", "label", "factor", "level", *study.factors)
+    paths = {name: folder / f"{name}.csv" for name in NAMES}
     return {name: read_csv(path, texts) if path.exists() else pd.DataFrame() for name, path in paths.items()}
 
 
-def show(study: Study, tables: dict[str, pd.DataFrame], console: Console) -> None:
+def show(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels and effects."""
-    for title, table in _shown(study, tables):
+    for title, table in _shown_of_all(study, tables):
         printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for index, column in enumerate(table.columns):
             printed.add_column(column, justify="left" if index == 0 or column in ("level", *study.grid.levels) else "right")
@@ -65,8 +95,17 @@ def show(study: Study, tables: dict[str, pd.DataFrame], console: Console) -> Non
         console.print(printed)
 
 
-def _shown(study: Study, tables: dict[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
-    """The tables that a reader sees, as texts, each with its title."""
+def _shown_of_all(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
+    """The tables that a reader sees, as texts, each with its title, reading by reading."""
+    return [
+        (f"Reading {reading.reading}: {title}" if reading.reading else title, table)
+        for reading in study.readings
+        for title, table in _shown(reading, of_reading(tables, reading))
+    ]
+
+
+def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
+    """The same for one reading."""
     summary, levels, effects = tables["summary"], tables["levels"], tables["effects"]
     factors = list(study.grid.levels)
     judged = SET_WORDS[judged_on(summary)]
@@ -124,7 +163,7 @@ def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], 
     return texts
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def markdown(table: pd.DataFrame) -> str:
     """A table of texts in Markdown."""
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

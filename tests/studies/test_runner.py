@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,10 +24,6 @@ NUMBERS = [
 
 def rows(path, tmp_path, name, **options):
     return studies.run(path, results=tmp_path / name, **options)
-
-
-def source(study):
-    return runner.Source(study.name, study.seed, study.data, study.validation)
 
 
 def test_rows_have_the_columns_of_the_format(tiny, tmp_path):
@@ -73,9 +71,9 @@ def test_a_trial_alone_has_the_bits_that_it_has_in_a_stack(tiny, changes):
     stacks = plan.stacks(study, plan.trials(study), jobs=1)
     assert {len(stack.trials) for stack in stacks} == {6}
     for stack in stacks:
-        together = runner.train(source(study), stack)
+        together = runner.train(stack)
         for trial, record in zip(stack.trials, together, strict=True):
-            (alone,) = runner.train(source(study), plan.Stack([trial], stack.structure, 0.0))
+            (alone,) = runner.train(replace(stack, trials=[trial]))
             assert alone["history"] == record["history"]
             assert alone["trial"] == record["trial"]
 
@@ -96,7 +94,7 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
     path = tiny(("epochs = 3", 'epochs = 3\ndtype = "float64"\nshuffle = "never"'), ('"relu", "tanh"', '"tanh"'))
     study = spec.load(str(path))
     (stack,) = plan.stacks(study, plan.trials(study), jobs=1)
-    for trial, record in zip(stack.trials, runner.train(source(study), stack), strict=True):
+    for trial, record in zip(stack.trials, runner.train(stack), strict=True):
         settings = trial.configuration.settings
         ours = build.model([settings], 2, 2)
         build.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
@@ -193,7 +191,7 @@ def test_threads_and_denormals_are_as_they_were(tiny):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        runner.train(source(study), plan.stacks(study, plan.trials(study), jobs=1)[0])
+        runner.train(plan.stacks(study, plan.trials(study), jobs=1)[0])
         assert torch.get_num_threads() == 2
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
