@@ -104,7 +104,8 @@ def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFra
 
     On a full factorial grid the decomposition is exact: a main effect is the variance of the marginal means, an interaction
     what the means of pairs add to it. `share_pct` is of the mean errors, `rank_share_pct` of their ranks, which one bad cell
-    cannot dominate. Empty where the grid is no full factorial, since shares would then depend on the order of the factors.
+    cannot dominate. Empty where the grid is no full factorial, since shares would then depend on the order of the factors, and
+    where all errors are equal.
     """
     size = int(np.prod([summary[factor].nunique() for factor in factors]))
     column = f"{judged_on(summary)}_mean_pct"
@@ -115,9 +116,11 @@ def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFra
     for kind, values in (("share_pct", summary[column]), ("rank_share_pct", summary[column].rank())):
         centred = summary.assign(value=values - values.mean())
         total = (centred["value"] ** 2).mean()
+        if not total:
+            return pd.DataFrame()
         raw = {effect: (centred.groupby(list(effect))["value"].transform("mean") ** 2).mean() for effect in effects}
         own = {effect: raw[effect] - sum(raw[part,] for part in effect if len(effect) > 1) for effect in effects}
-        shares[kind] = [100 * own[effect] / total if total else 0.0 for effect in effects]
+        shares[kind] = [100 * own[effect] / total for effect in effects]
     table = pd.DataFrame({"effect": [" x ".join(effect) for effect in effects], **shares})
     rest = {"effect": "all higher interactions", **(100 - table[list(shares)].sum()).to_dict()}
     return pd.concat([table, pd.DataFrame([rest])], ignore_index=True)

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from studies import files, plan, spec, suite, tables
+from studies import files, plan, reports, spec, suite, tables
 from studies.errors import UserError
 from studies.store import Record
 
@@ -164,6 +164,22 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
     for study in [spec.load(name, overrides, quick) for name in named]:
         for name, outcome in pictures.draw(study, suite.tables_of(study, results), figures / study.name).items():
             click.echo(f"{study.name}: {name:12} {outcome}")
+
+
+@main.command()
+@_quick
+@_results
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table of verdicts to this file too.")
+def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
+    """Judge every claim of the five reports by the rows in the results folder; writes verdicts.csv there."""
+    table = suite.verdicts(results, quick)
+    console = Console()
+    shown = reports.texts(table[table["role"] == "primary"])
+    tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
+    counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
+    if markdown:
+        files.write(markdown, reports.in_markdown(table))
 
 
 @main.command()

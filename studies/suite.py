@@ -1,6 +1,7 @@
 """The suite's main job as one function: train what is missing, and write rows and tables."""
 
 import datetime
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
-from studies import plan, runner, spec, tables
+from studies import claims, files, plan, runner, spec, tables
 from studies.errors import UserError
 from studies.spec import Study
-from studies.store import Record, Store, machine
+from studies.store import Record, Rows, Store, machine, to_csv
 from studies.tables import Tables
 
 BACKENDS = ("loky", "sequential")
@@ -94,3 +95,21 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     if found["summary"].empty:
         raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
     return found
+
+
+def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
+    """What our trials say to every claim of the reports (see `claims.judge`); written to `results/verdicts.csv` too."""
+
+    @functools.lru_cache(maxsize=4)
+    def find(name: str) -> tuple[Study, Rows]:
+        study = spec.load(name, quick=quick)
+        store = Store(Path(results), study)
+        store.require_own()
+        rows = store.load()
+        if rows.trials.empty:
+            raise UserError(f"{study.name} was not run: ablation run {study.name}")
+        return study, rows
+
+    table = pd.concat([claims.judge(claims.load(name), find) for name in claims.names()], ignore_index=True)
+    files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
+    return table

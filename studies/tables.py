@@ -85,14 +85,19 @@ def read(study: Study, folder: Path) -> Tables:
 def show(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels and effects."""
     for title, table in _shown_of_all(study, tables):
-        printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        for index, column in enumerate(table.columns):
-            printed.add_column(column, justify="left" if index == 0 or column in ("level", *study.grid.levels) else "right")
-        for row in table.itertuples(index=False):
-            printed.add_row(*row)
-        # A level cut short is of no use: a narrow terminal wraps the line instead.
-        console.width = max(console.width, console.measure(printed, options=console.options.update(max_width=1000)).maximum)
-        console.print(printed)
+        print_table(title, table, (table.columns[0], "level", *study.factors), console)
+
+
+def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
+    """Print a table of texts; the columns in `texts` to the left, numbers to the right."""
+    printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        printed.add_column(column, justify="left" if column in texts else "right")
+    for row in table.itertuples(index=False):
+        printed.add_row(*row)
+    # A level cut short is of no use: a narrow terminal wraps the line instead.
+    console.width = max(console.width, console.measure(printed, options=console.options.update(max_width=1000)).maximum)
+    console.print(printed)
 
 
 def _shown_of_all(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:

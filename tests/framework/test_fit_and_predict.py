@@ -50,7 +50,9 @@ def test_predict_changes_nothing_of_the_model_nor_of_what_it_gave_before():
 
 @pytest.mark.parametrize("shape", [(2,), (1, 5, 2)], ids=str)
 def test_predict_wants_rows(shape):
-    with pytest.raises(ValueError, match=r"inputs are \(samples, 2 features\), or \(3 models, samples, 2 features\): \(.*\) was given"):
+    with pytest.raises(
+        ValueError, match=r"inputs are \(samples, 2 features\), or \(3 models, samples, 2 features\): \(.*\) was given"
+    ):
         predict(small()[0], torch.zeros(shape))
 
 
