@@ -6,7 +6,7 @@ RUN := .venv/bin/ablation
 JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ablation demo figures test lint clean
+.PHONY: help ablation demo reports figures test lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,19 @@ ablation: .venv ## Train the full grid (8,640 models) and draw its tables and pi
 demo: .venv ## The same on a small grid, in under a minute
 	$(RUN) run demo $(JOBS_OPTION)
 	$(RUN) figures demo
+
+REPORTS := eight_models loss_criteria activations optimizers schedules border sgd_vs_adam history_and_boundary linear xor \
+	vanishing batchnorm mixtures output_layer noise rates late_decay costs
+RESULTS := $(if $(QUICK),quick/results,results)
+PICTURES := $(if $(QUICK),quick/figures,figures)
+QUICK_OPTION := $(if $(QUICK),--quick)
+
+reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/): studies, pictures, verdicts
+	for study in $(REPORTS); do $(RUN) run $$study $(JOBS_OPTION) $(QUICK_OPTION) --results $(RESULTS) || exit; done
+	$(RUN) figures $(REPORTS) $(QUICK_OPTION) --results $(RESULTS) --figures $(PICTURES)
+	$(RUN) animate history_and_boundary --on validation --epochs 30 --every 1 $(QUICK_OPTION) --figures $(PICTURES)
+	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES)
+	$(RUN) verdict $(QUICK_OPTION) --results $(RESULTS) --markdown $(if $(QUICK),quick,docs)/reports.md
 
 figures: .venv ## Draw all pictures again from the tables in results/
 	$(RUN) figures
@@ -39,6 +52,6 @@ lint: .venv ## Check style and types
 	touch $@
 
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache *.egg-info build
-	rm -rf results/*/shards results/*/trials.csv results/*/history.csv
+	rm -rf .venv quick .pytest_cache .ruff_cache .mypy_cache *.egg-info build
+	rm -rf results/*/shards results/*/trials.csv results/*/history.csv results/*/predictions.csv
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -70,8 +70,8 @@ class Part:
 
     A difference: the measure of the configurations `a`, less that of `b` if any, is `direction` (lower, higher) than the number
     `than`, by more than chance; `margin` is what would not matter. `across` says how configurations that fit are put
-    together: their mean, or their range. A share: the measure lies `above` a number, or at most at the number `below`, `how_often`
-    (always, usually, never).
+    together: their mean, or their range. A share: the measure lies `above` a number, or is at most the number `below`, as
+    often as `how_often` says (always, usually, never).
     """
 
     measure: str
@@ -122,7 +122,7 @@ def load(name: str) -> Report:
     if not path.is_file():
         raise UserError(unknown("report", name, names()))
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    numbers = [_made(Number, {**document["defaults"], **table}, name) for table in document.get("number", [])]
+    numbers = [_made(Number, {**document.get("defaults", {}), **table}, name) for table in document.get("number", [])]
     statements = [
         _made(Statement, {**table, "parts": [_made(Part, part, name) for part in table.get("parts", [])]}, name)
         for table in document.get("statement", [])
@@ -277,6 +277,8 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
     if part.b is not None:
         difference -= part.than
     difference = difference.dropna()
+    if len(difference) < 2:
+        raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
     sampling = sampling_of(study)
     if sampling.independent:
         difference = difference.groupby(level="repeat").mean()

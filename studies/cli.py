@@ -25,7 +25,7 @@ _results = click.option(
     show_default=True,
     help="Folder of results; each study has a folder of its name in it.",
 )
-_quick = click.option("--quick", is_flag=True, help="A quick look: no more than 10 repeats.")
+_quick = click.option("--quick", is_flag=True, help="A quick look: the primary reading, no more than 10 repeats.")
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50.")
 
 

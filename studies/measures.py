@@ -146,13 +146,13 @@ def _norms(history: pd.DataFrame) -> pd.DataFrame:
 
 def right_loss(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
     """Mean loss of the rows that the model gets right."""
-    right = rows.predictions[rows.predictions["label"] == rows.predictions["predicted"]]
+    right = rows.predictions[rows.predictions["truth"] == rows.predictions["predicted"]]
     return right.groupby("trial")["loss"].mean()
 
 
 def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
     """Distance of the farthest wrong test row from the circle around the disk; 0 where none is wrong."""
-    wrong = rows.predictions[rows.predictions["label"] != rows.predictions["predicted"]]
+    wrong = rows.predictions[rows.predictions["truth"] != rows.predictions["predicted"]]
     farthest = {}
     for trial, lines in wrong.groupby("trial"):
         test = datasets.pools(study.data, study.seed, int(trials.loc[trial, "repeat"])).test

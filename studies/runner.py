@@ -153,7 +153,7 @@ def _predictions(trained: Trained, shared: Settings) -> list[Record]:
     return [
         {
             "row": list(range(len(labels))),
-            "label": labels.tolist(),
+            "truth": labels.tolist(),
             "predicted": labels_given.tolist(),
             # A sample takes the place of a replica: one loss each.
             "loss": each(output[:, :, None], target[:, :, None])[0].tolist(),

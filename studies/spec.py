@@ -69,9 +69,8 @@ class Study:
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
 
     def quick(self) -> "Study":
-        """The same with no more than `QUICK` repeats."""
-        fewer = replace(self.validation, repeats=min(self.validation.repeats, QUICK))
-        return replace(self, validation=fewer, others=tuple(other.quick() for other in self.others))
+        """The primary reading alone, with no more than `QUICK` repeats."""
+        return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())
 
 
 def names() -> list[str]:
@@ -82,7 +81,7 @@ def names() -> list[str]:
 def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Study:
     """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
 
-    `quick`: with no more than `QUICK` repeats.
+    `quick`: its primary reading only, with no more than `QUICK` repeats.
 
     Raises UserError.
     """
