@@ -337,3 +337,24 @@ def test_training_learns_the_disk():
     assert (history.errors["train"][0] > 50).all()
     assert (history.errors["train"][-1] < 20).all()
     assert (history.errors["test"][-1] < 20).all()
+
+
+def test_gradient_norms_are_of_the_first_batch_and_then_of_the_last_before_each_record():
+    rows = disk(24)
+    _, arguments = small(replicas=2, lr=0.3)
+    history = fit(*arguments, rows, epochs=4, batch_size=8, shuffle="never", history_every=2, gradient_norms=True)
+    assert history.epochs == [0, 2, 4]
+    assert history.gradient_norms.shape == (3, 2, 2)
+    twin, (_, loss, optimizer) = small(replicas=2, lr=0.3)
+    x, target = rows.inputs.double().T, torch.stack((rows.labels == 0, rows.labels == 1)).double()
+    expected = []
+    for epoch in range(4):
+        for start in (0, 8, 16):
+            batch = slice(start, start + 8)
+            _, gradient = loss(twin.forward(x[:, batch].expand(2, -1, -1)), target[:, batch].expand(2, -1, -1))
+            twin.backward(gradient)
+            if (epoch, start) in ((0, 0), (1, 16), (3, 16)):
+                expected.append([layer.weight_gradient.norm(dim=(1, 2)).tolist() for layer in (twin.layers[0], twin.layers[2])])
+            optimizer.step()
+    close(history.gradient_norms, torch.tensor(expected, dtype=torch.float64))
+    assert fit(*arguments, rows, epochs=1, batch_size=8).gradient_norms is None

@@ -96,7 +96,7 @@ def test_a_number_is_judged_by_the_primary_reading_and_explored_by_the_others(fi
     assert table["mean"][1] == pytest.approx(errors_of(find, RELU_MSE, "other").mean())
 
 
-def test_published_values_are_their_mean_and_population_sd(find):
+def test_published_values_are_their_mean_and_population_sd():
     published = number(values=[1, 2, 6]).published
     assert (published.mean, published.units, published.ddof) == (3, 3, 0)
     assert published.sd == pytest.approx(np.sqrt(14 / 3))
@@ -187,7 +187,7 @@ def test_an_unknown_key_of_a_claim_is_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="bad: there is no key 'meen'; did you mean 'mean'"):
         claims.load("bad")
     (tmp_path / "bad.toml").write_text('source = "x"\n[defaults]\n[[number]]\nid = "N"\n')
-    with pytest.raises(UserError, match="bad, N: .*missing"):
+    with pytest.raises(UserError, match=r"bad, N: .*missing"):
         claims.load("bad")
 
 

@@ -196,3 +196,73 @@ def test_threads_and_denormals_are_as_they_were(tiny):
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
         torch.set_num_threads(before)
+
+
+READINGS = """
+[reading.plain]
+primary = true
+[reading.deep]
+validation = { repeats = 2 }
+base = { hidden = [4, 4] }
+[[reading.deep.grid]]
+activation = ["elu"]
+"""
+
+
+def test_every_reading_of_a_study_is_trained_and_told_apart(tiny, tmp_path):
+    path = tiny()
+    alone = rows(path, tmp_path, "alone", backend="sequential")
+    path.write_text(path.read_text() + READINGS)
+    both = rows(path, tmp_path, "both", backend="sequential")
+    assert both.groupby("reading", sort=False).size().to_dict() == {"plain": 12, "deep": 6}
+    plain = both[both["reading"] == "plain"]
+    np.testing.assert_array_equal(plain["train_loss"], alone["train_loss"])
+    assert not set(plain["trial"]) & set(alone["trial"])
+    assert both.loc[both["reading"] == "deep", "hidden"].unique().tolist() == ["4-4"]
+    summary = pd.read_csv(tmp_path / "both" / "tiny" / "summary.csv")
+    assert summary["reading"].tolist() == ["plain"] * 4 + ["deep"]
+    assert summary["trials"].tolist() == [3] * 4 + [6]
+    drawn = figures.draw(*_tables(path, tmp_path / "both"), tmp_path / "figures")
+    assert {"models", "deep/models"} <= set(drawn)
+    assert (tmp_path / "figures" / "deep" / "models.png").exists()
+
+
+def _tables(path, results):
+    study = spec.load(str(path))
+    return study, suite.tables_of(study, results)
+
+
+def test_a_limit_on_stacks_changes_no_number(tiny, tmp_path):
+    path = tiny()
+    many = rows(path, tmp_path, "many", backend="sequential")
+    path.write_text("stack = 1\n" + path.read_text())
+    study = spec.load(str(path))
+    assert {len(stack.trials) for stack in plan.stacks(study, plan.trials(study), jobs=2)} == {1}
+    one = rows(path, tmp_path, "one", backend="sequential")
+    pd.testing.assert_frame_equal(one[["trial", *NUMBERS]], many[["trial", *NUMBERS]], check_exact=True)
+
+
+def test_gradient_norms_and_predictions_are_kept_on_demand(tiny, tmp_path):
+    path = tiny(("epochs = 3", "epochs = 3\ngradient_norms = true\nkeep_predictions = true"))
+    table = rows(path, tmp_path, "r", backend="sequential").set_index("trial")
+    history = pd.read_csv(tmp_path / "r" / "tiny" / "history.csv")
+    assert history[["gradient_norm_1", "gradient_norm_2"]].notna().all(axis=None)
+    predictions = pd.read_csv(tmp_path / "r" / "tiny" / "predictions.csv")
+    grouped = predictions.assign(wrong=predictions["truth"] != predictions["predicted"]).groupby("trial")
+    pd.testing.assert_series_equal(
+        grouped["wrong"].sum().reindex(table.index), table["test_errors"], check_dtype=False, check_names=False
+    )
+    np.testing.assert_allclose(grouped["loss"].mean().reindex(table.index), table["test_loss"], rtol=1e-5)
+    logits = predictions[["output_0", "output_1"]].to_numpy()
+    np.testing.assert_array_equal(logits.argmax(1), predictions["predicted"])
+    gradients = pd.read_csv(tmp_path / "r" / "tiny" / "gradients.csv")
+    assert gradients.groupby("label").size().tolist() == [4 * 2] * 4
+
+
+def test_an_observer_sees_every_record_and_changes_nothing(tiny):
+    study = spec.load(str(tiny()))
+    stack = plan.stacks(study, plan.trials(study), jobs=1)[0]
+    seen = []
+    watched = runner.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
+    assert seen == [(epoch, len(stack.trials)) for epoch in range(4)]
+    assert torch.equal(watched.model.parameters, runner.fit(stack).model.parameters)

@@ -213,3 +213,54 @@ def test_single_output_tells_two_classes_apart(tiny):
 def test_missing_specs(name):
     with pytest.raises(UserError, match="there is no"):
         spec.load(name)
+
+
+READINGS = """
+[reading.one]
+data = { normalize = "none" }
+base = { hidden = [8] }
+[reading.two]
+primary = true
+[[reading.two.grid]]
+loss = ["mse"]
+"""
+
+
+def test_a_reading_overlays_tables_key_by_key_and_replaces_grids(tiny):
+    path = tiny()
+    path.write_text(path.read_text() + READINGS)
+    study = spec.load(str(path))
+    assert [reading.reading for reading in study.readings] == ["two", "one"]
+    two, one = study.readings
+    assert (one.data.normalize, one.data.samples, two.data.normalize) == ("none", 60, "feature")
+    assert {each.settings["hidden"][0] for each in one.grid.configurations} == {8}
+    assert {each.settings["epochs"] for each in one.grid.configurations} == {3}
+    assert list(two.grid.levels) == ["loss"]
+    assert study.factors == ["loss", "activation", "optimizer"]
+    assert set(study.identity()) == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    ("readings", "words"),
+    [
+        ("[reading.a]\n[reading.b]", "exactly one reading is declared primary = true: 0 were"),
+        ("[reading.a]\nprimary = true\n[reading.b]\nprimary = true", "2 were (a, b)"),
+        ("[reading.a]\nprimary = 1", "reading.a.primary is true or false: 1 was given"),
+        ("[reading.a]\nprimary = true\nbaes = {}", "did you mean 'base'"),
+        ("[reading.a]\nprimary = true\nbase = { epochs = 0 }", "reading a: base.epochs is a whole number from 1"),
+    ],
+    ids=["none", "two", "flag", "key", "value"],
+)
+def test_wrong_readings_are_told_in_one_line(tiny, readings, words):
+    path = tiny()
+    path.write_text(path.read_text() + readings + "\n")
+    with pytest.raises(UserError) as told:
+        spec.load(str(path))
+    assert words in str(told.value)
+
+
+def test_a_quick_look_is_at_ten_repeats_of_the_primary_reading(tiny):
+    path = tiny(("folds = 3", "folds = 3\nrepeats = 12"))
+    path.write_text(path.read_text() + READINGS)
+    study = spec.load(str(path), quick=True)
+    assert (study.reading, study.others, study.validation.repeats) == ("two", (), 10)
