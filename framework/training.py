@@ -84,7 +84,7 @@ def fit(
     * `seeds`: what orders and dropout are drawn from; one number for all replicas, or one each.
     * `sets`: which of the sets each replica uses, where the rows hold several (by default replica r the r-th).
     * `decide`: turns outputs into labels; by default the largest of several outputs, or a single one above 0.5.
-    * `history_every`: record all rows before training and after every that many epochs; always after the last.
+    * `history_every`: record all rows before training and after every that many epochs (0: not at all); always after the last.
     * `gradient_norms`: record them too.
     * `observe`: called with the epoch at every record, to look at the model while it trains.
 
@@ -92,6 +92,8 @@ def fit(
     """
     named = {"train": train, "validation": validation, "test": test}
     columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
+    if epochs < 0 or history_every < 0:
+        raise ValueError(f"epochs and history_every are whole numbers from 0: {epochs} and {history_every} were given")
     if shuffle not in ("epoch", "once", "never"):
         raise ValueError(f"shuffle is epoch, once or never: {shuffle!r} was given")
     samples = columns["train"].labels.shape[1]
@@ -126,7 +128,7 @@ def fit(
     def record_gradients() -> None:
         norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in linear]))
 
-    if history_every:
+    if history_every or not epochs:
         record(0)
     for epoch in range(epochs):
         factor = schedule(epoch)

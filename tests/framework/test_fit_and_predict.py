@@ -61,6 +61,7 @@ def test_predict_wants_rows(shape):
 ROWS = r"rows are inputs \(samples, features\) and labels \(samples,\), or .* were given"
 WRONG = {
     "batch_of_none": ({"batch_size": 0}, r"a batch holds between 1 and all 20 training samples: batch_size=0 was given"),
+    "negative_epochs": ({"epochs": -1}, "epochs and history_every are whole numbers from 0: -1 and 0 were given"),
     "negative_batch": ({"batch_size": -5}, r"between 1 and all 20 training samples: batch_size=-5 was given"),
     "batch_too_large": ({"batch_size": 21}, r"between 1 and all 20 training samples: batch_size=21 was given"),
     "label_too_large": ({"train": Rows(randn(2, 2), torch.tensor([0, 2]))}, "integers from 0 to 1: train labels from 0 to 2"),
@@ -113,3 +114,10 @@ def test_an_unknown_shuffle_is_refused():
     model = Sequential(Linear(1, 1))
     with pytest.raises(ValueError, match="shuffle is epoch, once or never: 'often' was given"):
         fit(model, MSELoss(), SGD(model), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=1, shuffle="often")
+
+
+def test_no_epochs_record_the_model_as_it_is():
+    _, arguments = small()
+    history = fit(*arguments, disk(20), epochs=0)
+    assert history.epochs == [0]
+    assert history.loss["train"].shape == (1, 3)
