@@ -1,7 +1,7 @@
 """A deep-learning framework by hand: stacks of small networks, from PyTorch tensor operations and `math` alone."""
 
 from framework.activations import ELU, SELU, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
-from framework.decisions import Decision, argmax, count_errors, encode, rounded, threshold
+from framework.decisions import Decision, argmax, count_errors, decided, encode, rounded, threshold
 from framework.initializers import (
     Initializer,
     gaussian,
@@ -60,6 +60,7 @@ __all__ = [
     "constant",
     "cosine",
     "count_errors",
+    "decided",
     "encode",
     "fit",
     "gaussian",

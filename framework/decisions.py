@@ -39,7 +39,11 @@ def rounded(output: Tensor) -> Tensor:
     return output[:, 0].round()
 
 
+def decided(output: Tensor, decide: Decision) -> Tensor:
+    """The label of each sample, class 0 where an output is not finite: `(R, outputs, samples)` to `(R, samples)`."""
+    return decide(output).masked_fill_(~output.isfinite().all(1), 0)
+
+
 def count_errors(output: Tensor, labels: Tensor, decide: Decision) -> Tensor:
     """How many of the samples each replica gets wrong: outputs `(R, outputs, samples)`, labels `(R, samples)`, to `(R,)`."""
-    predicted = decide(output).masked_fill_(~output.isfinite().all(1), 0)
-    return (predicted != labels).sum(1)
+    return (decided(output, decide) != labels).sum(1)

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from studies import files, plan, reports, spec, suite, tables
+from studies.datasets import Split
 from studies.errors import UserError
+from studies.spec import Study
 from studies.store import Record
 
 INTERRUPTED = 130
@@ -24,6 +26,13 @@ _results = click.option(
     default=Path("results"),
     show_default=True,
     help="Folder of results; each study has a folder of its name in it.",
+)
+_figures = click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    default=Path("figures"),
+    show_default=True,
+    help="Folder of pictures; each study has a folder of its name in it.",
 )
 _quick = click.option("--quick", is_flag=True, help="A quick look: the primary reading, no more than 10 repeats.")
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50.")
@@ -38,6 +47,9 @@ class _Commands(click.Group):
         except UserError as error:
             click.echo(f"ablation: {error}", err=True)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except OSError as error:
             click.echo(f"ablation: {error}", err=True)
             ctx.exit(1)
@@ -77,9 +89,21 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
-def run(study: str, overrides: Sequence[str], quick: bool, results: Path, jobs: int | None, backend: str, force: bool) -> None:
+@click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
+def run(
+    study: str,
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    backend: str,
+    force: bool,
+    live: bool,
+) -> None:
     """Train what STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there."""
     planned = spec.load(study, overrides, quick)
+    if live:
+        _show_live(planned)
     console = Console()
     trained = {"trials": 0, "diverged": 0, "failed": 0}
     begin = time.perf_counter()
@@ -131,6 +155,16 @@ def run(study: str, overrides: Sequence[str], quick: bool, results: Path, jobs: 
         sys.exit(1)
 
 
+def _show_live(study: Study) -> None:
+    """Show the training of the study's first trial, or say why not."""
+    from studies import regions  # only where asked for: a run is to start at once
+
+    if not regions.live(study):
+        click.echo(
+            "--live is left out: no window can be opened here; `ablation animate` makes a file of the same picture", err=True
+        )
+
+
 @main.command("tables")
 @_study
 @_set
@@ -147,13 +181,7 @@ def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path
 @_set
 @_quick
 @_results
-@click.option(
-    "--figures",
-    type=click.Path(path_type=Path),
-    default=Path("figures"),
-    show_default=True,
-    help="Folder of pictures; each study has a folder of its name in it.",
-)
+@_figures
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
@@ -180,6 +208,37 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
     if markdown:
         files.write(markdown, reports.in_markdown(table))
+
+
+@main.command()
+@_study
+@click.argument("trial", required=False)
+@_set
+@_quick
+@_figures
+@click.option("--epochs", type=click.IntRange(1), help="Stop after that many; by default the trial's own.")
+@click.option("--every", type=click.IntRange(1), help="Epochs from frame to frame; by default so many that there are about 60.")
+@click.option("--on", type=click.Choice(Split._fields), help="The set to show; by default validation, else test, else train.")
+def animate(
+    study: str,
+    trial: str | None,
+    overrides: Sequence[str],
+    quick: bool,
+    figures: Path,
+    epochs: int | None,
+    every: int | None,
+    on: str | None,
+) -> None:
+    """Train a trial of STUDY again, and draw what it decides over its two inputs, epoch by epoch.
+
+    TRIAL is a key from trials.csv, or how only that one begins; by default the first of the primary reading.
+    """
+    from studies import regions  # matplotlib takes a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    shown = regions.scene(planned, trial, on=on, epochs=epochs, every=every)
+    for path, content in regions.animate(shown, figures / planned.name).items():
+        click.echo(f"{path}: {content}")
 
 
 @main.command()

@@ -42,6 +42,16 @@ class Split(NamedTuple):
     test: Table | None
 
 
+class Normalisation(NamedTuple):
+    """x' = (x - mean) / scale, with the statistics of a trial's training rows."""
+
+    mean: Floats
+    scale: Floats
+
+    def __call__(self, inputs: Floats) -> Floats:
+        return (inputs - self.mean) / self.scale
+
+
 @dataclass(frozen=True)
 class Data:
     """The `[data]` section, resolved: every number stated, a CSV file identified by its content."""
@@ -220,6 +230,16 @@ def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
 
 def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> Split:
     """The rows of one trial: pool, fold, label noise, normalisation, in that order."""
+    raw, normalise = raw_split(data, validation, seed, repeat, fold)
+
+    def normalised(table: Table) -> Table:
+        return Table(normalise(table.inputs), table.labels)
+
+    return Split(normalised(raw.train), raw.validation and normalised(raw.validation), raw.test and normalised(raw.test))
+
+
+def raw_split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> tuple[Split, Normalisation]:
+    """The rows of one trial before normalisation, and what normalises them."""
     pool = pools(data, seed, repeat)
     train, held_out = pool.train, pool.validation
     if validation.folds:
@@ -228,12 +248,7 @@ def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int)
     if data.noise:
         classes = int(pool.train.labels.max()) + 1
         train = _with_noise(train, data.noise, classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
-    mean, scale = _statistics(train.inputs, data.normalize)
-
-    def normalised(table: Table) -> Table:
-        return Table((table.inputs - mean) / scale, table.labels)
-
-    return Split(normalised(train), held_out and normalised(held_out), pool.test and normalised(pool.test))
+    return Split(train, held_out, pool.test), _normalisation(train.inputs, data.normalize)
 
 
 def folds(pool: Table, validation: Validation, seed: int, repeat: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -252,10 +267,10 @@ def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generat
     return Table(table.inputs, labels)
 
 
-def _statistics(inputs: Floats, normalize: str) -> tuple[Floats, Floats]:
-    """What to subtract and divide by: per feature, over all of them, or nothing; a constant feature is only centred."""
+def _normalisation(inputs: Floats, normalize: str) -> Normalisation:
+    """Per feature, over all of them, or none; a constant feature is only centred."""
     if normalize == "none":
-        return np.zeros(1), np.ones(1)
+        return Normalisation(np.zeros(1), np.ones(1))
     axis = 0 if normalize == "feature" else None
     mean, scale = inputs.mean(axis), inputs.std(axis)
-    return np.asarray(mean), np.where(scale > 0, scale, 1.0)
+    return Normalisation(np.asarray(mean), np.where(scale > 0, scale, 1.0))

@@ -15,6 +15,7 @@ import numpy as np
 
 from studies import build, datasets
 from studies.datasets import Data, Validation
+from studies.errors import UserError
 from studies.grid import Configuration
 from studies.settings import Settings
 from studies.spec import Study
@@ -82,6 +83,18 @@ def _trials(study: Study) -> list[Trial]:
         for repeat in range(study.validation.repeats)
         for fold in range(max(study.validation.folds, 1))
     ]
+
+
+def find(study: Study, beginning: str) -> Trial:
+    """The one trial whose key begins so.
+
+    Raises UserError where none does, or several.
+    """
+    found = [trial for trial in trials(study) if trial.key.startswith(beginning)]
+    if len(found) == 1:
+        return found[0]
+    fits = f"{len(found):,}, {found[0].key} and {found[1].key} among them" if found else "none"
+    raise UserError(f"a trial is given as its key in trials.csv, or how only that one begins: {beginning!r} fits {fits}")
 
 
 def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:

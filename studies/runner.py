@@ -50,7 +50,7 @@ def train(stack: Stack) -> list[Record]:
     """One record for each trial of a stack; an exception becomes records of failed trials with its reason."""
     started = time.perf_counter()
     try:
-        with _one_thread():
+        with one_thread():
             results = _results(stack, fit(stack))
     except Exception as error:
         reason = traceback.format_exception_only(error)[-1].strip()
@@ -69,7 +69,7 @@ def _work(parent: int, stack: Stack) -> list[Record]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread a process, as many processes as cores; no denormal numbers, which cost a hundred times a normal one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -147,7 +147,7 @@ def _predictions(trained: Trained, shared: Settings) -> list[Record]:
     rows = _joined([getattr(split, name) for split in trained.splits])
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
-    predicted = build.DECISIONS[shared["decision"]](outputs.mT)
+    predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]])
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
     each = build.loss({**shared, "reduction": "sum"})
     return [

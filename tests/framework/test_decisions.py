@@ -3,7 +3,7 @@ from math import inf, nan
 import pytest
 import torch
 
-from framework import argmax, count_errors, rounded, threshold
+from framework import argmax, count_errors, decided, rounded, threshold
 
 # One sample a line: its outputs, the label that the decision reads from them (None: no label at all).
 LABELS = {
@@ -49,6 +49,7 @@ def test_a_decision_reads_the_label_computed_by_hand(name):
     column = torch.tensor(output)[None, :, None]
     errors = [count_errors(column, torch.tensor([[right]]), decide).item() for right in classes]
     assert errors == [int(right != label) for right in classes]
+    assert (decided(column, decide).item() == label) is (label is not None)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])

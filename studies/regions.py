@@ -1,0 +1,236 @@
+"""How a trial divides the plane of its two inputs while it trains: an animated GIF, a PNG of the last frame, or a window.
+
+The trial trains again, alone: that gives the bits of the recorded one, and recording more often changes none of them.
+"""
+
+import io
+import math
+import tempfile
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.animation import PillowWriter
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.patches import Patch
+
+import framework as fw
+from studies import build, datasets, files, plan, runner
+from studies.datasets import Floats, Normalisation, Split
+from studies.errors import UserError
+from studies.plan import Stack, Trial
+from studies.spec import Study
+
+SETS = ("validation", "test", "train")
+FRAMES = 60  # of an animation, about, unless told otherwise
+MESH = 150  # points along either axis at which the model is asked
+_SIZE = (5.4, 6.1)  # inches
+_PER_SECOND = 10
+_LAST = 1.5  # seconds for which the last frame stays
+# Of each class in turn: the shade of its region, the colour and the marker of its points. The first two differ in lightness
+# too; from the sixth class on they repeat.
+_LOOKS = (
+    ("#fde6c4", "#a35200", "o"),
+    ("#a9cfe8", "#08416f", "s"),
+    ("#d3ebd0", "#1b6b32", "^"),
+    ("#c9bfdf", "#4b2f83", "D"),
+    ("#f7d3dc", "#9c1f4b", "v"),
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A trial to train and to look at: its stack of one, its rows as they were before normalisation, and the set shown."""
+
+    title: str
+    trial: Trial
+    stack: Stack
+    raw: Split
+    normalise: Normalisation
+    on: str
+
+
+def scene(
+    study: Study, key: str | None = None, *, on: str | None = None, epochs: int | None = None, every: int | None = None
+) -> Scene:
+    """The trial whose key begins with `key` (by default the first of the primary reading), its first `epochs` only if given.
+
+    * `on`: the set to show; by default the first of `SETS` that there is.
+    * `every`: epochs from frame to frame; by default so many that there are about `FRAMES`.
+
+    Raises UserError where there is no such trial, set or picture.
+    """
+    trial = plan.trials(study)[0] if key is None else plan.find(study, key)
+    source = next(reading for reading in study.readings if reading.reading == trial.reading)
+    raw, normalise = datasets.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
+    settings = trial.configuration.settings
+    last, features = settings["epochs"], raw.train.inputs.shape[1]
+    present = [name for name in SETS if getattr(raw, name)]
+    if features != 2:
+        raise UserError(f"decision regions lie in a plane: {source.data.name} has {features} features; choose data of two")
+    if settings["batchnorm"].get("evaluate") == "batch":
+        raise UserError(
+            "decision regions are of models that judge each point alone: batchnorm.evaluate = 'batch' is given; choose another "
+            "trial, or write 'running'"
+        )
+    if on and on not in present:
+        raise UserError(f"the set to show is one that the study has, {' or '.join(present)}: {on!r} was given")
+    if epochs and epochs > last:
+        raise UserError(f"a trial is shown up to its last epoch, {last}: {epochs} was given; see also --set base.epochs")
+    if epochs and epochs < last and settings["schedule"]["name"] == "cosine":
+        raise UserError(f"a cosine schedule depends on the number of epochs, {last}: {epochs} were given; leave --epochs out")
+    epochs = epochs or last
+    settings = {**settings, "epochs": epochs, "history_every": every or math.ceil(epochs / FRAMES)}
+    trial = replace(trial, configuration=replace(trial.configuration, settings=settings))
+    (stack,) = plan.stacks(study, [trial], jobs=1)
+    return Scene(study.title, trial, stack, raw, normalise, on or present[0])
+
+
+def train(shown: Scene, observe: Callable[[int, fw.Sequential], None]) -> fw.History:
+    """Train a scene's trial; `observe` gets the epoch and the model for every frame."""
+    with runner.one_thread():
+        return runner.fit(shown.stack, observe).history
+
+
+class Regions:
+    """The picture of a scene in a figure, which `update` brings up to date.
+
+    Shades are what the model decides, lines their borders (grey is no class at all: see `fw.rounded`); points are rows at
+    their raw coordinates, crosses those decided wrongly.
+    """
+
+    def __init__(self, figure: Figure, shown: Scene) -> None:
+        self._points, self._on = getattr(shown.raw, shown.on), shown.on
+        self._decision = shown.trial.configuration.settings["decision"]
+        everywhere = np.concatenate([table.inputs for table in shown.raw if table])
+        low, high = everywhere.min(0), everywhere.max(0)
+        margin = 0.03 * (high - low) + 1e-9
+        self._grid = np.linspace(low - margin, high + margin, MESH).T
+        mesh = np.stack(np.meshgrid(*self._grid), axis=-1).reshape(-1, 2)
+        self._mesh, self._inputs = (torch.from_numpy(shown.normalise(x)) for x in (mesh, self._points.inputs))
+
+        self._ax = ax = figure.add_axes((0.13, 0.13, 0.84, 0.75), box_aspect=1, facecolor="0.8", xlabel="x0", ylabel="x1")
+        ax.tick_params(labelsize=8)
+        ax.set(xlim=self._grid[0][[0, -1]], ylim=self._grid[1][[0, -1]])
+        trial = shown.trial
+        place = ", ".join(filter(None, (trial.reading, f"repeat {trial.repeat}", f"fold {trial.fold}")))
+        label = textwrap.shorten(f"{place}: {trial.configuration.label}", 90, placeholder=" ...")
+        figure.text(0.13, 0.96, textwrap.shorten(shown.title, 60, placeholder=" ..."), fontweight="bold", fontsize=10)
+        figure.text(0.13, 0.931, label, fontsize=7.5, color="0.3")
+        self.heading = ax.set_title("", loc="left", fontsize=10)
+
+        pool = datasets.pools(shown.stack.source.data, shown.stack.source.seed, 0).train
+        self._looks = [_LOOKS[label % len(_LOOKS)] for label in range(int(pool.labels.max()) + 1)]
+        size = float(np.clip(110 / math.sqrt(len(self._points.labels)), 3.2, 7.0))
+        self._right = [ax.plot([], [], marker, color=ink, ms=size, mec="w", mew=0.4)[0] for _, ink, marker in self._looks]
+        # A white cross below the black one sets it off.
+        self.wrong = [ax.plot([], [], "x", color=ink, ms=size + 3, mew=width)[0] for ink, width in (("w", 4.0), ("k", 1.9))]
+        self._drawn: list[Artist] = []
+        handles: list[Any] = [(Patch(color=look[0]), line) for look, line in zip(self._looks, self._right, strict=True)]
+        words = [*(f"class {label}" for label in range(len(handles))), "decided wrongly"]
+        handles.append(tuple(self.wrong))
+        overlaid = {tuple: HandlerTuple(ndivide=1, pad=0)}
+        figure.legend(handles, words, handler_map=overlaid, loc="lower center", ncols=4, frameon=False)
+
+    def update(self, epoch: int, model: fw.Sequential) -> None:
+        """Show what the model decides now, after that many epochs."""
+        x, labels = self._points
+        _, decided = self._decided(model, self._inputs)
+        wrong = decided != labels
+        for label, line in enumerate(self._right):
+            line.set_data(*x[~wrong & (labels == label)].T)
+        for line in self.wrong:
+            line.set_data(*x[wrong].T)
+        rows = {"train": "training"}.get(self._on, self._on)
+        accuracy = 100 * (1 - wrong.mean())
+        self.heading.set_text(
+            f"epoch {epoch:,}: {wrong.sum():,} of {len(wrong):,} {rows} points wrong, accuracy {accuracy:.1f}%"
+        )
+
+        for artist in self._drawn:
+            artist.remove()
+        self._drawn = []
+        margins = _margins(*self._decided(model, self._mesh), self._decision).reshape(-1, MESH, MESH)
+        for margin, (shade, _, _) in zip(margins, self._looks, strict=True):
+            if margin.max() > 0:
+                self._drawn.append(self._ax.contourf(*self._grid, margin, levels=[0, margin.max()], colors=[shade]))
+            if margin.min() < 0 < margin.max():
+                self._drawn.append(self._ax.contour(*self._grid, margin, levels=[0], colors="0.15", linewidths=1.2))
+
+    def _decided(self, model: fw.Sequential, inputs: torch.Tensor) -> tuple[Floats, Floats]:
+        """Outputs `(outputs, points)`, and the labels `(points,)` read from them."""
+        output = fw.predict(model, inputs).mT
+        labels = fw.decided(output, build.DECISIONS[self._decision])
+        return output[0].double().numpy(), labels[0].double().numpy()
+
+
+def _margins(output: Floats, labels: Floats, decision: str) -> Floats:
+    """How far each class is from being decided or not, positive where it is: `(classes, points)`.
+
+    Of class k, with outputs y: |y_k - the largest other| (argmax), |y - 1/2| (threshold), |1/2 - |y - k|| (round). The sign is
+    that of the decided label, so that ties, and outputs that are not finite, lie where they count.
+    """
+    with np.errstate(invalid="ignore"):
+        if decision == "argmax":
+            away = np.stack([output[label] - np.delete(output, label, 0).max(0) for label in range(len(output))])
+        elif decision == "threshold":
+            away = np.stack([output[0] - 0.5] * 2)
+        else:
+            away = np.stack([0.5 - np.abs(output[0] - label) for label in (0, 1)])
+    away = np.nan_to_num(np.abs(away), nan=1.0, posinf=1.0).clip(1e-12)
+    return np.where(labels == np.arange(len(away))[:, None], away, -away)
+
+
+def animate(shown: Scene, folder: Path) -> dict[Path, str]:
+    """Train a scene's trial; write `training.gif` and, at print quality, the last frame `regions-<set>-<epoch>.png`.
+
+    Returns what each file shows.
+    """
+    figure, writer = Figure(figsize=_SIZE), PillowWriter(fps=_PER_SECOND)
+    picture = Regions(figure, shown)
+
+    def observe(epoch: int, model: fw.Sequential) -> None:
+        picture.update(epoch, model)
+        writer.grab_frame()
+
+    animation = folder / "training.gif"
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / animation.name
+        with writer.saving(figure, str(path), dpi=100):
+            epochs = train(shown, observe).epochs
+            for _ in range(round(_LAST * _PER_SECOND)):
+                writer.grab_frame()
+        files.write(animation, path.read_bytes())
+    still, content = folder / f"regions-{shown.on}-{epochs[-1]}.png", io.BytesIO()
+    figure.savefig(content, format="png", dpi=300, metadata={"Software": None})
+    files.write(still, content.getvalue())
+    return {animation: f"{len(epochs)} frames, epochs {epochs[0]} to {epochs[-1]}", still: picture.heading.get_text()}
+
+
+def live(study: Study) -> bool:
+    """Train a study's first trial before the user's eyes; False where no window can be opened. A closed window stays closed."""
+    from matplotlib import pyplot  # it looks for a display, which nothing else needs
+
+    shown = scene(study)
+    try:
+        figure = pyplot.figure(figsize=_SIZE)
+    except (ImportError, RuntimeError):  # of a backend that the user chose, and that finds no display or no toolkit
+        return False
+    picture = Regions(figure, shown)
+
+    def observe(epoch: int, model: fw.Sequential) -> None:
+        if pyplot.fignum_exists(figure.number):
+            picture.update(epoch, model)
+            pyplot.pause(_LAST if epoch == shown.trial.configuration.settings["epochs"] else 0.001)
+
+    windowed = figure.canvas.required_interactive_framework is not None
+    if windowed:
+        train(shown, observe)
+    pyplot.close(figure)
+    return windowed
