@@ -267,4 +267,12 @@ def _contradiction(full: Settings) -> str:
     optimizer = full["optimizer"]
     if optimizer.get("nesterov") and not optimizer["momentum"]:
         return "Nesterov's rule looks ahead along the momentum: nesterov = true needs a momentum above 0"
+    if full["engine"] == "torch_nn":
+        norm = full["batchnorm"]
+        if norm.get("gradient") == "straight_through":
+            return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
+        if norm.get("unbiased"):
+            return "torch.nn's batch norm divides the variance by n only: for unbiased = true write engine = 'stack'"
+        if full["gradient_norms"]:
+            return "gradient norms are recorded from the framework's layers: for gradient_norms = true write engine = 'stack'"
     return ""
