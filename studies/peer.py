@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch._dynamo  # torch.optim would import it at the first step, on a trial's clock
 from torch import Tensor, nn, optim
 from torch.nn import functional
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import framework as fw
-from studies import build, datasets, peer
+from studies import build, datasets
 from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
 from studies.settings import Settings
@@ -25,11 +25,12 @@ FAST_PCT = 5.0  # `epochs_to_5_pct`
 
 
 class Trained(NamedTuple):
-    """A trained stack: the model, the history, and the rows of each of its trials."""
+    """A trained stack: the model, the history, the rows of each of its trials, and the seconds of training it took."""
 
     model: fw.Sequential
     history: fw.History
     splits: Sequence[Split]
+    seconds: float
 
 
 def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
@@ -48,17 +49,13 @@ def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[li
 
 def train(stack: Stack) -> list[Record]:
     """One record for each trial of a stack; an exception becomes records of failed trials with its reason."""
-    started = time.perf_counter()
     try:
         with one_thread():
             results = _results(stack, fit(stack))
     except Exception as error:
         reason = traceback.format_exception_only(error)[-1].strip()
         results = [{"status": "failed", "reason": reason}] * len(stack.trials)
-    seconds = (time.perf_counter() - started) / len(stack.trials)
-    return [
-        {**_identity(stack, trial), **result, "seconds": seconds} for trial, result in zip(stack.trials, results, strict=True)
-    ]
+    return [{**_identity(stack, trial), **result} for trial, result in zip(stack.trials, results, strict=True)]
 
 
 def _work(parent: int, stack: Stack) -> list[Record]:
@@ -101,7 +98,10 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
     loss, optimizer = build.loss(shared), build.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
+        from studies import peer  # a second of imports that no other study needs
+
         model, loss, optimizer = peer.of(model, shared)
+    started = time.perf_counter()
     history = fw.fit(
         model,
         loss,
@@ -120,7 +120,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         gradient_norms=shared["gradient_norms"],
         observe=observe and (lambda epoch: observe(epoch, model)),
     )
-    return Trained(model, history, [splits[index] for index in sets])
+    return Trained(model, history, [splits[index] for index in sets], time.perf_counter() - started)
 
 
 def _joined(tables: Sequence[Table]) -> fw.Rows | None:
@@ -133,7 +133,8 @@ def _joined(tables: Sequence[Table]) -> fw.Rows | None:
 
 def _results(stack: Stack, trained: Trained) -> list[Record]:
     """What each model of a stack achieved."""
-    results = [_result(trained.history, replica, split) for replica, split in enumerate(trained.splits)]
+    seconds = trained.seconds / len(stack.trials)
+    results = [{**_result(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
     shared = stack.trials[0].configuration.settings
     if shared["keep_predictions"]:
         for result, predictions in zip(results, _predictions(trained, shared), strict=True):
