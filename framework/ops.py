@@ -119,8 +119,16 @@ def add_scaled(x: Tensor, factor: float, out: Tensor) -> Tensor:
     return out
 
 
+# A batch of products takes half a microsecond for each, however small. Where a matrix is a single column, as with one sample a
+# step, multiplying and adding element by element takes a half to an eighth of that.
+
+
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """a b of every replica: (R, m, k) times (R, k, n) to (R, m, n)."""
+    if a.shape[2] == 1:
+        return torch.mul(a, b, out=out)
+    if b.shape[2] == 1:
+        return torch.sum(a * b.mT, 2, keepdim=True, out=out)
     if a.shape[0] == 1:
         return out.copy_(torch.bmm(a.expand(2, -1, -1), b.expand(2, -1, -1))[:1])
     return torch.bmm(a, b, out=out)
@@ -128,6 +136,8 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 def affine(weight: Tensor, x: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     """W x + b of every replica: (R, m, k) times (R, k, n) plus (R, m, 1)."""
+    if x.shape[2] == 1:
+        return torch.sum(weight * x.mT, 2, keepdim=True, out=out).add_(bias)
     if weight.shape[0] == 1:
         return out.copy_(torch.baddbmm(bias.expand(2, -1, -1), weight.expand(2, -1, -1), x.expand(2, -1, -1))[:1])
     return torch.baddbmm(bias, weight, x, out=out)
