@@ -165,6 +165,25 @@ def _show_live(study: Study) -> None:
         )
 
 
+@main.command()
+@_study
+@_set
+@_quick
+@_results
+@click.option("--sample", type=click.IntRange(1), default=10, show_default=True, help="How many trials to retrain.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which ones: another number, another sample.")
+def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
+    """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
+    differences = suite.verify(spec.load(study, overrides, quick), results, sample, seed)
+    if differences.empty:
+        click.echo(
+            f"{study}: a sample of {sample} trials, each trained alone, gives every number of their rows to the last bit"
+        )
+        return
+    tables.print_table(f"{study}: numbers that differ", differences.astype(str), differences.columns, Console())
+    sys.exit(1)
+
+
 @main.command("tables")
 @_study
 @_set

@@ -10,6 +10,11 @@ LAST = (
     *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason"),
     *("stack", "device", "torch", "threads", "numerics", "seconds"),
 )
+OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
+    *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
+    *("diverged", "stuck", "epochs_to_5_pct"),
+)
+MADE_BY = ("device", "torch", "threads", "numerics")  # within which they are
 TEXTS = (*FIRST, "status", "reason", "device", "torch")
 FLAGS = ("diverged", "stuck")
 COUNTS = (

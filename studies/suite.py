@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pandas as pd
 
 from studies import claims, files, plan, runner, spec, tables
+from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.spec import Study
 from studies.store import Record, Rows, Store, machine, to_csv
@@ -95,6 +97,40 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     if found["summary"].empty:
         raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
     return found
+
+
+def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.DataFrame:
+    """Retrain a random sample of a study's trials, each alone, and compare them with their rows to the last bit.
+
+    Returns a line for each number that differs: trial, column, the number in the rows, and the number of the trial alone.
+
+    Raises UserError where there are no rows, or they were made by another torch, device or numerics.
+    """
+    store = Store(Path(results), study)
+    store.require_own()
+    rows = store.load().trials
+    rows = rows[rows["status"] == "ok"].set_index("trial") if len(rows) else rows
+    trials = [trial for trial in plan.trials(study) if trial.key in rows.index]
+    if not trials:
+        raise UserError(f"{store.folder} has no rows to compare with; train the study first: ablation run {study.name}")
+    chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
+    differences = []
+    for index in chosen:
+        trial = trials[index]
+        (stack,) = plan.stacks(study, [trial], jobs=1)
+        (alone,) = runner.train(stack)
+        kept = rows.loc[trial.key]
+        for column in MADE_BY:
+            if kept[column] != alone[column]:
+                raise UserError(
+                    f"rows are equal to the bit within one {column}: trial {trial.key} was made with {kept[column]}, "
+                    f"this is {alone[column]}"
+                )
+        for column in OUTCOMES:
+            theirs, ours = kept[column], alone.get(column)
+            if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
+                differences.append((trial.key, column, theirs, ours))
+    return pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
 
 
 def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import torch
 
 import studies
 from studies import build, datasets, figures, plan, runner, spec, suite
+from studies.errors import UserError
 from studies.streams import seed_for
 
 NUMBERS = [
@@ -266,3 +267,28 @@ def test_an_observer_sees_every_record_and_changes_nothing(tiny):
     watched = runner.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
     assert seen == [(epoch, len(stack.trials)) for epoch in range(4)]
     assert torch.equal(watched.model.parameters, runner.fit(stack).model.parameters)
+
+
+def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_named(tiny, tmp_path):
+    path = tiny()
+    rows(path, tmp_path, "r", backend="sequential")
+    study = spec.load(str(path))
+    assert suite.verify(study, tmp_path / "r", sample=12).empty
+    table = tmp_path / "r" / "tiny" / "trials.csv"
+    trials = pd.read_csv(table, dtype=str, keep_default_na=False)
+    loss = float(trials.loc[5, "test_loss"])
+    trials.loc[5, "test_loss"] = repr(float(np.nextafter(loss, 1.0)))
+    trials.to_csv(table, index=False)
+    (difference,) = suite.verify(study, tmp_path / "r", sample=12).to_dict("records")
+    assert difference == {
+        "trial": trials.loc[5, "trial"],
+        "column": "test_loss",
+        "in the rows": np.nextafter(loss, 1.0),
+        "alone": loss,
+    }
+    trials["torch"] = "1.0"
+    trials.to_csv(table, index=False)
+    with pytest.raises(UserError, match=r"equal to the bit within one torch: .* was made with 1.0"):
+        suite.verify(study, tmp_path / "r", sample=1)
+    with pytest.raises(UserError, match="no rows to compare with"):
+        suite.verify(study, tmp_path / "nowhere", sample=1)
