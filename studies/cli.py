@@ -209,7 +209,8 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
     if not named:
         raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
     for study in [spec.load(name, overrides, quick) for name in named]:
-        for name, outcome in pictures.draw(study, suite.tables_of(study, results), figures / study.name).items():
+        found, predictions = suite.tables_of(study, results), suite.predictions_of(study, results)
+        for name, outcome in pictures.draw(study, found, figures / study.name, predictions).items():
             click.echo(f"{study.name}: {name:12} {outcome}")
 
 

@@ -148,7 +148,7 @@ def _predictions(trained: Trained, shared: Settings) -> list[Record]:
     rows = _joined([getattr(split, name) for split in trained.splits])
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
-    predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]])
+    predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]]).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
     each = build.loss({**shared, "reduction": "sum"})
     return [

@@ -122,6 +122,10 @@ class Store:
             trials = ranked.drop_duplicates("trial")
         return Rows(trials, **parts)
 
+    def predictions(self) -> pd.DataFrame:
+        """`predictions.csv`, without what shards may hold beside it; empty where there is none."""
+        return self._part("predictions", "row", [])
+
     def _part(self, name: str, key: str, records: Sequence[Record]) -> pd.DataFrame:
         """The lines of one part of all records, on disk as a table of its own or in the records of shards."""
         lines = [line for record in records for line in _expanded(record, name)]

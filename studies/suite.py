@@ -133,6 +133,13 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.
     return pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
 
 
+def predictions_of(study: Study, results: str | Path) -> pd.DataFrame:
+    """What the models of a study said of each row; empty where there is no `predictions.csv`."""
+    said = Store(Path(results), study).predictions()
+    planned = {trial.key for trial in plan.trials(study)} if len(said) else set()
+    return said[said["trial"].isin(planned)]
+
+
 def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
     """What our trials say to every claim of the reports (see `claims.judge`); written to `results/verdicts.csv` too."""
 

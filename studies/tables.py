@@ -38,7 +38,15 @@ def of_reading(tables: Tables, reading: Study) -> Tables:
     if not reading.reading:
         return tables
     own = {name: table if table.empty else table[table["reading"] == reading.reading] for name, table in tables.items()}
-    return {name: table.reset_index(drop=True) for name, table in own.items()}
+    return {
+        name: (_without_foreign_sets(table) if name in NAMES else table).reset_index(drop=True) for name, table in own.items()
+    }
+
+
+def _without_foreign_sets(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the columns of sets of rows that only other readings have."""
+    of_sets = [[column for column in table if column.startswith(f"{name}_")] for name in ("val", "test")]
+    return table.drop(columns=[column for columns in of_sets if table[columns].isna().all(axis=None) for column in columns])
 
 
 def _compute(study: Study, rows: Tables) -> Tables:
@@ -70,9 +78,16 @@ def write(study: Study, tables: Tables, folder: Path) -> None:
     """Write every table that has rows as CSV, and what `show` prints as `tables.md`."""
     for name, table in tables.items():
         if not table.empty:
-            files.write(folder / f"{name}.csv", to_csv(table.round(6)))
+            # Losses that converge and norms that vanish are small, not 0.
+            rounded = table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
+            files.write(folder / f"{name}.csv", to_csv(rounded))
     parts = [f"# {study.title}", *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
+
+
+def _to_six_digits(value: object) -> object:
+    """A number to six significant digits, anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def read(study: Study, folder: Path) -> Tables:

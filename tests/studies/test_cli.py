@@ -35,8 +35,11 @@ def test_a_study_end_to_end(tiny, tmp_path):
     assert drawn.returncode == 0
     assert sorted(file.name for file in (tmp_path / "figures" / "tiny").iterdir()) == [
         "activations.png",
+        "compared.png",
         "curves.png",
+        "data.png",
         "grid.png",
+        "learning.png",
         "levels.png",
         "models.png",
     ]

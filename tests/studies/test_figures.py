@@ -1,32 +1,86 @@
+"""Pictures: which are drawn, and what is in them."""
+
 import matplotlib.image
+import numpy as np
 import pytest
 
 import studies
-from studies import figures, spec, suite
+from studies import figures, spec, suite, tables
+from studies.figures import grid, style
 
+ALL = {"models", "curves", "learning", "activations", "data"}
+COMPARING = {"grid", "levels", "compared"}
+ONE_OPTIMIZER = ('optimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', "")
+NO_GRID = (
+    '[[grid]]\nactivation = ["relu", "tanh"]\noptimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]',
+    "",
+)
+HOLES = ("[[grid]]", '[[exclude]]\nactivation = "tanh"\noptimizer = "adam lr=0.01"\n[[grid]]\ninit = ["he", "xavier"]')
+SEVEN = ('["relu", "tanh"]', '["relu", "tanh", "elu", "selu", "sigmoid", "leaky_relu", "prelu"]')
+NO_TEST = ("test_samples = 40", "test_samples = 0")
+NO_FOLDS = ("folds = 3", "folds = 0")
 SHAPES = {
-    "two factors": [],
-    "one factor": [('optimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', "")],
-    "no factor": [
-        ('[[grid]]\nactivation = ["relu", "tanh"]\noptimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', "")
-    ],
-    "holes": [("[[grid]]", '[[exclude]]\nactivation = "tanh"\noptimizer = "adam lr=0.01"\n[[grid]]')],
-    "no test set": [("test_samples = 40", "test_samples = 0")],
-    "no folds": [("folds = 3", "folds = 0")],
-    "many": [('["relu", "tanh"]', '["relu", "tanh", "elu", "selu", "sigmoid", "leaky_relu", "prelu"]'),
-             ("[[grid]]", '[[grid]]\ninit = ["he", "xavier"]')],
-}  # fmt: skip
+    "one factor, no folds": ([ONE_OPTIMIZER, NO_FOLDS], ALL | COMPARING),
+    "no factor, no test set": ([NO_GRID, NO_TEST], ALL),
+    "many, with holes": ([SEVEN, HOLES], (ALL | COMPARING) - {"learning", "compared"}),
+}
+
+# Studies by what makes a picture of theirs mean something, with that picture, or nothing, so that it does not.
+MEANINGS = {
+    "grid": ([], [NO_GRID]),
+    "levels": ([], [NO_GRID]),
+    "curves": ([], [("history_every = 1", "history_every = 0")]),
+    "compared": ([], [NO_GRID]),
+    "learning": ([], [SEVEN]),
+    "gradients": ([("epochs = 3", "epochs = 3\ngradient_norms = true")], []),
+    "activations": ([], [("hidden = [4]", "hidden = []"), ('["relu", "tanh"]', "[[]]")]),
+    "schedules": ([("epochs = 3", 'epochs = 3\nschedule = "cosine"')], []),
+    "data": ([], [('"disk"', '"iris"'), ("samples = 60\n", "")]),
+    "points": ([("epochs = 3", "epochs = 3\nkeep_predictions = true")], []),
+}
+
+RICH = """
+title = "Rich"
+[data]
+name = "disk"
+samples = 60
+test_samples = 40
+[validation]
+folds = 0
+repeats = 2
+[base]
+hidden = [4, 4]
+batch_size = 16
+epochs = 4
+history_every = 1
+gradient_norms = true
+keep_predictions = true
+[[grid]]
+activation = ["relu", "tanh"]
+model = [
+  { label = "MSE", loss = "mse", outputs = "single", output = "linear", decision = "round" },
+  { label = "BCE", loss = "bce", outputs = "single" },
+  { label = "CE", optimizer = { name = "sgd", lr = 1e9 } },
+]
+schedule = ["constant", { name = "step", every = 2 }]
+[reading.tested]
+primary = true
+[reading.folded]
+data = { test_samples = 0, resample = true }
+validation = { folds = 3 }
+[reading.held_out]
+data = { test_samples = 0, validation_samples = 30 }
+[reading.pool]
+data = { test_samples = 0, noise = 0.2 }
+"""
 
 
-@pytest.mark.parametrize("changes", SHAPES.values(), ids=SHAPES)
-def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes):
+@pytest.mark.parametrize(("changes", "expected"), SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes, expected):
     path = tiny(*changes)
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
-    expected = (
-        {"grid", "levels", "models", "curves", "activations"} if study.grid.levels else {"models", "curves", "activations"}
-    )
     assert set(outcome) == expected
     for name in expected:
         pixels = matplotlib.image.imread(tmp_path / "f" / f"{name}.png")
@@ -34,22 +88,189 @@ def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes):
         assert pixels[..., :3].std() > 0.01
 
 
+@pytest.mark.parametrize(("name", "changes"), MEANINGS.items(), ids=MEANINGS)
+def test_a_picture_is_drawn_only_where_it_means_something(tiny, name, changes):
+    applies = figures.PICTURES[name].applies
+    assert [applies(spec.load(str(tiny(*each)))) for each in changes] == [True, False]
+
+
 def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path):
-    path = tiny()
+    path = tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"))
     studies.run(path, results=tmp_path / "r", jobs=1)
-    folder = tmp_path / "r" / "tiny"
-    (folder / "trials.csv").unlink()
-    (folder / "history.csv").unlink()
+    for name in ("trials", "history", "curves", "predictions"):
+        (tmp_path / "r" / "tiny" / f"{name}.csv").unlink()
     study = spec.load(str(path))
-    complete = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
-    assert all(text.endswith(".png") for text in complete.values())
-    (folder / "curves.csv").unlink()
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "g")
+    predictions = suite.predictions_of(study, tmp_path / "r")
+    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: it needs curves.csv; run the study first"
-    assert outcome["grid"].endswith("grid.png")
+    assert outcome["points"] == "not drawn: it needs predictions.csv; run the study first"
+    drawn = {name for name, text in outcome.items() if text == str(tmp_path / "f" / f"{name}.png")}
+    assert drawn == {"grid", "levels", "models", "activations", "data"}
 
 
 def test_the_heat_map_of_the_ablation_is_wide_with_optimizers_along_rows():
-    rows, columns = figures._layout(spec.load("ablation").grid.levels)
+    rows, columns = grid.layout(spec.load("ablation").grid.levels)
     assert rows[-1] == "optimizer"
     assert set(rows) | set(columns) == {"activation", "loss", "init", "batchnorm", "optimizer"}
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    """A study of four readings with all there is to draw: the study, its results folder, and its rows."""
+    folder = tmp_path_factory.mktemp("rich")
+    (folder / "rich.toml").write_text(RICH)
+    study = spec.load(str(folder / "rich.toml"))
+    return study, folder, studies.run(study, results=folder, jobs=1)
+
+
+@pytest.fixture(scope="module")
+def draw(rich):
+    """Draws one picture of one reading of the rich study, and returns the figure."""
+    study, folder, _ = rich
+    found = {**suite.tables_of(study, folder), "predictions": suite.predictions_of(study, folder)}
+
+    def picture(name, reading="tested", **changed):
+        (own,) = (each for each in study.readings if each.reading == reading)
+        return figures.PICTURES[name].figure(own, {**tables.of_reading(found, own), **changed})
+
+    return picture
+
+
+def test_readings_have_folders_of_their_own(tiny, tmp_path):
+    path = tiny(NO_GRID, ("folds = 3", "folds = 3\n[reading.one]\nprimary = true\n[reading.two]\ndata = { test_samples = 0 }"))
+    studies.run(path, results=tmp_path / "r", jobs=1)
+    study = spec.load(str(path))
+    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    assert outcome["models"] == str(tmp_path / "f" / "models.png")
+    assert outcome["two/models"] == str(tmp_path / "f" / "two" / "models.png")
+    assert len(outcome) == 2 * len(ALL)
+
+
+def test_a_reading_without_test_rows_is_judged_on_its_own(draw):
+    labels = [text.get_text() for text in draw("models", "folded").axes[0].get_legend().get_texts()]
+    assert labels == ["training error", "validation error"]
+    assert "reading: folded" in draw("models", "folded").get_suptitle()
+
+
+def test_far_worse_models_are_shown_apart(draw, rich):
+    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    together = draw("models", summary=summary.assign(test_mean_pct=np.arange(12) + 20.0))
+    assert [ax.get_title(loc="left") for ax in together.axes] == ["All configurations"]
+    means = [2.0] * 10 + [10.0, 10.1]  # five times the median, and more
+    most, apart = draw("models", summary=summary.assign(test_mean_pct=means)).axes
+    assert most.get_title(loc="left") == "11 of 12 configurations"
+    assert apart.get_title(loc="left") == "Shown apart: 1 of 12, whose mean is over 5 times the median"
+    assert [text.get_text() for text in apart.get_yticklabels()] == [summary["label"].iloc[-1]]
+    assert len(draw("models", summary=summary.assign(test_mean_pct=[0.0] * 10 + [1.0, 2.0])).axes) == 1
+
+
+def test_configurations_are_compared_loss_by_loss(draw):
+    figure = draw("compared", "folded")
+    losses, errors = figure.axes[:3], figure.axes[3:]
+    assert [ax.get_title(loc="left") for ax in losses] == ["loss = mse", "loss = bce", "loss = cross_entropy"]
+    assert [len(ax.get_lines()) for ax in [*losses, *errors]] == [4] * 6
+    assert {ax.get_yscale() for ax in losses} == {"log"}
+    assert errors[0].get_ylabel() == "validation error in %"
+    assert [text.get_text() for text in errors[1].get_legend().get_texts()] == [
+        f"{activation} | BCE | {schedule}" for activation in ("relu", "tanh") for schedule in ("constant", "step every=2")
+    ]
+
+
+def test_learning_is_by_set_with_a_mark_at_the_smallest_validation_loss(tiny, tmp_path):
+    path = tiny(ONE_OPTIMIZER)
+    studies.run(path, results=tmp_path / "r", jobs=1)
+    study = spec.load(str(path))
+    found = suite.tables_of(study, tmp_path / "r")
+    curves = found["curves"].query("factor == 'label'")
+    curves.loc[(curves["level"] == "tanh") & (curves["epoch"] == 2), "val_loss_q50"] = 0.001
+    figure = figures.PICTURES["learning"].figure(study, {**found, "curves": curves})
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["relu", "tanh"]
+    assert figure.axes[0].get_yscale() == "log"
+    *lines, mark = figure.axes[1].get_lines()
+    assert [line.get_label() for line in lines] == ["training set", "validation set", "test set"]
+    assert mark.get_xdata() == [2, 2]
+    own = curves[curves["level"] == "tanh"]
+    np.testing.assert_array_equal(lines[2].get_ydata(), own["test_loss_q50"])
+    np.testing.assert_array_equal(figure.axes[3].get_lines()[0].get_ydata(), own["train_pct_q50"])
+
+
+def test_gradients_are_by_layer_before_and_after_training(draw, rich):
+    figure = draw("gradients")
+    assert len(figure.axes) == 2 * 6  # moments, and models x schedules; lines are activations
+    norms = suite.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested' and label == 'tanh | BCE | constant'")
+    title = "model\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}BCE, schedule\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}constant"
+    (before,) = (ax for ax in figure.axes if ax.get_title() == title)
+    np.testing.assert_array_equal(before.get_lines()[1].get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(before.get_lines()[1].get_ydata(), norms[norms["epoch"] == 0]["norm_q50"])
+    after = figure.axes[figure.axes.index(before) + 2]
+    np.testing.assert_array_equal(after.get_lines()[1].get_ydata(), norms[norms["epoch"] == 4]["norm_q50"])
+
+
+def test_a_gradient_of_0_is_on_the_axis(draw, rich):
+    table = suite.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested'").fillna(1.0)
+    columns = ["norm_q25", "norm_q50", "norm_q75"]
+    assert draw("gradients", gradients=table.assign(**dict.fromkeys(columns, 3e-5))).axes[0].get_yscale() == "log"
+    table = table.assign(**dict.fromkeys(columns, 3e-5))
+    table.loc[table["layer"] == 1, columns] = 0.0
+    ax = draw("gradients", gradients=table).axes[0]
+    assert ax.get_yscale() == "symlog"
+    assert ax.get_ylim()[0] == 0
+
+
+def test_small_losses_and_norms_survive_the_tables(rich, tmp_path):
+    study, folder, _ = rich
+    found = suite.tables_of(study, folder)
+    gradients = found["gradients"].assign(norm_q50=1.23456789e-9)
+    tables.write(study, {**found, "gradients": gradients}, tmp_path)
+    assert (tables.read(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
+
+
+def test_schedules_are_the_framework_s(draw):
+    (ax,) = draw("schedules").axes
+    rates = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    assert list(rates["lr=0.1, step factor=0.5 every=2"]) == [0.1, 0.1, 0.05, 0.05]
+    assert list(rates["lr=1e+09, constant"]) == [1e9] * 4
+    assert len(rates) == 4
+    assert ax.get_yscale() == "log"
+
+
+def test_data_are_the_rows_by_class(draw):
+    training, test = draw("data").axes
+    assert training.get_title() == "training pool: 60 points"
+    assert sum(len(line.get_xdata()) for line in test.get_lines()) == 40
+    assert len(draw("data", "held_out").axes) == 2
+    _no_class_crosses_the_circle(test)
+
+
+@pytest.mark.parametrize(("reading", "judged"), [("tested", "test"), ("folded", "val"), ("held_out", "val"), ("pool", "train")])
+def test_crosses_are_the_errors_of_the_first_model_of_each_configuration(draw, rich, reading, judged):
+    truth, *others = draw("points", reading).axes
+    assert len(others) == 4  # of twelve
+    first = rich[2].query(f"reading == '{reading}' and repeat == 0 and fold == 0").set_index("label")
+    for ax in others:
+        *title, _ = ax.get_title().replace("\N{NO-BREAK SPACE}", " ").split("\n")
+        (crosses,) = (line for line in ax.get_lines() if line.get_marker() == "x")
+        row = first.loc[" ".join(title)]
+        assert len(crosses.get_xdata()) == row[f"{judged}_errors"]
+        assert sum(len(line.get_xdata()) for line in ax.get_lines()) - len(crosses.get_xdata()) == row[f"n_{judged}"]
+    if reading != "pool":  # whose labels are noisy
+        _no_class_crosses_the_circle(truth)
+
+
+def _no_class_crosses_the_circle(ax):
+    inside, outside = (
+        np.hypot(*(np.stack(line.get_data()) - 0.5)) < ax.patches[0].radius
+        for label in ("class 1", "class 0")
+        for line in ax.get_lines()
+        if line.get_label() == label
+    )
+    assert inside.all()
+    assert not outside.any()
+
+
+def test_labels_break_between_levels():
+    assert style.in_lines("one two | three four", 12).split("\n") == [
+        "one\N{NO-BREAK SPACE}two\N{NO-BREAK SPACE}|",
+        "three\N{NO-BREAK SPACE}four",
+    ]
+    assert style.in_lines("a level longer than a line", 12) == "a level\nlonger than\na line"

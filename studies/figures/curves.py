@@ -1,0 +1,163 @@
+"""Loss and error by epoch: by level of each factor, configuration beside configuration, and set of rows beside set."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from studies.analysis import SETS
+from studies.figures.style import (
+    in_lines,
+    legend_below,
+    legend_beside,
+    lines_over,
+    log_axis,
+    looks,
+    percent_axis,
+    shape,
+    title_of,
+    titled,
+    used,
+)
+from studies.spec import Study
+from studies.tables import COMPARED, SET_WORDS, Tables
+
+FEW = 8  # configurations at most that have panels of their own
+_ACROSS = 4  # panels side by side
+_MARKED = 12  # markers on a line at most
+
+
+def recorded(study: Study) -> bool:
+    """Whether models were looked at while they trained."""
+    return any(each.settings["history_every"] > 0 for each in study.grid.configurations)
+
+
+def comparable(study: Study) -> bool:
+    """Whether there are several configurations, but not too many to be told apart in one panel."""
+    return recorded(study) and 1 < len(study.grid.configurations) <= COMPARED
+
+
+def few(study: Study) -> bool:
+    """Whether every configuration can have a panel of its own."""
+    return recorded(study) and len(study.grid.configurations) <= FEW
+
+
+def curves(study: Study, tables: Tables) -> Figure:
+    """Training loss and error by epoch for each level of every factor: median over trials, and their quartiles."""
+    table = tables["curves"]
+    factors = list(study.grid.levels) or list(dict.fromkeys(table["factor"]))
+    judged = _sets(table)[0]
+    measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]
+    figure = Figure(figsize=(max(5.0, 3.3 * len(factors)), 6.2), layout="constrained")
+    axes = figure.subplots(2, len(factors), sharex=True, sharey="row", squeeze=False)
+    for column, factor in enumerate(factors):
+        part = table[table["factor"] == factor]
+        names = [name for name in study.grid.levels.get(factor, part["level"].unique()) if name in set(part["level"])]
+        for row, (measure, words) in enumerate(measures):
+            ax = axes[row, column]
+            for name, look in zip(names, looks(), strict=False):
+                _line(ax, part[part["level"] == name], measure, name, look)
+            if column == 0:
+                ax.set_ylabel(words)
+        axes[0, column].set_title(factor if study.grid.levels else "")
+        axes[1, column].set_xlabel("epoch")
+        axes[1, column].legend(fontsize=7)
+    axes[0, 0].set_yscale("log")
+    percent_axis(axes[1, 0], measures[1][1], table[f"{judged}_pct_q25"].min())
+    titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
+    return figure
+
+
+def compared(study: Study, tables: Tables) -> Figure:
+    """Training loss and error by epoch, all configurations together; a column for each loss, since their scales differ."""
+    lines = _by_configuration(tables)
+    sets = _sets(next(iter(lines.values())))
+    judged = "val" if "val" in sets else sets[0]
+    columns: dict[str, list[str]] = defaultdict(list)
+    for each in study.grid.configurations:
+        if each.label in lines:
+            columns[each.settings["loss"]].append(each.label)
+    width = 7.5 if len(columns) == 1 else 4.4
+    figure = Figure(figsize=(width * len(columns), 5.6 + 0.17 * max(map(len, columns.values()))), layout="constrained")
+    axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
+    lowest = min(line[f"{judged}_pct_q25"].min() for line in lines.values())
+    for (loss, error), (name, labels) in zip(axes.T, columns.items(), strict=True):
+        for label, look in zip(labels, looks(), strict=False):
+            _line(loss, lines[label], "train_loss", label, look)
+            _line(error, lines[label], f"{judged}_pct", label, look)
+        loss.set_title(f"loss = {name}", loc="left")
+        log_axis(loss)
+        percent_axis(error, "", lowest)
+        error.set_xlabel("epoch")
+        error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        legend_below(error, width)
+    axes[0, 0].set_ylabel("training loss per sample")
+    axes[1, 0].set_ylabel(f"{SET_WORDS[judged]} error in %")
+    titled(figure, title_of(study), lines_over(study))
+    return figure
+
+
+def learning(study: Study, tables: Tables) -> Figure:
+    """Loss and error by epoch on each set of rows, with the epoch of the smallest validation loss; a column a configuration."""
+    lines = _by_configuration(tables)
+    configurations = [each for each in study.grid.configurations if each.label in lines]
+    down, across = shape(len(configurations), _ACROSS)
+    figure = Figure(figsize=(2.4 + 2.7 * across, 0.8 + 4.8 * down), layout="constrained")
+    axes = figure.subplots(2 * down, across, squeeze=False)
+    losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
+    sets = _sets(next(iter(lines.values())))[::-1]
+    lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
+    of_scale: dict[str, Axes] = {}
+    for loss, error, each in zip(losses, errors, configurations, strict=True):
+        first = of_scale.setdefault(each.settings["loss"], loss)
+        if first is not loss:
+            loss.sharey(first)
+        _learning(loss, error, lines[each.label], sets)
+        loss.set_title(in_lines(each.label, 34))
+        percent_axis(error, "", lowest)
+    for first in of_scale.values():
+        log_axis(first)
+    for loss, error in zip(losses[::across], errors[::across], strict=True):
+        loss.set_ylabel("loss per sample")
+        error.set_ylabel("error in %")
+    legend_beside(figure, axes[0, 0].get_legend_handles_labels()[0])
+    titled(figure, title_of(study), lines_over(study))
+    return figure
+
+
+def _learning(loss: Axes, error: Axes, line: pd.DataFrame, sets: Sequence[str]) -> None:
+    """The panels of one configuration."""
+    for name, look in zip(sets, looks(), strict=False):
+        _line(loss, line, f"{name}_loss", f"{SET_WORDS[name]} set", look)
+        _line(error, line, f"{name}_pct", f"{SET_WORDS[name]} set", look)
+    if "val" in sets and line["val_loss_q50"].notna().any():
+        best = line.loc[line["val_loss_q50"].idxmin(), "epoch"]
+        for ax in (loss, error):
+            ax.axvline(best, color="k", linewidth=1, linestyle=(0, (1, 2)), label="smallest\nvalidation loss")
+    loss.sharex(error)
+    loss.tick_params(labelbottom=False)
+    error.set_xlabel("epoch")
+    error.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _by_configuration(tables: Tables) -> dict[str, pd.DataFrame]:
+    """The curves of each configuration that left any, by its label."""
+    table = tables["curves"]
+    return dict(list(table[table["factor"] == "label"].groupby("level", sort=False)))
+
+
+def _sets(table: pd.DataFrame) -> list[str]:
+    """The sets of rows that a table of curves has, the one that its errors are about first."""
+    return [name for name in SETS if f"{name}_pct_q50" in table and table[f"{name}_pct_q50"].notna().any()]
+
+
+def _line(ax: Axes, line: pd.DataFrame, measure: str, label: str, look: Mapping[str, Any]) -> None:
+    """The median of a measure by epoch, in the band of its quartiles."""
+    every = max(1, math.ceil(len(line) / _MARKED))
+    ax.plot(line["epoch"], line[f"{measure}_q50"], label=label, linewidth=1.4, markersize=4, markevery=every, **look)
+    ax.fill_between(line["epoch"], line[f"{measure}_q25"], line[f"{measure}_q75"], color=look["color"], alpha=0.08)

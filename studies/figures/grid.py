@@ -1,0 +1,206 @@
+"""Errors of all configurations: by cell of the grid, by level of each factor, and one by one."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from studies.analysis import judged_on
+from studies.figures.style import over, percent_axis, percent_ticks, title_of, titled
+from studies.spec import Study
+from studies.tables import SET_WORDS, Tables, sampling_of
+
+SHOWN = 12  # models at either end, where a study has more than twice as many
+APART = 5  # times the median of all configurations: a mean above it has an axis of its own
+_HEAT = "rocket_r"
+
+
+def has_factors(study: Study) -> bool:
+    """Whether there is anything to compare."""
+    return bool(study.grid.levels)
+
+
+def grid(study: Study, tables: Tables) -> Figure:
+    """Mean and sd of the error of every configuration as two heat maps, some factors along rows and some along columns."""
+    summary = tables["summary"]
+    judged = judged_on(summary)
+    rows, columns = layout(study.grid.levels)
+    shape = [math.prod(len(study.grid.levels[factor]) for factor in axis) for axis in (rows, columns)]
+    figure = Figure(figsize=(3.6 + max(3.0, 0.26 * shape[1]), 2.4 + 2 * max(1.2, 0.2 * shape[0])), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True, squeeze=True)
+    for ax, (statistic, words) in zip(axes, (("mean", "mean"), ("sd", "standard deviation")), strict=True):
+        cells = _cells(summary, f"{judged}_{statistic}_pct", study.grid.levels, rows, columns)
+        positive = cells[cells > 0]
+        low = max(float(np.nanmin(positive)), 0.05) if positive.size else 0.05
+        norm = LogNorm(low, max(float(np.nanmax(positive)), 2 * low) if positive.size else 1.0)
+        mesh = ax.pcolormesh(np.clip(cells, low, None), cmap=_HEAT, norm=norm, edgecolors="white", linewidth=0.2)
+        ax.set_facecolor("0.8")
+        ax.invert_yaxis()
+        ax.set_title(f"{SET_WORDS[judged].capitalize()} error, {words} over {over(study)}", loc="left")
+        bar = figure.colorbar(mesh, ax=ax, label="%", pad=0.01)
+        percent_ticks(bar.ax.yaxis)
+        if cells.size <= 150:
+            for (row, column), value in np.ndenumerate(cells):
+                if np.isfinite(value):
+                    dark = norm(max(value, low)) > 0.5
+                    ax.text(
+                        column + 0.5,
+                        row + 0.5,
+                        f"{value:.1f}",
+                        ha="center",
+                        va="center",
+                        fontsize=7,
+                        color="w" if dark else "k",
+                    )
+        _label_cells(ax, "y", rows, study.grid.levels)
+    _label_cells(axes[1], "x", columns, study.grid.levels)
+    axes[0].tick_params(labelbottom=False)
+    titled(figure, title_of(study))
+    return figure
+
+
+def levels(study: Study, tables: Tables) -> Figure:
+    """Error by level for every factor: a dot for each configuration, and the mean over the grid with its interval."""
+    summary, table = tables["summary"], tables["levels"]
+    judged = judged_on(summary)
+    factors = study.grid.levels
+    across = min(len(factors), 3)
+    down = math.ceil(len(factors) / across)
+    figure = Figure(
+        figsize=(0.6 + across * max(3.0, 0.75 * max(map(len, factors.values()))), 0.6 + 3.7 * down), layout="constrained"
+    )
+    axes = figure.subplots(down, across, sharey=True, squeeze=False).flat
+    rng = np.random.default_rng(0)
+    for ax in axes[len(factors) :]:
+        ax.set_axis_off()
+    for ax, (factor, names) in zip(axes, factors.items(), strict=False):
+        for place, name in enumerate(names):
+            values = summary.loc[summary[factor] == name, f"{judged}_mean_pct"]
+            ax.plot(place + rng.uniform(-0.3, 0.3, len(values)), values, ".", color="0.72", markersize=3, zorder=1)
+        shown = table[table["factor"] == factor].set_index("level").loc[list(names)]
+        mean, low, high, median = (shown[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high", "median"))
+        places = np.arange(len(names))
+        ax.errorbar(
+            places, mean, yerr=_whiskers(mean, low, high), fmt="o", color="C0", capsize=4, zorder=3, label="mean, 95% interval"
+        )
+        ax.plot(places, median, "_", color="k", markersize=14, markeredgewidth=2, zorder=2, label="median of the trials")
+        stuck = 100 * (shown["stuck"] / shown["trials"])
+        labels = [f"{_wrapped(name)}\n\nstuck {share:.0f}%" for name, share in zip(names, stuck, strict=True)]
+        ax.set_xticks(places, labels, fontsize=8)
+        ax.set_xlim(-0.6, len(names) - 0.4)
+        ax.set_title(factor)
+        ax.yaxis.set_tick_params(labelleft=True)
+        ax.grid(visible=False, axis="x")
+    percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", summary[f"{judged}_mean_pct"].min())
+    axes[0].plot([], [], ".", color="0.72", label="one configuration")
+    axes[0].legend(loc="upper left", fontsize=7)
+    titled(figure, title_of(study), f"{over(study)}; {sampling_of(study).words}")
+    return figure
+
+
+def models(study: Study, tables: Tables) -> Figure:
+    """Training and test error of each configuration, mean and sd over its trials; the best and worst where there are many."""
+    summary = tables["summary"]
+    judged = judged_on(summary)
+    groups = _groups(summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last"), f"{judged}_mean_pct")
+    figure = Figure(figsize=(9.5, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values())), layout="constrained")
+    axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for group in groups.values()])[:, 0]
+    for ax, (title, group) in zip(axes, groups.items(), strict=True):
+        places = np.arange(len(group))
+        sets = [name for name in ("train", judged) if f"{name}_mean_pct" in group]
+        for offset, name, marker in zip((-0.15, 0.15), dict.fromkeys(sets), "so", strict=False):
+            mean, sd = group[f"{name}_mean_pct"], group[f"{name}_sd_pct"].fillna(0)
+            ax.errorbar(
+                mean,
+                places + offset,
+                xerr=sd,
+                fmt=marker,
+                markersize=4,
+                capsize=2,
+                linewidth=1,
+                label=f"{SET_WORDS[name]} error",
+            )
+        ax.set_yticks(places, list(group["label"]), fontsize=7)
+        ax.set_ylim(len(group) - 0.4, -0.6)
+        ax.set_xlim(left=0)
+        ax.set_title(title, loc="left")
+        ax.grid(visible=False, axis="y")
+    axes[0].legend(loc="best", fontsize=8)
+    axes[-1].set_xlabel(f"error in %: mean and sd over {over(study)}")
+    titled(figure, title_of(study))
+    return figure
+
+
+def _groups(order: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+    """The configurations that share an axis, under its title: one far worse than most would hide how these differ."""
+    if len(order) > 2 * SHOWN:
+        ends = {"best": order[:SHOWN], "worst": order[-SHOWN:]}
+        return {f"The {SHOWN} {end} of {len(order)} configurations": group for end, group in ends.items()}
+    median = order[column].median()
+    apart = (order[column] > APART * median) & (median > 0)
+    if not apart.any():
+        return {"All configurations": order}
+    shown = f"Shown apart: {apart.sum()} of {len(order)}, whose mean is over {APART} times the median"
+    return {f"{(~apart).sum()} of {len(order)} configurations": order[~apart], shown: order[apart]}
+
+
+def layout(factors: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Which factors go along rows and which along columns of a heat map, outermost first: as square as can be.
+
+    Long labels read best beside a row, so the factor with the longest is the innermost of the rows.
+    """
+    longest = max(factors, key=lambda factor: max(map(len, factors[factor])))
+    others = [factor for factor in factors if factor != longest]
+    best: tuple[float, list[str]] = (math.inf, [])
+    for count in range(len(others) + 1):
+        for chosen in itertools.combinations(others, count):
+            height = math.prod(len(factors[factor]) for factor in (*chosen, longest))
+            width = math.prod(len(names) for names in factors.values()) / height
+            best = min(best, (abs(math.log(width / height / 1.5)), list(chosen)))
+    rows = [*best[1], longest]
+    return rows, [factor for factor in factors if factor not in rows]
+
+
+def _cells(
+    summary: pd.DataFrame, column: str, factors: Mapping[str, Sequence[str]], rows: Sequence[str], columns: Sequence[str]
+) -> Any:  # noqa: ANN401
+    """Values of a column as a matrix over the product of row levels and column levels; NaN where there is none."""
+    values = {tuple(row[:-1]): row[-1] for row in summary[[*rows, *columns, column]].itertuples(index=False, name=None)}
+    return np.array(
+        [
+            [values.get((*row, *across), np.nan) for across in itertools.product(*(factors[factor] for factor in columns))]
+            for row in itertools.product(*(factors[factor] for factor in rows))
+        ]
+    )
+
+
+def _label_cells(ax: Axes, axis: Literal["x", "y"], factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
+    """Name every row or column by its levels, outermost first, and part the groups of the outermost factor."""
+    labels = [" | ".join(levels) for levels in itertools.product(*(names[factor] for factor in factors))]
+    set_ticks, set_label, part = (
+        (ax.set_yticks, ax.set_ylabel, ax.axhline) if axis == "y" else (ax.set_xticks, ax.set_xlabel, ax.axvline)
+    )
+    set_ticks(np.arange(len(labels)) + 0.5, labels, fontsize=7, rotation=0 if axis == "y" else 90)
+    set_label(" | ".join(factors))
+    ax.tick_params(axis=axis, length=0)
+    ax.grid(visible=False)
+    if len(factors) > 1:
+        outer = len(names[factors[0]])
+        for index in range(1, outer):
+            part(index * len(labels) / outer, color="white", linewidth=2.5)
+
+
+def _whiskers(mean: pd.Series, low: pd.Series, high: pd.Series) -> Any:  # noqa: ANN401
+    """Lengths of error bars that never reach below 0%; none where there is no interval."""
+    return np.nan_to_num(np.stack((mean - low.clip(lower=0), high - mean)), nan=0.0)
+
+
+def _wrapped(name: str) -> str:
+    """A label with a line for each word."""
+    return name.replace(" ", "\n").replace("_", "\n")

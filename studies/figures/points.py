@@ -1,0 +1,155 @@
+"""Data of two features as points in the plane: what there is to learn, and what models make of it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from studies import datasets, plan
+from studies.analysis import judged_on
+from studies.datasets import Floats, Labels
+from studies.figures.style import counted, in_lines, legend_below, over, title_of, titled
+from studies.plan import Trial
+from studies.spec import Study
+from studies.tables import Tables
+
+SHOWN = 4  # configurations at most whose predictions are drawn
+_SIDE = 2.9  # inches of a panel
+_COLORS = [sns.color_palette("colorblind")[index] for index in (1, 0, 2, 4, 7, 3, 9, 5, 6, 8)]
+_MARKERS = "o^svD*P"
+_LINE: dict[str, Any] = {"color": "k", "linewidth": 1.0, "zorder": 3}
+_HALO = [withStroke(linewidth=2.8, foreground="w")]
+
+# Where the classes truly part.
+_BORDERS: dict[str, Callable[[Axes], Any]] = {
+    "disk": lambda ax: ax.add_patch(Circle((0.5, 0.5), 1 / math.sqrt(2 * math.pi), fill=False, **_LINE)),
+    "linear": lambda ax: ax.plot([0, 1], [0, 1], **_LINE),
+}
+
+
+def flat(study: Study) -> bool:
+    """Whether the data lie in a plane."""
+    return datasets.pools(study.data, study.seed, 0).train.inputs.shape[1] == 2
+
+
+def predicted(study: Study) -> bool:
+    """Whether the data lie in a plane and models keep what they say of them."""
+    return any(each.settings["keep_predictions"] for each in study.grid.configurations) and flat(study)
+
+
+def data(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from the spec
+    """The rows of the first repeat by class, as they are before any noise and normalisation."""
+    pools = datasets.pools(study.data, study.seed, 0)
+    named = {"training pool": pools.train, "validation set": pools.validation, "test set": pools.test}
+    shown = {name: rows for name, rows in named.items() if rows}
+    figure, axes = _panels(study, len(shown))
+    for ax, (name, rows) in zip(axes, shown.items(), strict=True):
+        _scatter(ax, rows.inputs, rows.labels)
+        ax.set_title(f"{name}: {counted(len(rows.labels), 'point')}")
+    _legend(axes[0])
+    drawn = (
+        "Every repeat draws new points; here those of the first." if study.data.resample else "All repeats share these points."
+    )
+    noise = f" {100 * study.data.noise:g}% of the training labels are flipped later." if study.data.noise else ""
+    titled(figure, title_of(study), drawn + noise)
+    return _in_proportion(study, figure, axes[0])
+
+
+def points(study: Study, tables: Tables) -> Figure:
+    """The rows that models are judged on by their class, and by the class that one model of each configuration gives them."""
+    predictions = tables["predictions"]
+    trials = _chosen(study, tables["summary"], predictions)
+    figure, axes = _panels(study, 1 + len(trials))
+    for ax, trial in zip(axes[1:], trials, strict=True):
+        name, inputs = _asked(study, trial)
+        said = predictions[predictions["trial"] == trial.key]
+        inputs = inputs[said["row"]]
+        wrong = (said["predicted"] != said["truth"]).to_numpy()
+        if trial is trials[0]:
+            _scatter(axes[0], inputs, said["truth"].to_numpy())
+            axes[0].set_title(f"truth\n{counted(len(said), 'point')} of the {name}")
+        _scatter(ax, inputs, said["predicted"].to_numpy())
+        ax.plot(
+            *inputs[wrong].T, "x", color="k", markersize=3 + _size(wrong), markeredgewidth=1.2, path_effects=_HALO, zorder=4
+        )
+        label = in_lines(trial.configuration.label, 36)
+        ax.set_title(f"{label}\n{wrong.sum():,} of {len(said):,} wrong ({100 * wrong.mean():.1f}%)")
+    _legend(axes[0])
+    several = len(study.grid.configurations)
+    some = f"{len(trials)} of {several} configurations, from the lowest mean error to the highest"
+    which = some if several > SHOWN else "each configuration"
+    border = "; line: where the classes part" if study.data.name in _BORDERS else ""
+    model = f"Model 1 of {study.trials // several:,} ({over(study)})"
+    titled(figure, title_of(study), f"{model} of {which}. Crosses: wrong{border}.")
+    return _in_proportion(study, figure, axes[0])
+
+
+def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> list[Trial]:
+    """The first trial with predictions of each configuration, or, where they are many, of some from the best to the worst."""
+    kept = set(predictions["trial"])
+    first: dict[str, Trial] = {}
+    for trial in plan.trials(study):
+        if trial.reading == study.reading and trial.key in kept:
+            first.setdefault(trial.configuration.id, trial)
+    if len(study.grid.configurations) <= SHOWN:
+        return list(first.values())
+    order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable")["config"]
+    ranked = [first[config] for config in order if config in first]
+    return [ranked[place] for place in np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked))).round().astype(int)]
+
+
+def _asked(study: Study, trial: Trial) -> tuple[str, Floats]:
+    """The rows that a trial kept predictions of: the set in words, and their inputs before normalisation."""
+    raw, _ = datasets.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
+    if raw.test:
+        return "test set", raw.test.inputs
+    return ("validation set", raw.validation.inputs) if raw.validation else ("training set", raw.train.inputs)
+
+
+def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:
+    """A row of panels of one plane, with the border of the classes."""
+    figure = Figure(figsize=(0.5 + _SIDE * count, 1.6 + _SIDE), layout="constrained")
+    axes = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
+    for ax in axes:
+        _BORDERS.get(study.data.name, lambda _: None)(ax)
+        ax.set_xlabel("x0")
+        ax.grid(visible=False)
+    axes[0].set_ylabel("x1")
+    return figure, axes
+
+
+def _in_proportion(study: Study, figure: Figure, ax: Axes) -> Figure:
+    """The figure, so high that a unit is as long upwards as sideways; the features of a file may be of different units."""
+    if study.data.name == "csv":
+        return figure
+    figure.draw_without_rendering()
+    box, (left, right), (low, high) = ax.get_position(), ax.get_xlim(), ax.get_ylim()
+    height, width = box.height * figure.get_figheight(), box.width * figure.get_figwidth()
+    figure.set_figheight(figure.get_figheight() - height + width * (high - low) / (right - left))
+    return figure
+
+
+def _scatter(ax: Axes, inputs: Floats, labels: Labels) -> None:
+    """Points with a colour and a marker for each class."""
+    for label in np.unique(labels):
+        color, marker = _COLORS[label % len(_COLORS)], _MARKERS[label % len(_MARKERS)]
+        own = inputs[labels == label]
+        ax.plot(*own.T, marker, color=color, markersize=_size(labels), markeredgewidth=0, label=f"class {label}")
+
+
+def _legend(ax: Axes) -> None:
+    """The classes, in markers that are large enough to tell apart."""
+    legend_below(ax, _SIDE, markerscale=5 / ax.lines[-1].get_markersize())
+
+
+def _size(labels: Labels) -> float:
+    """The size of a marker in points: the smaller, the more there are."""
+    return min(max(80 / math.sqrt(len(labels)), 2.5), 7)
