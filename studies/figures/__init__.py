@@ -4,7 +4,7 @@ A picture is drawn only where it means something, and says over how many models 
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,15 +27,16 @@ class Picture(NamedTuple):
     figure: Callable[[Study, Tables], Figure]
 
 
+EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
 PICTURES = {
-    "grid": Picture(["summary"], grid.has_factors, grid.grid),
-    "levels": Picture(["summary", "levels"], grid.has_factors, grid.levels),
+    "grid": Picture(["summary"], grid.has_several_factors, grid.grid),
+    "levels": Picture(["summary", "levels"], grid.has_several_factors, grid.levels),
     "models": Picture(["summary"], lambda _: True, grid.models),
     "curves": Picture(["curves"], curves.recorded, curves.curves),
     "compared": Picture(["curves"], curves.comparable, curves.compared),
     "learning": Picture(["curves"], curves.few, curves.learning),
     "gradients": Picture(["gradients"], gradients.recorded, gradients.gradients),
-    "activations": Picture([], functions.bent, functions.activations),
+    "activations": Picture([], functions.differently_bent, functions.activations),
     "schedules": Picture([], functions.scheduled, functions.schedules),
     "data": Picture([], points.flat, points.data),
     "points": Picture(["summary", "predictions"], points.predicted, points.points),
@@ -49,16 +50,17 @@ def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame |
     still needs; a picture that means nothing for the study is not named.
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
-    outcome = _draw(study, of_reading(known, study), folder)
+    outcome = _draw(study, PICTURES, of_reading(known, study), folder)
+    explored = {name: PICTURES[name] for name in EXPLORED}
     for other in study.others:
-        drawn = _draw(other, of_reading(known, other), folder / other.reading)
+        drawn = _draw(other, explored, of_reading(known, other), folder / other.reading)
         outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     return outcome
 
 
-def _draw(study: Study, tables: Tables, folder: Path) -> dict[str, str]:
+def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder: Path) -> dict[str, str]:
     outcome = {}
-    for name, picture in PICTURES.items():
+    for name, picture in pictures.items():
         if not picture.applies(study):
             continue
         missing = [table for table in picture.needs if tables[table].empty]

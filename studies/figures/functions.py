@@ -16,9 +16,9 @@ _ACROSS = 3  # panels side by side
 _FAR = 20  # starting rates that differ by a larger factor need a logarithmic axis
 
 
-def bent(study: Study) -> bool:
-    """Whether any network has an activation function of one unit."""
-    return bool(_activations(study))
+def differently_bent(study: Study) -> bool:
+    """Whether there are activation functions to compare."""
+    return len(_activations(study)) > 1
 
 
 def scheduled(study: Study) -> bool:

@@ -21,9 +21,9 @@ APART = 5  # times the median of all configurations: a mean above it has an axis
 _HEAT = "rocket_r"
 
 
-def has_factors(study: Study) -> bool:
-    """Whether there is anything to compare."""
-    return bool(study.grid.levels)
+def has_several_factors(study: Study) -> bool:
+    """Whether configurations form a grid: those of one factor are a list, which `models` shows."""
+    return len(study.grid.levels) > 1
 
 
 def grid(study: Study, tables: Tables) -> Figure:
