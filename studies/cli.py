@@ -20,6 +20,7 @@ from studies.store import Record
 
 INTERRUPTED = 130
 _study = click.argument("study")
+_studies = click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
 _results = click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -82,7 +83,7 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 
 
 @main.command()
-@_study
+@_studies
 @_set
 @_quick
 @_results
@@ -91,7 +92,7 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
-    study: str,
+    studies: Sequence[str],
     overrides: Sequence[str],
     quick: bool,
     results: Path,
@@ -100,10 +101,20 @@ def run(
     force: bool,
     live: bool,
 ) -> None:
-    """Train what STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there."""
-    planned = spec.load(study, overrides, quick)
-    if live:
-        _show_live(planned)
+    """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
+
+    All studies are checked before the first trains.
+    """
+    failed = 0
+    for planned in [spec.load(study, overrides, quick) for study in studies]:
+        if live:
+            _show_live(planned)
+        failed += _run(planned, results, jobs, backend, force)
+    sys.exit(1 if failed else 0)
+
+
+def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: bool) -> int:
+    """Train a study under a progress bar, and show its tables; returns how many trials failed."""
     console = Console()
     trained = {"trials": 0, "diverged": 0, "failed": 0}
     begin = time.perf_counter()
@@ -145,14 +156,14 @@ def run(
     seconds = time.perf_counter() - begin
     tables.show(planned, tables.read(planned, results / planned.name), console)
     click.echo(
-        f"{len(rows):,} trials, of which this run trained {trained['trials']:,} in {seconds:.1f} s "
+        f"{planned.name}: {len(rows):,} trials, of which this run trained {trained['trials']:,} in {seconds:.1f} s "
         f"({trained['trials'] / seconds:.1f} trials per second); tables in {results / planned.name}"
     )
     if trained["failed"]:
         reasons = rows.loc[rows["status"] != "ok", "reason"].value_counts()
         for reason, count in reasons.items():
             click.echo(f"{count:,} trials failed: {reason}", err=True)
-        sys.exit(1)
+    return trained["failed"]
 
 
 def _show_live(study: Study) -> None:
