@@ -3,6 +3,7 @@
 import pandas as pd
 
 from studies import tables
+from studies.verdicts import Outcome
 
 _PREFACE = """# The five reports, reproduced
 
@@ -46,10 +47,16 @@ def texts(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 def in_markdown(verdicts: pd.DataFrame) -> str:
     """The table of verdicts in Markdown, report by report, with what the words mean and how many there are of each."""
-    primary = verdicts[verdicts["role"] == "primary"]
-    counts = pd.crosstab(primary["source"], primary["verdict"])
-    counts.loc["all"] = counts.sum()
-    parts = [_PREFACE, tables.markdown(counts.astype(str).reset_index())]
+    parts = [_PREFACE, counts(verdicts)]
     for source, part in verdicts.groupby("source", sort=False):
         parts += [f"## {source}", tables.markdown(texts(part).drop(columns="source"))]
     return "\n\n".join(parts) + "\n"
+
+
+def counts(verdicts: pd.DataFrame) -> str:
+    """How many verdicts there are of each kind, by source, in Markdown: of primary readings only."""
+    primary = verdicts[verdicts["role"] == "primary"]
+    table = pd.crosstab(primary["source"], primary["verdict"])
+    table = table[[outcome for outcome in Outcome if outcome in table]]
+    table.loc["all"] = table.sum()
+    return tables.markdown(table.astype(str).rename(columns=str.lower).reset_index())

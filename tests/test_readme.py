@@ -5,9 +5,10 @@ import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from studies import spec
+from studies import reports, spec
 from studies.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,12 @@ def test_every_target_of_the_readme_exists(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([\w/.]+)\)", README))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([\w/.-]+)\)", README))))
 def test_every_file_of_the_readme_is_there(path):
     assert (ROOT / path).exists()
+
+
+def test_the_verdicts_are_those_of_the_committed_table():
+    verdicts = pd.read_csv(ROOT / "results" / "verdicts.csv")
+    assert reports.counts(verdicts) in README
+    assert reports.in_markdown(verdicts) == (ROOT / "docs" / "reports.md").read_text()
