@@ -37,7 +37,7 @@ class Scale:
 FULL = Scale(
     name="full",
     rounds=5,
-    epochs=50,
+    epochs=40,
     models=60,
     cases=CASES,
     grid_rounds=3,
