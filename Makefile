@@ -6,7 +6,7 @@ RUN := .venv/bin/ablation
 JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ablation demo reports figures test lint clean
+.PHONY: help ablation demo reports bench figures test lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/
 	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES)
 	$(RUN) verdict $(QUICK_OPTION) --results $(RESULTS) --markdown $(if $(QUICK),quick,docs)/reports.md
 
+bench: .venv/.bench ## Measure the suite against its peers (about ten minutes on two quiet cores; QUICK=1: two, in quick/)
+	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
+
 figures: .venv ## Draw all pictures again from the tables in results/
 	$(RUN) figures
 
@@ -49,6 +52,10 @@ lint: .venv ## Check style and types
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+.venv/.bench: .venv/.installed
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay

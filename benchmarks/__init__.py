@@ -1,0 +1,1 @@
+"""This suite against its peers: the same work, side by side in one run."""

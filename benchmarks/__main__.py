@@ -1,0 +1,50 @@
+"""`python -m benchmarks run | report | profile`: measure, write the tables and pictures again, look into one step."""
+
+import time
+from pathlib import Path
+
+import click
+
+from benchmarks import machine, measure, profile, report, scale, tables
+from benchmarks.engines import TITLES
+
+_SCALES = {sizes.name: sizes for sizes in (scale.FULL, scale.QUICK, scale.TINY)}
+_STAGES = {"steps": measure.measure_steps, "grid": measure.measure_grid, "growth": measure.measure_growth}
+_results = click.option("--results", type=click.Path(path_type=Path), default=Path("results/bench"), show_default=True)
+_figures = click.option("--figures", type=click.Path(path_type=Path), default=Path("figures/bench"), show_default=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """This suite against its peers, on the same work, side by side in one run."""
+
+
+@main.command()
+@click.option("--size", type=click.Choice(list(_SCALES)), default="full", show_default=True, help="How much is measured.")
+@click.option("--engine", "engines", multiple=True, type=click.Choice(list(TITLES)), help="Only these, beside this suite.")
+@click.option("--stage", "stages", multiple=True, type=click.Choice(list(_STAGES)), help="Only these.")
+@_results
+@_figures
+def run(size: str, engines: tuple[str, ...], stages: tuple[str, ...], results: Path, figures: Path) -> None:
+    """Measure, and write tables and pictures; a stage that is left out keeps its tables."""
+    begin = time.perf_counter()
+    chosen = [name for name in TITLES if name == "ours" or not engines or name in engines]
+    about = machine.describe(size)
+    for name in stages or _STAGES:
+        tables.keep(results, name, _STAGES[name](_SCALES[size], chosen, click.echo))
+    machine.write(results, about, time.perf_counter() - begin)
+    click.echo(report.write(results, figures))
+
+
+@main.command("report")
+@_results
+@_figures
+def again(results: Path, figures: Path) -> None:
+    """Write the tables and pictures again, from the measured numbers in the results folder."""
+    click.echo(report.write(results, figures))
+
+
+main.add_command(profile.command)
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

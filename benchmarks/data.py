@@ -1,0 +1,67 @@
+"""The same work as a study of the suite: its rows go to every engine, and its plan says how stacks are cut."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.work import FOLDS, Rows, Work
+from studies import datasets, plan, spec
+from studies.spec import Study
+
+_SECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "disk": {"name": "disk", "samples": 1000, "test_samples": 1000},
+    "digits": {"name": "digits", "samples": 1000, "test_samples": 797},
+}
+
+
+def study(work: Work, seed: int = 0) -> Study:
+    """The study whose m-th trial is member m of the work."""
+    return grid_study([work], seed)
+
+
+def grid_study(works: Sequence[Work], seed: int) -> Study:
+    """The study whose configurations are those of the works, which are the product of their levels."""
+    base = works[0]
+    document = {
+        "title": "The grid of make bench",
+        "seed": seed,
+        "data": _SECTIONS[base.data],
+        "validation": {"folds": FOLDS, "stratified": False},
+        "base": {
+            "hidden": list(base.hidden),
+            "batch_size": base.batch_size,
+            "epochs": base.epochs,
+            "history_every": 0,
+            "optimizer": {"name": base.optimizer},
+        },
+        "grid": [
+            {
+                "activation": list(dict.fromkeys(work.activation for work in works)),
+                "loss": list(dict.fromkeys(work.loss for work in works)),
+                "batchnorm": list(dict.fromkeys(work.batchnorm for work in works)),
+                "optimizer.lr": list(base.lrs),
+            }
+        ],
+    }
+    return spec.check("bench", document)
+
+
+def rows(work: Work, seed: int) -> Rows:
+    """The rows of every fold, normalised by its own training rows."""
+    source = study(work, seed)
+    splits = [datasets.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
+    tests = [split.test for split in splits if split.test]
+    return Rows(
+        np.stack([split.train.inputs for split in splits]).astype(np.float32),
+        np.stack([split.train.labels for split in splits]),
+        np.stack([test.inputs for test in tests]).astype(np.float32),
+        np.stack([test.labels for test in tests]),
+    )
+
+
+def stacks(work: Work) -> list[plan.Stack]:
+    """The members in stacks, as the planner cuts them for one process."""
+    source = study(work)
+    trials = plan.trials(source)
+    return plan.stacks(source, [trials[member] for member in work.members], jobs=1)

@@ -1,0 +1,79 @@
+"""This suite: stacks cut by its planner, each trained by `framework.fit`; a grid through `studies.run`."""
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from joblib.externals import loky
+
+import framework as fw
+import studies
+from benchmarks import data
+from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, percent_wrong, widths
+from studies import build, runner
+from studies.plan import Stack
+from studies.streams import seed_for
+
+
+def prepare(work: Work, rows: Rows) -> Prepared:
+    """Nothing is compiled: cut the stacks."""
+    stacks = data.stacks(work)
+    train = partial(_train, work, stacks)
+    _train(dataclasses.replace(work, epochs=1), stacks[:1], rows, 0)  # what only the first training of a process pays
+    return Prepared(train)
+
+
+def start(work: Work, stack: Stack, rows: Rows, seed: int) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
+    """A stack at its first weights, as `studies.runner` starts it."""
+    settings = [trial.configuration.settings for trial in stack.trials]
+    features, *_, classes = widths(work, rows)
+    model = build.model(settings, features, classes)
+    build.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
+    return model, build.loss(settings[0]), build.optimizer(model, settings)
+
+
+def fit(work: Work, stack: Stack, rows: Rows, seed: int, started: tuple[fw.Sequential, fw.Loss, fw.Several]) -> None:
+    """Train a stack from there; the only record is that of the training rows after the last epoch."""
+    fw.fit(
+        *started,
+        fw.Rows(torch.from_numpy(rows.train_inputs), torch.from_numpy(rows.train_labels)),
+        epochs=work.epochs,
+        batch_size=work.batch_size,
+        seeds=[seed_for(seed, "order", 0, trial.fold) for trial in stack.trials],
+        sets=[trial.fold for trial in stack.trials],
+    )
+
+
+def grid(works: Sequence[Work], rows: Rows, jobs: int, seed: int) -> GridRun:  # noqa: ARG001 - it draws the same rows itself
+    """The whole grid, from its spec to its tables on disk."""
+    loky.get_reusable_executor().shutdown(wait=True)  # so that every run starts its processes itself
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        trials = studies.run(data.grid_study(works, seed), jobs=jobs, results=folder)
+        seconds = time.perf_counter() - started
+    lrs = list(works[0].lrs)
+    trials["member"] = trials["optimizer.lr"].astype(float).map(lrs.index) * FOLDS + trials["fold"]
+    trials["error_pct"] = 100 * trials["test_errors"] / trials["n_test"]
+    of = dict(iter(trials.groupby(["activation", "loss", "batchnorm"])))
+    tables = [of[work.activation, work.loss, work.batchnorm] for work in works]
+    errors = [dict(zip(table["member"].tolist(), table["error_pct"].tolist(), strict=True)) for table in tables]
+    return GridRun(seconds, 0.0, 0.0, errors)
+
+
+def _train(work: Work, stacks: Sequence[Stack], rows: Rows, seed: int) -> Trained:
+    seconds, errors = 0.0, {}
+    with runner.one_thread():
+        for stack in stacks:
+            started = start(work, stack, rows, seed)
+            begin = time.perf_counter()
+            fit(work, stack, rows, seed, started)
+            seconds += time.perf_counter() - begin
+            folds = [trial.fold for trial in stack.trials]
+            outputs = fw.predict(started[0], torch.from_numpy(rows.test_inputs[folds]))
+            for trial, fold, predicted in zip(stack.trials, folds, outputs.argmax(2).numpy(), strict=True):
+                level = work.lrs.index(trial.configuration.settings["optimizer"]["lr"])
+                errors[level * FOLDS + fold] = percent_wrong(predicted, rows.test_labels[fold])
+    return Trained(seconds, errors)

@@ -1,0 +1,78 @@
+"""An engine's process from outside: started with one thread on one core, kept alive, and called when it is its turn."""
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.work import UnavailableError
+
+ROOT = Path(__file__).parents[1]
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+}
+
+
+class Host:
+    """The process of one engine. `peak_mb` is the most memory it has held so far."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", stderr: Path) -> None:
+        self.name, self._process, self._stderr = name, process, stderr
+        self.peak_mb = 0.0
+
+    def call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401
+        """What the engine's function answers.
+
+        Raises UnavailableError where it does not have the work, and RuntimeError where it failed or its process ended.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        try:
+            pickle.dump((function, arguments), self._process.stdin)
+            self._process.stdin.flush()
+            result, problem, self.peak_mb = pickle.load(self._process.stdout)
+        except (EOFError, BrokenPipeError):
+            self._process.wait()
+            said = self._stderr.read_text(errors="replace").strip().splitlines()
+            reason = said[-1] if said else "it said nothing"
+            raise RuntimeError(f"{self.name} ended with status {self._process.returncode}: {reason}") from None
+        if problem:
+            raise UnavailableError(problem)
+        return result
+
+
+@contextmanager
+def hosts(engines: Mapping[str, str], one_core: bool = True) -> Iterator[dict[str, Host]]:
+    """A process for the engine of each name, with one thread on the last of the usable cores, or as free as a user's.
+
+    They end with the context.
+    """
+    core = str(max(os.sched_getaffinity(0))) if one_core and hasattr(os, "sched_getaffinity") else ""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # torch.compile would find what an earlier run compiled.
+        environment = {**os.environ, **(_ONE_THREAD if one_core else {}), "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")}
+        started = {}
+        for name, engine in engines.items():
+            stderr = stack.enter_context((folder / f"{name}.txt").open("wb"))
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.engines", engine, core],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                )
+            )
+            started[name] = Host(name, process, folder / f"{name}.txt")
+        yield started

@@ -1,0 +1,191 @@
+"""The three stages of measurement: steps, a grid, and growth. Each yields flat rows, one a measured number.
+
+The processes of all engines live at the same time, and each has its turn in every round, in rotating order: whatever else the
+machine does falls on all of them alike, so that ratios within a round hold where times wander.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from benchmarks import checks, data, scale
+from benchmarks.host import Host, hosts
+from benchmarks.scale import Scale
+from benchmarks.work import FOLDS, GridRun, Trained, UnavailableError, Work, operations, steps, widths
+
+Table = list[dict[str, Any]]
+Tell = Callable[[str], None]
+T = TypeVar("T")
+
+
+def measure_steps(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
+    """Microseconds per model and step of every engine in every case, and whether each learned what this suite did."""
+    timed: Table = []
+    learned: Table = []
+    with hosts({name: name for name in engines}) as running:
+        imports = _start(running)
+        for case in sizes.cases:
+            named = dict(zip(("activation", "optimizer", "batchnorm"), case, strict=True))
+            works = {name: _for(name, scale.work(sizes, *case)) for name in running}
+            rounds, errors = _measured(" ".join(case), running, works, sizes.rounds, tell)
+            timed += [named | row for row in rounds]
+            learned += [
+                {"stage": "steps", **named, "engine": name, **checks.compare(zip(got, errors["ours"], strict=True))._asdict()}
+                for name, got in errors.items()
+                if name not in ("ours", "floor")
+            ]
+        memory = _memory("steps", running, imports)
+    return {"steps": timed, "learned": learned, "memory": memory}
+
+
+def measure_growth(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
+    """Microseconds per model and step by models, width and data, of this suite, the floor, and JAX at some of the points."""
+    points: list[tuple[str, int | str, Work]] = [
+        ("models", models, scale.grown(sizes, models)) for models in sizes.growth_models
+    ]
+    points += [("width", width, scale.grown(sizes, models, width)) for width, models in sizes.growth_widths]
+    points += [("data", "digits", scale.grown(sizes, sizes.models, data="digits"))]
+    table: Table = []
+    with hosts({name: name for name in ("ours", "floor", "jax_columns") if name in engines}) as running:
+        imports = _start(running)
+        for axis, value, work in points:
+            stack = max(len(stack.trials) for stack in data.stacks(work))
+            works = {
+                name: work
+                for name in running
+                if name != "jax_columns" or axis != "models" or value in sizes.growth_models_of_jax
+            }
+            if "floor" in works:
+                works["floor"] = replace(work, members=work.members[:stack])
+            rounds, _ = _measured(f"{axis} {value}", running, works, sizes.growth_rounds, tell)
+            sizes_of = widths(work, data.rows(work, 0))
+            count = operations(sizes_of, work.batch_size)
+            for row in rounds:
+                speed = {"gigaflops": 1e-3 * count / row["us_per_model_step"]} if "round" in row else {}
+                table.append(
+                    {"axis": axis, "value": value, "widths": "-".join(map(str, sizes_of)), "stack": stack, **row, **speed}
+                )
+        memory = _memory("growth", running, imports)
+    return {"growth": table, "memory": memory}
+
+
+def measure_grid(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
+    """Seconds of wall time for a whole grid, each engine as a user would run it: threads and cores as it likes.
+
+    The slow peers train a part of the grid, spread evenly over it and another in every round; their time is scaled up.
+    """
+    works = scale.grid(sizes)
+    total = sum(len(work.members) for work in works)
+    users = (("ours", 1), ("ours", sizes.grid_jobs), ("torch_loop", sizes.grid_jobs), ("jax_columns", 1))
+    runs = {_run(engine, jobs): (engine, jobs) for engine, jobs in users if engine in engines}
+    table: Table = []
+    errors: dict[str, list[Mapping[int, checks.Errors]]] = {run: [] for run in runs}
+    with hosts({run: engine for run, (engine, _) in runs.items()}, one_core=False) as running:
+        imports = _start(running)
+        for turn in range(sizes.grid_rounds):
+            rows = data.rows(works[0], turn)
+            for run in _rotated(list(runs), turn):
+                engine, jobs = runs[run]
+                part = part_of_grid(engine, works, sizes, turn)
+                models = sum(len(work.members) for work in part.values())
+                try:
+                    result: GridRun = running[run].call("grid", list(part.values()), rows, jobs, turn)
+                except UnavailableError as reason:
+                    if engine == "ours":
+                        raise
+                    table.append({"run": run, "reason": str(reason)})
+                    continue
+                errors[run].append(dict(zip(part, result.error_pct, strict=True)))
+                times = _scaled(result, total / models)
+                table.append({"run": run, "round": turn, "models": models, **times})
+                tell(f"grid: {run}: {times['seconds']:.1f} s")
+        memory = _memory("grid", running, imports)
+    pairs = {
+        run: [(got[index], ours[index]) for got, ours in zip(rounds, errors[_run("ours", 1)], strict=True) for index in got]
+        for run, rounds in errors.items()
+        if rounds and run != _run("ours", 1)
+    }
+    learned = [{"stage": "grid", "engine": run, **checks.compare(pair)._asdict()} for run, pair in pairs.items()]
+    return {"grid": table, "learned": learned, "memory": memory}
+
+
+def _measured(
+    what: str, running: Mapping[str, Host], works: Mapping[str, Work], rounds: int, tell: Tell
+) -> tuple[Table, dict[str, list[checks.Errors]]]:
+    """A row for each engine and round, or one with the reason why there is none; and the errors of each by round."""
+    table: Table = []
+    compiled: dict[str, float] = {}
+    for name, work in works.items():
+        try:
+            compiled[name] = running[name].call("prepare", work, data.rows(work, 0))
+        except UnavailableError as reason:
+            if name == "ours":
+                raise
+            table.append({"engine": name, "models": len(work.members), "reason": str(reason)})
+    errors: dict[str, list[checks.Errors]] = {name: [] for name in compiled}
+    for turn in range(rounds):
+        for name in _rotated(list(compiled), turn):
+            work, rows = works[name], data.rows(works[name], turn)
+            trained: Trained = running[name].call("train", rows, turn)
+            count = steps(work, rows)
+            each = 1e6 * trained.seconds / (len(work.members) * count)
+            row = {"engine": name, "round": turn, "models": len(work.members), "steps": count, "seconds": trained.seconds}
+            table.append(row | {"us_per_model_step": each, "compile_seconds": compiled[name]})
+            errors[name].append(trained.error_pct)
+            tell(f"{what}: round {turn + 1} of {rounds}: {name} {each:.1f} us per model and step")
+    return table, errors
+
+
+def _for(engine: str, work: Work) -> Work:
+    """The work of an engine: every eleventh model where it trains one by one."""
+    return replace(work, members=work.members[:: FOLDS + 1]) if engine in scale.ONE_BY_ONE else work
+
+
+def _run(engine: str, jobs: int) -> str:
+    return f"{engine}, {jobs} process{'es' if jobs > 1 else ''}"
+
+
+def part_of_grid(engine: str, works: Sequence[Work], sizes: Scale, turn: int) -> dict[int, Work]:
+    """The part of the grid that an engine trains, by place in the grid.
+
+    Of torch.nn's, one of ten folds of every structure and rate; of JAX's, one structure in several.
+    """
+    if engine == "torch_loop":
+        levels = range(len(works[0].lrs))
+        return {
+            index: replace(work, members=tuple(FOLDS * level + (index + turn + 5 * level) % FOLDS for level in levels))
+            for index, work in enumerate(works)
+        }
+    if engine == "jax_columns":
+        every = len(works) // sizes.grid_structures_of_jax
+        return dict(list(enumerate(works))[turn % every :: every])
+    return dict(enumerate(works))
+
+
+def _scaled(run: GridRun, factor: float) -> dict[str, float]:
+    """What was measured, and what the whole grid would take: starting processes is paid once."""
+    return {
+        "seconds_measured": run.seconds,
+        "scaled_by": factor,
+        "start_seconds": run.start_seconds,
+        "compile_seconds": factor * run.compile_seconds,
+        "seconds": run.start_seconds + factor * (run.seconds - run.start_seconds),
+    }
+
+
+def _start(running: Mapping[str, Host]) -> dict[str, float]:
+    """Wait until all processes have imported what they need; the memory that took."""
+    for host in running.values():
+        host.call("start")
+    return {name: host.peak_mb for name, host in running.items()}
+
+
+def _memory(stage: str, running: Mapping[str, Host], imports: Mapping[str, float]) -> Table:
+    return [
+        {"stage": stage, "engine": name, "imports_mb": imports[name], "peak_mb": host.peak_mb} for name, host in running.items()
+    ]
+
+
+def _rotated(items: Sequence[T], turn: int) -> Iterable[T]:
+    start = turn % len(items)
+    return [*items[start:], *items[:start]]
