@@ -120,7 +120,11 @@ def test_an_interrupted_run_ends_with_130_and_can_be_resumed(tiny, tmp_path):
     )
     shards = tmp_path / "results" / "tiny" / "shards"
     deadline = time.monotonic() + 120
-    while not any(shards.glob("*.jsonl")) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not any(shard.stat().st_size for shard in shards.glob("*.jsonl"))
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: parent and workers
     _, errors = process.communicate(timeout=60)
