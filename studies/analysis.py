@@ -6,53 +6,15 @@ raised) has none, and is counted beside the mean that lacks it.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from studies.inference import Sampling
 
 SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
 STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median")
 COUNTED = ("diverged", "stuck", "failed")
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """What makes two values of one configuration different: `folds` of one data set, or repeats that draw new data.
-
-    Training sets of different folds overlap, so their errors are correlated, and intervals over folds are those of Nadeau and
-    Bengio 2003: variance times 1 / n + 1 / (folds - 1). Repeats with fresh data are independent: one value each, plain t.
-    """
-
-    folds: int
-    fresh: bool
-
-    def intervals(self, values: pd.Series) -> pd.DataFrame:
-        """The 95% interval (`ci_low`, `ci_high`) of the mean of each group of `values`, NaN where a group has fewer than two.
-
-        `values` is indexed by the group's keys, then repeat and fold.
-        """
-        groups = list(values.index.names[:-2])
-        if self.independent:
-            values = values.groupby([*groups, "repeat"], sort=False).mean()
-        moments = values.groupby(groups, sort=False).agg(["mean", "std", "count"])
-        overlap = 0.0 if self.independent else 1 / (self.folds - 1)
-        count = moments["count"].where(moments["count"] >= 2)
-        half = stats.t.ppf(0.975, count - 1) * moments["std"] * np.sqrt(1 / count + overlap)
-        return pd.DataFrame({"ci_low": moments["mean"] - half, "ci_high": moments["mean"] + half})
-
-    @property
-    def independent(self) -> bool:
-        """Whether one value per repeat is all that can be told apart by chance alone."""
-        return self.fresh or not self.folds
-
-    @property
-    def words(self) -> str:
-        """How the intervals are made, for a caption."""
-        if self.independent:
-            return "95% t interval over repeats"
-        return "95% interval over folds, corrected for their overlap (Nadeau and Bengio)"
 
 
 def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +46,8 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd
             continue
         errors = grouped[f"{name}_pct"].agg(["mean", "std", "median"]).rename(columns={"std": "sd"})
         per_sample = trials.groupby([*by, "repeat", "fold"], sort=False)[f"{name}_pct"].mean()
-        errors = errors.join(sampling.intervals(per_sample))
+        found = sampling.estimates(per_sample)
+        errors = errors.assign(ci_low=found.ci_low, ci_high=found.ci_high)
         columns |= {f"{name}_{what}_pct": errors[what] for what in STATISTICS}
     return pd.DataFrame(columns).round(9).reset_index()  # equal errors are equal means, in whatever order they were added
 

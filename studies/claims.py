@@ -260,8 +260,11 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
     """What a part of a statement asks, filled with our values."""
     study, rows = find(part.study or study_name)
 
+    def reading_of(name: str) -> Study:
+        return next((reading for reading in study.readings if reading.reading == name), study) if name else study
+
     def values_of(where: Where, name: str) -> pd.Series:
-        reading = next((each for each in study.readings if each.reading == name), study) if name else study
+        reading = reading_of(name)
         found = _values(reading, _own(rows, reading), where, part.measure, part.across)
         if found.empty:
             raise UserError(f"{study.name} has no trials where {where}")
@@ -273,17 +276,12 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
         alone = values.groupby(level="repeat").first()
         holds = alone > part.above if part.above is not None else alone <= (0 if part.below is None else part.below)
         return verdicts.judge_share(int(holds.sum()), len(holds), part.how_often)  # type: ignore[arg-type]
-    difference = values - (part.than if part.b is None else values_of(part.b, part.b_reading or part.reading))
-    if part.b is not None:
-        difference -= part.than
-    difference = difference.dropna()
+    others = 0.0 if part.b is None else values_of(part.b, part.b_reading or part.reading)
+    difference = (values - others - part.than).dropna()
     if len(difference) < 2:
         raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
-    sampling = sampling_of(study)
-    if sampling.independent:
-        difference = difference.groupby(level="repeat").mean()
-    overlap = 0.0 if sampling.independent else 1 / (sampling.folds - 1)
-    return Comparison(difference.to_numpy(), part.direction, part.margin, overlap)  # type: ignore[arg-type]
+    sampling = sampling_of(reading_of(part.reading))
+    return Comparison(sampling.samples(difference).to_numpy(), part.direction, part.margin, sampling.overlap)  # type: ignore[arg-type]
 
 
 def _own(rows: Rows, reading: Study) -> Rows:

@@ -41,6 +41,11 @@ class Split(NamedTuple):
     validation: Table | None
     test: Table | None
 
+    @property
+    def judged(self) -> str:
+        """The set that says how good a model is: test rows, else validation rows, else training rows."""
+        return next(name for name in ("test", "validation", "train") if getattr(self, name))
+
 
 class Normalisation(NamedTuple):
     """x' = (x - mean) / scale, with the statistics of a trial's training rows."""
@@ -77,10 +82,13 @@ class Validation:
     stratified: bool
 
 
+RADIUS = 1 / math.sqrt(2 * math.pi)  # of the disk: half the area of the square
+
+
 def disk(samples: int, rng: np.random.Generator) -> Table:
     """Uniform in [0, 1]^2; class 1 inside the circle of area 1/2 about the centre: radius 1 / sqrt(2 pi)."""
     x = rng.random((samples, 2))
-    return Table(x, (((x - 0.5) ** 2).sum(1) < 1 / (2 * math.pi)).astype(np.int64))
+    return Table(x, (((x - 0.5) ** 2).sum(1) < RADIUS**2).astype(np.int64))
 
 
 def linear(samples: int, rng: np.random.Generator) -> Table:

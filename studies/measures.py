@@ -4,7 +4,6 @@ A measure is a column of `trials.csv`, an error in percent, a column of `history
 of those below, which say what they are. Claims name them; nothing else knows how they are computed.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,8 +14,6 @@ from studies.analysis import in_percent, judged_on
 from studies.errors import UserError, unknown
 from studies.spec import Study
 from studies.store import Rows
-
-RADIUS = 1 / math.sqrt(2 * math.pi)  # of the disk
 
 
 def measure(name: str, study: Study, rows: Rows) -> pd.Series:
@@ -158,7 +155,7 @@ def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series
         test = datasets.pools(study.data, study.seed, int(trials.loc[trial, "repeat"])).test
         assert test is not None
         points = test.inputs[lines["row"].to_numpy(dtype=int)]
-        farthest[trial] = np.abs(np.linalg.norm(points - 0.5, axis=1) - RADIUS).max()
+        farthest[trial] = np.abs(np.linalg.norm(points - 0.5, axis=1) - datasets.RADIUS).max()
     return pd.Series(farthest, dtype=float).reindex(trials.index).fillna(0.0)
 
 

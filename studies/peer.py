@@ -76,10 +76,6 @@ class Model:
         """Start the one stream that dropout draws from: torch's own, so the draws are not the framework's."""
         torch.manual_seed(seeds[0])
 
-    def modules(self) -> Iterator[fw.Module]:
-        """None: no layer here is the framework's."""
-        return iter(())
-
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         """The outputs, with autograd's graph behind them in training."""
         if self.network.training != train:

@@ -143,9 +143,8 @@ def _results(stack: Stack, trained: Trained) -> list[Record]:
 
 
 def _predictions(trained: Trained, shared: Settings) -> list[Record]:
-    """What each model says of its test rows (else validation, else training), by row: `predictions.csv` in columns."""
-    name = next(name for name in ("test", "validation", "train") if getattr(trained.splits[0], name))
-    rows = _joined([getattr(split, name) for split in trained.splits])
+    """What each model says of the rows it is judged on, by row: `predictions.csv` in columns."""
+    rows = _joined([getattr(split, split.judged) for split in trained.splits])
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
     predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]]).long()  # rules differ in the type they give

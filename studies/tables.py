@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from studies import analysis, files
-from studies.analysis import Sampling, judged_on
+from studies.analysis import judged_on
+from studies.inference import Sampling
 from studies.spec import Study
 from studies.store import Rows, read_csv, to_csv
 

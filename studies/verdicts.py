@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from studies.errors import unknown
+from studies.inference import LEVEL, Estimate, estimate, holm, needed, resolvable
 
-LEVEL = 0.05  # of every test, two-sided
 MIN_ROUNDS = 30  # resampling fewer rejects true numbers 10 to 20 times in 100
 DRAWS = 4000
 CHUNK = 2_000_000  # indices drawn at a time, 8 bytes each
@@ -130,15 +130,6 @@ class ShareVerdict:
     reason: str
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """max over j <= i of min(1, (m - j + 1) p_(j)) for the i-th smallest of m p-values, in the order given (Holm 1979)."""
-    values = np.asarray(p, dtype=float)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
-    return [float(value) for value in adjusted]
-
-
 def predictive(
     published: Published, rounds: ArrayLike, rng: np.random.Generator, draws: int = DRAWS
 ) -> tuple[float, float | None]:
@@ -237,8 +228,7 @@ def _weighed(
         return Outcome.WITHIN_TOLERANCE, f"{found} is more than chance (Holm {_p(p)}) but within {tolerance}"
     found += f" may be chance (Holm {_p(p)})"
     # What rounds like ours would show four times in five.
-    resolvable = float(stats.t.ppf(0.975, m - 1) + stats.t.ppf(0.8, m - 1)) * s * math.sqrt(1 / n + 1 / m)
-    unseen = f"one below {_number(resolvable)} would often go unseen"
+    unseen = f"one below {_number(resolvable(s, m, 1 / n))} would often go unseen"
     if published.sd is None:
         return Outcome.CONSISTENT, f"{found}, and no spread was published: {unseen}"
     half = _half_width(published, s, m, n, spread_differs)
@@ -269,30 +259,25 @@ def judge_differences(comparisons: Sequence[Comparison]) -> list[DifferenceVerdi
     rest UNDECIDED. A difference can be both beyond chance and inside the margin: then the reason says so. With an overlap
     this is the test of Nadeau and Bengio 2003. ValueError for fewer than two values, or any that is not finite.
     """
-    tests = [_t_test(comparison) for comparison in comparisons]
-    adjusted = holm([p for *_, p in tests])
-    return [_compared(*each) for each in zip(comparisons, tests, adjusted, strict=True)]
+    tests = [estimate(_without_rounding(comparison), comparison.overlap) for comparison in comparisons]
+    adjusted = holm([test.p for test in tests])
+    return [_compared(*each) for each in zip(comparisons, tests, adjusted.tolist(), strict=True)]
 
 
-def _t_test(comparison: Comparison) -> tuple[NDArray[np.float64], float, float, float]:
-    """The differences, their mean, half its 95% interval, and the two-sided p."""
+def _without_rounding(comparison: Comparison) -> NDArray[np.float64]:
+    """The differences; what is left of equal numbers after rounding would otherwise be a difference without variance."""
     values = np.asarray(comparison.differences, dtype=float)
-    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError(f"differences are two or more finite values in one dimension, not {values}")
-    # What is left of equal numbers after rounding would otherwise be a difference without variance.
-    values = np.where(np.abs(values) < 1e-9 * comparison.margin, 0.0, values)
-    mean, freedom = float(values.mean()), len(values) - 1
-    error = math.sqrt(float(values.var(ddof=1)) * (1 / len(values) + comparison.overlap))
-    p = 2 * float(stats.t.sf(abs(mean) / error, freedom)) if error else float(mean == 0)
-    return values, mean, float(stats.t.ppf(0.975, freedom)) * error, p
+    if values.ndim != 1:
+        raise ValueError(f"differences are values in one dimension, not {values}")
+    return np.where(np.abs(values) < 1e-9 * comparison.margin, 0.0, values)
 
 
-def _compared(comparison: Comparison, test: tuple[NDArray[np.float64], float, float, float], p: float) -> DifferenceVerdict:
-    """The verdict on one difference, given its test and adjusted p."""
-    values, mean, half, _ = test
-    inside = abs(mean) + half <= comparison.margin
+def _compared(comparison: Comparison, found: Estimate, p: float) -> DifferenceVerdict:
+    """The verdict on one difference, given its estimate and adjusted p."""
+    mean, low, high = float(found.mean), float(found.ci_low), float(found.ci_high)
+    inside = -comparison.margin <= low and high <= comparison.margin
     margin = f"the margin of ±{_number(comparison.margin)}"
-    reason = f"the difference of {_number(mean)} (95% interval {_number(mean - half)} to {_number(mean + half)}, Holm {_p(p)})"
+    reason = f"the difference of {_number(mean)} (95% interval {_number(low)} to {_number(high)}, Holm {_p(p)})"
     if p < LEVEL:
         claimed = (mean < 0) == (comparison.direction == "lower")
         outcome = Outcome.SUPPORTED if claimed else Outcome.CONTRADICTED
@@ -303,16 +288,16 @@ def _compared(comparison: Comparison, test: tuple[NDArray[np.float64], float, fl
         reason += f" is inside {margin}"
     else:
         outcome = Outcome.UNDECIDED
-        reason += f" may be chance, and its interval is not inside {margin}: {_needed(comparison, values)}"
-    return DifferenceVerdict(outcome, mean, mean - half, mean + half, len(values), p, _sentence(reason))
+        reason += f" may be chance, and its interval is not inside {margin}: {_needed(comparison, found)}"
+    return DifferenceVerdict(outcome, mean, low, high, found.count, p, _sentence(reason))
 
 
-def _needed(comparison: Comparison, values: NDArray[np.float64]) -> str:
-    """n = 1 / ((margin / 2.8 sd)^2 - overlap): the values that show a difference of one margin four times in five."""
-    share = (comparison.margin / (2.8 * float(values.std(ddof=1)))) ** 2 - comparison.overlap
-    if share <= 0:
+def _needed(comparison: Comparison, found: Estimate) -> str:
+    """How many values would show a difference of one margin."""
+    values = needed(float(found.sd), comparison.margin, comparison.overlap)
+    if values is None:
         return "with this overlap no number of values could show a difference that small"
-    return f"a difference that small takes about {math.ceil(1 / share)} values to show, and there are {len(values)}"
+    return f"a difference that small takes about {values} values to show, and there are {found.count}"
 
 
 def judge_share(count: int, total: int, claim: Claim) -> ShareVerdict:
@@ -341,12 +326,6 @@ def exact_bounds(count: int, total: int) -> tuple[float, float]:
     low = stats.binomtest(count, total, alternative="greater").proportion_ci(1 - LEVEL).low
     high = stats.binomtest(count, total, alternative="less").proportion_ci(1 - LEVEL).high
     return float(low), float(high)
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Wilson's two-sided 95% interval of a share."""
-    interval = stats.binomtest(count, total).proportion_ci(1 - LEVEL, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def _checked(published: Published, rounds: ArrayLike) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ _HALO = [withStroke(linewidth=2.8, foreground="w")]
 
 # Where the classes truly part.
 _BORDERS: dict[str, Callable[[Axes], Any]] = {
-    "disk": lambda ax: ax.add_patch(Circle((0.5, 0.5), 1 / math.sqrt(2 * math.pi), fill=False, **_LINE)),
+    "disk": lambda ax: ax.add_patch(Circle((0.5, 0.5), datasets.RADIUS, fill=False, **_LINE)),
     "linear": lambda ax: ax.plot([0, 1], [0, 1], **_LINE),
 }
 
@@ -109,9 +109,8 @@ def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> l
 def _asked(study: Study, trial: Trial) -> tuple[str, Floats]:
     """The rows that a trial kept predictions of: the set in words, and their inputs before normalisation."""
     raw, _ = datasets.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
-    if raw.test:
-        return "test set", raw.test.inputs
-    return ("validation set", raw.validation.inputs) if raw.validation else ("training set", raw.train.inputs)
+    words = {"test": "test set", "validation": "validation set", "train": "training set"}
+    return words[raw.judged], getattr(raw, raw.judged).inputs
 
 
 def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:

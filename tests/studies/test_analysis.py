@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from studies import analysis
-from studies.analysis import Sampling
+from studies.inference import Sampling
 
 
 def rows(errors, **columns):
@@ -56,19 +56,6 @@ def test_one_value_has_no_interval():
     summary = analysis.summarise(rows([4]), ["config"], Sampling(folds=0, fresh=False)).iloc[0]
     assert np.isnan(summary["test_ci_low_pct"])
     assert np.isnan(summary["test_sd_pct"])
-
-
-def test_the_corrected_interval_holds_its_level():
-    """Values of k folds correlate by 1/k when nothing but the training set varies: simulated coverage of 95%."""
-    rng = np.random.default_rng(0)
-    folds, draws = 10, 2000
-    index = pd.MultiIndex.from_product([range(draws), [0], range(folds)], names=["draw", "repeat", "fold"])
-    shared = np.repeat(rng.normal(size=draws), folds)
-    values = pd.Series(shared * np.sqrt(1 / folds) + rng.normal(size=draws * folds) * np.sqrt(1 - 1 / folds), index)
-    intervals = Sampling(folds, fresh=False).intervals(values)
-    covered = ((intervals["ci_low"] <= 0) & (intervals["ci_high"] >= 0)).mean()
-    # 4 standard errors of the simulation
-    assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / draws)
 
 
 def test_failures_stay_and_are_counted():
