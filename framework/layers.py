@@ -8,7 +8,7 @@ from torch import Tensor
 
 from framework import ops
 from framework.module import Module
-from framework.streams import Streams
+from framework.streams import CPU, Streams
 
 
 class Linear(Module):
@@ -203,17 +203,20 @@ class Dropout(Module):
             raise ValueError(f"dropout keeps a unit with probability 1 - p, so 0 <= p < 1: {p} was given")
         self.seed([0])
 
-    def seed(self, seeds: Sequence[int]) -> None:
-        self._streams = Streams([(seed,) for seed in seeds])
+    def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
+        self._streams = Streams([(seed,) for seed in seeds], device)
+
+    def generators(self) -> list[torch.Generator]:
+        return self._streams.generators
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         out = self._output(x, train)
         if not train:
             return ops.copy(x, out)
-        drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype))
+        drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype, device=x.device))
         p = self._p.to(x)
         self._mask = self.memory.take("mask", x.shape, x)
-        torch.ge(drawn[self._streams.member].to(x.device).expand_as(x), p, out=self._mask).div_(1 - p)
+        torch.ge(drawn[self._streams.member].expand_as(x), p, out=self._mask).div_(1 - p)
         return torch.mul(x, self._mask, out=out)
 
     def backward(self, gradient: Tensor) -> Tensor:

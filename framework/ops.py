@@ -51,6 +51,7 @@ class Buffers:
     def __init__(self) -> None:
         self._storage: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
         self._views: dict[tuple[str, torch.dtype, torch.device, torch.Size], Tensor] = {}
+        self._outgrown: list[Tensor] = []  # a step recorded for a CUDA device still writes there
 
     def take(self, name: str, shape: torch.Size, like: Tensor) -> Tensor:
         """The tensor called `name`, of `shape` and of the dtype and device of `like`; its values are whatever was there."""
@@ -60,6 +61,8 @@ class Buffers:
             count = math.prod(shape)
             storage = self._storage.get(key)
             if storage is None or storage.numel() < _padded_length(count):
+                if storage is not None:
+                    self._outgrown.append(storage)
                 storage = self._storage[key] = like.new_zeros(_padded_length(count))
                 self._views = {other: kept for other, kept in self._views.items() if other[:3] != key}
             view = self._views[(*key, shape)] = storage[:count].view(shape)

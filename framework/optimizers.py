@@ -36,7 +36,7 @@ class Part(NamedTuple):
 class Stepper(Protocol):
     """What the training loop needs of an optimizer."""
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
 
 
@@ -54,7 +54,7 @@ class Optimizer:
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
         self._gradient, self._work = self._state(), self._state()
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         gradient = self.gradients
         if self._clips:
@@ -99,7 +99,7 @@ class Several:
     def __init__(self, optimizers: Sequence[Stepper]) -> None:
         self.optimizers = optimizers
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Step all of them."""
         for optimizer in self.optimizers:
             optimizer.step(factor)
