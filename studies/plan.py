@@ -129,6 +129,13 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int) -> list[Stack]:
     return planned
 
 
+def halves(stack: Stack) -> list[Stack]:
+    """A stack in two, or as it is where it is of one model."""
+    middle = (len(stack.trials) + 1) // 2
+    parts = [part for part in (stack.trials[:middle], stack.trials[middle:]) if part]
+    return [replace(stack, trials=part, work=stack.work * len(part) / len(stack.trials)) for part in parts]
+
+
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
     """The structure of a configuration trained and judged on that many training, validation and test rows."""
     own = dict.fromkeys(("init", "output_init", "bias_init", "optimizer", "clip"))

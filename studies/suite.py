@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from studies import claims, files, plan, runner, spec, tables
+from studies import claims, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.spec import Study
@@ -63,7 +63,7 @@ def run(
         received(records)
 
     begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-    runner.run(plan.stacks(study, pending, jobs), jobs, backend, keep)
+    pool.run(plan.stacks(study, pending, jobs), jobs, backend, keep)
     seconds = time.perf_counter() - clock
     about = {
         "started": begin.isoformat(timespec="seconds"),
