@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from studies import files, plan, reports, spec, suite, tables
 from studies.datasets import Split
 from studies.errors import UserError
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record
 
 INTERRUPTED = 130
 _study = click.argument("study")

@@ -13,8 +13,9 @@ import pandas as pd
 from studies import claims, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record, Rows, Store, machine, to_csv
+from studies.store import Rows, Store, machine, to_csv
 from studies.tables import Tables
 
 BACKENDS = ("loky", "sequential")
@@ -63,18 +64,15 @@ def run(
         received(records)
 
     begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    about = {"started": begin.isoformat(timespec="seconds"), "jobs": jobs, "backend": backend, **machine()}
+    if pending:
+        store.note(about)
     pool.run(plan.stacks(study, pending, jobs), jobs, backend, keep)
     seconds = time.perf_counter() - clock
-    about = {
-        "started": begin.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "trials": len(pending),
-        "trials_per_second": round(len(pending) / seconds, 2),
-        "jobs": jobs,
-        "backend": backend,
-        **machine(),
-    }
-    rows = store.compact(trials, about if pending else None)
+    if pending:
+        rate = round(len(pending) / seconds, 2)
+        store.note({**about, "seconds": round(seconds, 1), "trials": len(pending), "trials_per_second": rate})
+    rows = store.compact(trials)
     tables.write(study, tables.compute(study, rows), store.folder)
     return rows.trials
 
