@@ -65,18 +65,17 @@ class Store:
     def require_own(self) -> None:
         """Raise UserError where the folder holds the results of a different study of the same name."""
         manifest = read_manifest(self.folder)
-        identity = json.loads(json.dumps(self.study.identity()))
-        if manifest and manifest["identity"] != identity:
-            differences = differing(manifest["identity"], identity)
+        if manifest and manifest["identity"] != self.identity():
+            differences = differing(manifest["identity"], self.identity())
             raise UserError(
                 f"{self.folder} holds the results of another study of this name: {differences}; "
                 "to go on, give the study another name or --results another folder, or run with --force, which moves the "
                 "old results aside"
             )
 
-    def done(self) -> set[str]:
-        """The keys of the trials whose rows are on disk and not failed."""
-        return _good(self.load().trials)
+    def identity(self) -> Any:  # noqa: ANN401
+        """What the study's rows depend on, as a manifest holds it."""
+        return json.loads(json.dumps(self.study.identity()))
 
     def append(self, records: Sequence[Record]) -> None:
         """Put the records of a stack on disk."""
@@ -304,8 +303,8 @@ def _runs(manifest: Mapping[str, Any] | None, lines: Mapping[Path, Sequence[Reco
     return list(runs.values())
 
 
-def _good(trials: pd.DataFrame) -> set[str]:
-    """The keys of the rows that did not fail."""
+def good(trials: pd.DataFrame) -> set[str]:
+    """The keys of the rows that did not fail: of the trials that are done."""
     return set(trials["trial"][trials["status"] == "ok"]) if len(trials) else set()
 
 
@@ -324,9 +323,9 @@ def _expanded(record: Record, part: str) -> list[Record]:
     ]
 
 
-def differing(theirs: object, ours: object, path: str = "") -> str:
-    """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few."""
-    found = list(_walk(theirs, ours, path))
+def differing(theirs: object, ours: object) -> str:
+    """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few; empty where they do not."""
+    found = list(_walk(theirs, ours, ""))
     more = f", and {len(found) - 4} more" if len(found) > 4 else ""
     return ", ".join(found[:4]) + more
 
