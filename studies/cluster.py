@@ -28,7 +28,7 @@ from studies import plan, pool
 from studies.errors import UserError
 from studies.plan import Stack
 from studies.pool import Lost, Outcome
-from studies.store import Record
+from studies.shards import Record
 
 try:
     from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, as_completed

@@ -9,7 +9,8 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from studies import build, datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError
 from studies.grid import Configuration
-from studies.settings import Settings
+from studies.settings import Settings, flat
 from studies.spec import Study
 from studies.streams import digest
 
@@ -83,6 +84,21 @@ def _trials(study: Study) -> list[Trial]:
         for repeat in range(study.validation.repeats)
         for fold in range(max(study.validation.folds, 1))
     ]
+
+
+def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
+    """All that the numbers of a trial, and so its key, depend on, as plain values."""
+    return {
+        "numerics": NUMERICS,
+        "seed": study.seed,
+        **({"reading": study.reading} if study.reading else {}),
+        "repeat": trial.repeat,
+        "fold": trial.fold,
+        **{f"data.{key}": value for key, value in asdict(study.data).items() if key != "path" and value != ""},
+        "validation.folds": study.validation.folds,
+        "validation.stratified": study.validation.stratified,
+        **{f"base.{key}": value for key, value in flat(trial.configuration.settings).items()},
+    }
 
 
 def find(study: Study, beginning: str) -> Trial:

@@ -19,7 +19,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from studies import plan, runner
 from studies.plan import Stack
-from studies.store import Record
+from studies.shards import Record
 
 TRIES = 3
 WATCH = 1.0  # seconds between two looks of a worker at whether its parent lives

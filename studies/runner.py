@@ -14,7 +14,7 @@ from studies import build, datasets
 from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
 from studies.settings import Settings
-from studies.store import Record
+from studies.shards import Record
 from studies.streams import seed_for
 
 STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing the majority has learned nothing

@@ -14,8 +14,9 @@ import pandas as pd
 from studies import claims, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record, Rows, Store, machine, to_csv
+from studies.store import Rows, Store, good, machine, to_csv
 from studies.tables import Tables
 
 BACKENDS = ("loky", "sequential", "dask")
@@ -47,7 +48,8 @@ def run(
     * `force`: move earlier results of this name aside and train everything.
     * `started` is told how many trials are done of all, `received` the records of each stack as it is done.
 
-    Raises UserError where the spec is wrong or the folder holds another study.
+    Raises UserError where the spec is wrong or the folder holds another study, or rows of another device; OSError where the
+    folder cannot be written to or goes away.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
@@ -59,9 +61,11 @@ def run(
     with _workers(backend, jobs or default_jobs(), scheduler) as (jobs, train):
         store = Store(Path(results), study)
         store.claim(force)
-        trials = plan.trials(study)
-        done = store.done()
+        trials, rows = plan.trials(study), store.load().trials
+        done = good(rows)
         pending = [trial for trial in trials if trial.key not in done]
+        if pending:
+            _require_device(rows, store.folder)
         started(len(trials) - len(pending), len(trials))
 
         def keep(records: list[Record]) -> None:
@@ -69,20 +73,28 @@ def run(
             received(records)
 
         begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        train(plan.stacks(study, pending, jobs), received=keep)
+        about = {"started": begin.isoformat(timespec="seconds"), "jobs": jobs, "backend": backend, **machine()}
+        if pending:
+            store.note(about)
+            train(plan.stacks(study, pending, jobs), received=keep)
         seconds = time.perf_counter() - clock
-    about = {
-        "started": begin.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "trials": len(pending),
-        "trials_per_second": round(len(pending) / seconds, 2),
-        "jobs": jobs,
-        "backend": backend,
-        **machine(),
-    }
-    rows = store.compact(trials, about if pending else None)
-    tables.write(study, tables.compute(study, rows), store.folder)
-    return rows.trials
+    if pending:
+        rate = round(len(pending) / seconds, 2)
+        store.note({**about, "seconds": round(seconds, 1), "trials": len(pending), "trials_per_second": rate})
+    written = store.compact(trials)
+    tables.write(study, tables.compute(study, written), store.folder)
+    return written.trials
+
+
+def _require_device(rows: pd.DataFrame, folder: Path) -> None:
+    """Raise UserError where rows were made on another device than this run would use."""
+    ours = runner.made_by()["device"]
+    others = sorted({*rows["device"]} - {ours}) if len(rows) else []
+    if others:
+        raise UserError(
+            f"rows of two devices are never mixed: {folder} has rows of {', '.join(others)}, this run trains on {ours}; give "
+            "--results another folder, or run with --force, which moves the old results aside"
+        )
 
 
 @contextmanager
