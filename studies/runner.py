@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import framework as fw
-from studies import build, datasets
+from studies import build, datasets, devices
 from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
 from studies.settings import Settings
@@ -53,9 +53,9 @@ def failed(stack: Stack, reason: str) -> list[Record]:
     return [{**_identity(stack, trial), "status": "failed", "reason": reason} for trial in stack.trials]
 
 
-def made_by() -> Record:
+def made_by(device: str) -> Record:
     """What trains here: within one of these, rows are equal to the bit."""
-    return {"device": "cpu", "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
+    return {"device": devices.described(device), "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
 
 
 @contextmanager
@@ -87,7 +87,8 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
     test = _joined([split.test for split in splits if split.test])
     assert train is not None
 
-    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1)
+    device = devices.here(stack.device)
+    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1, device=device)
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
     loss, optimizer = build.loss(shared), build.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
@@ -200,5 +201,5 @@ def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:
         "fold": trial.fold,
         "seed": stack.source.seed,
         "stack": len(stack.trials),
-        **made_by(),
+        **made_by(stack.device),
     }
