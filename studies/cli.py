@@ -1,6 +1,7 @@
 """The command line: `ablation ...`, or `python -m studies ...`.
 
-Exit status: 0; 1 where trials failed; 2 for wrong input; 130 when interrupted.
+Exit status: 0; 1 where trials failed, numbers differ or something is worse; 2 for wrong input; 3 where two results cannot be
+compared; 130 when interrupted.
 """
 
 import sys
@@ -9,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from studies import files, plan, reports, spec, suite, tables
+from studies import compare, files, plan, reports, spec, store, suite, tables
 from studies.datasets import Split
 from studies.errors import UserError
 from studies.spec import Study
@@ -239,6 +241,36 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
     if markdown:
         files.write(markdown, reports.in_markdown(table))
+
+
+@main.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def show_changes(a: Path, b: Path) -> None:
+    """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
+
+    Exit status 1 where something is worse beyond chance, 3 where the two cannot be compared.
+    """
+    (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
+    obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
+    both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
+    if both.empty:
+        none = f"no trial is in both: {store.differences(manifest_a['identity'], manifest_b['identity'])}"
+        click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
+        sys.exit(compare.UNTOLD)
+    found = compare.changes(both, compare.samplings(manifest_a["identity"]))
+    status, lines = compare.conclude(both, found)
+    for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
+        click.echo(line)
+    click.echo(
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
+    )
+    if not both["equal"].all():
+        shown = compare.shown(found)
+        tables.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
+    for line in lines:
+        click.echo(line)
+    sys.exit(status)
 
 
 @main.command()

@@ -65,9 +65,9 @@ class Store:
         manifest = read_manifest(self.folder)
         identity = json.loads(json.dumps(self.study.identity()))
         if manifest and manifest["identity"] != identity:
-            differences = _differences(manifest["identity"], identity)
+            found = differences(manifest["identity"], identity)
             raise UserError(
-                f"{self.folder} holds the results of another study of this name: {differences}; "
+                f"{self.folder} holds the results of another study of this name: {found}; "
                 "to go on, give the study another name or --results another folder, or run with --force, which moves the "
                 "old results aside"
             )
@@ -199,6 +199,20 @@ def read_manifest(folder: Path) -> Any:  # noqa: ANN401
     return manifest
 
 
+def read_finished(folder: Path) -> tuple[Any, pd.DataFrame]:
+    """Manifest and trials of a folder in which a run has ended, whatever its study.
+
+    Raises UserError where it holds no such results.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {str(folder)!r}; results of a study lie in results/<study>")
+    manifest, path = read_manifest(folder), folder / "trials.csv"
+    if manifest is None or not path.exists():
+        lacks = path.name if manifest else "manifest.json"
+        raise UserError(f"{folder} has no {lacks}: give the folder of one study, results/<study>, once its run has ended")
+    return manifest, read_csv(path, TEXTS)
+
+
 def read_csv(path: Path, texts: Iterable[str]) -> pd.DataFrame:
     """A table that `to_csv` wrote; the columns in `texts` stay texts, and a level called "none" or "NA" is no missing value."""
     return pd.read_csv(path, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=[""], low_memory=False)
@@ -261,7 +275,7 @@ def _still_written(shard: Path) -> bool:
     return True
 
 
-def _differences(theirs: object, ours: object, path: str = "") -> str:
+def differences(theirs: object, ours: object, path: str = "") -> str:
     """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few."""
     found = list(_walk(theirs, ours, path))
     more = f", and {len(found) - 4} more" if len(found) > 4 else ""

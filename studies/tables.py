@@ -72,7 +72,7 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def sampling_of(study: Study) -> Sampling:
     """What the intervals of a study are over."""
-    return Sampling(study.validation.folds, fresh=study.data.resample and study.validation.repeats > 1)
+    return Sampling.of(study.validation.folds, study.validation.repeats, study.data.resample)
 
 
 def write(study: Study, tables: Tables, folder: Path) -> None:
