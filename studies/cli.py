@@ -305,6 +305,29 @@ def animate(
 
 
 @main.command()
+@_study
+@click.argument("trial")
+@_set
+@_quick
+@_results
+@_figures
+def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
+
+    TRIAL is a key from trials.csv, or how only that one begins. Torch alone loads the model's file.
+    """
+    from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    trained = one.retrain(planned, trial)
+    for line in one.described(trained):
+        click.echo(line)
+    click.echo()
+    for path, content in one.write(trained, figures / planned.name, results / planned.name).items():
+        click.echo(f"{path}: {content}")
+
+
+@main.command()
 @click.argument("name")
 def init(name: str) -> None:
     """Write NAME.toml, a commented spec to start a study of your own from."""

@@ -3,8 +3,8 @@
 Within one torch build rows are equal to the bit. Another build sums in another order, training amplifies the last bit, and
 single trials err a little more or less: an upgrade is to be trusted where none of this has a direction. Three questions are
 asked: has the mean error over all configurations changed, that of any one, or the number of failures? Each has a family of
-tests, adjusted by Holm within it and by Bonferroni for there being three: where nothing changed, at most
-one comparison in 40 finds something worse (3 of 600, simulated).
+tests, adjusted by Holm within it and by Bonferroni for there being three: where nothing changed, at most one comparison in 40
+finds something worse (3 of 600, simulated).
 """
 
 from collections.abc import Mapping
