@@ -76,11 +76,32 @@ def list_studies() -> None:
 @_study
 @_set
 @_quick
+@_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
-def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | None) -> None:
-    """Say what a run of STUDY would train, and check its spec completely."""
+@click.option(
+    "--sd",
+    type=click.FloatRange(0, min_open=True),
+    help="Of the paired differences between two configurations, in points; by default from the study's rows, if there are any.",
+)
+@click.option(
+    "--difference",
+    type=click.FloatRange(0, min_open=True),
+    help="Say how many repeats show a difference of so many points, or sd where none is known.",
+)
+def show_plan(
+    study: str,
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    sd: float | None,
+    difference: float | None,
+) -> None:
+    """Check the spec of STUDY, and say what a run would train and what it could tell."""
     planned = spec.load(study, overrides, quick)
-    for line in plan.describe(planned, jobs or suite.default_jobs()):
+    spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
+    source = "given" if sd else f"by the rows in {results / planned.name}"
+    for line in plan.describe(planned, jobs or suite.default_jobs(), spreads, difference, source):
         click.echo(line)
 
 

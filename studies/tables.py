@@ -72,7 +72,7 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def sampling_of(study: Study) -> Sampling:
     """What the intervals of a study are over."""
-    return Sampling.of(study.validation.folds, study.validation.repeats, study.data.resample)
+    return study.sampling
 
 
 def write(study: Study, tables: Tables, folder: Path) -> None:
