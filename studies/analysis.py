@@ -5,7 +5,7 @@ raised) has none, and is counted beside the mean that lacks it.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,9 +52,20 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd
     return pd.DataFrame(columns).round(9).reset_index()  # equal errors are equal means, in whatever order they were added
 
 
-def by_level(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
-    """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`."""
-    tables = [summarise(trials, [factor], sampling).rename(columns={factor: "level"}) for factor in factors]
+def by_level(
+    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
+
+    `around`: among those trials only that have these levels of all other factors.
+    """
+    tables = []
+    for factor in factors:
+        others = [other for other in factors if other != factor] if around else []
+        part = (
+            trials[np.logical_and.reduce([trials[other] == around[other] for other in others])] if around and others else trials
+        )
+        tables.append(summarise(part, [factor], sampling).rename(columns={factor: "level"}))
     named = [table.assign(factor=factor) for factor, table in zip(factors, tables, strict=True)]
     if not named:
         return pd.DataFrame()
