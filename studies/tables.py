@@ -58,15 +58,15 @@ def _compute(study: Study, rows: Tables) -> Tables:
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling, _around(study)),
+        "levels": analysis.by_level(trials, factors, sampling, around(study)),
         "effects": analysis.variance_shares(summary, factors),
-        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])]),
+        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])], around(study)),
         "gradients": analysis.gradients(trials, history),
         "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
     }
 
 
-def _around(study: Study) -> Mapping[str, str] | None:
+def around(study: Study) -> Mapping[str, str] | None:
     """The levels of the base where factors leave it one at a time; None in a grid, and where the base itself is excluded."""
     base = (each.levels for each in study.grid.configurations if each.settings == study.grid.identity["base"])
     return next(base, None) if study.design == "one_at_a_time" else None
@@ -147,7 +147,7 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
             (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
         ]
     if not levels.empty:
-        rest = "averaged over the rest of the grid" if _around(study) is None else "all else as in the base"
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
         title = f"Each level, {rest}: {judged} error in % ({sampling_of(study).words})"
         shown.append((title, _levels(levels)))
     if not effects.empty:

@@ -50,6 +50,43 @@ def test_a_study_end_to_end(tiny, tmp_path):
     assert "Configurations by test error" in shown.stdout
 
 
+def test_one_factor_at_a_time(tiny, tmp_path):
+    path = tiny(('title = "Tiny"', 'title = "Tiny"\ndesign = "one_at_a_time"'))
+    planned = call("plan", path, cwd=tmp_path)
+    assert "3 configurations x 3 folds = 9 models" in planned.stdout
+    assert "separates      every factor and 0 of 1 pairs" in planned.stdout
+    run = call("run", path, "-j", "1", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Each level, all else as in the base" in run.stdout
+    levels = pd.read_csv(tmp_path / "results" / "tiny" / "levels.csv").set_index(["factor", "level"])
+    summary = pd.read_csv(tmp_path / "results" / "tiny" / "summary.csv").set_index(["activation", "optimizer"])
+    assert levels["trials"].tolist() == [3] * 4
+    assert not (tmp_path / "results" / "tiny" / "effects.csv").exists()
+    errors = {level: levels.loc[level, "test_mean_pct"] for level in levels.index}
+    base = summary.loc[("tanh", "sgd lr=0.1"), "test_mean_pct"]
+    assert errors["activation", "tanh"] == errors["optimizer", "sgd lr=0.1"] == base
+    assert errors["activation", "relu"] == summary.loc[("relu", "sgd lr=0.1"), "test_mean_pct"]
+    assert call("figures", path, cwd=tmp_path).returncode == 0
+
+
+def test_compare_ends_with_its_status(tiny, tmp_path):
+    path = tiny()
+    for folder in ("a", "b"):
+        assert call("run", path, "-j", "1", "--results", folder, cwd=tmp_path).returncode == 0
+    same = call("compare", "a/tiny", "b/tiny", cwd=tmp_path)
+    assert (same.returncode, same.stderr) == (0, "")
+    rows = pd.read_csv(tmp_path / "b" / "tiny" / "trials.csv")
+    rows.assign(test_errors=rows["test_errors"] + 20 + rows["fold"] % 2).to_csv(
+        tmp_path / "b" / "tiny" / "trials.csv", index=False
+    )
+    assert call("compare", "a/tiny", "b/tiny", cwd=tmp_path).returncode == 1
+    assert call("run", tiny(("samples = 60", "samples = 61")), "-j", "1", "--results", "c", cwd=tmp_path).returncode == 0
+    other = call("compare", "a/tiny", "c/tiny", cwd=tmp_path)
+    assert other.returncode == 3
+    assert other.stderr.count("\n") == 1
+    assert call("compare", "a/tiny", "d/tiny", cwd=tmp_path).returncode == 2
+
+
 def test_list_names_the_declared_studies(tmp_path):
     listed = call("list", cwd=tmp_path)
     assert listed.returncode == 0
