@@ -18,7 +18,7 @@ from scipy import stats
 from studies import analysis
 from studies.columns import MADE_BY, OUTCOMES
 from studies.inference import LEVEL, Estimate, Sampling, holm
-from studies.store import differences
+from studies.store import differing
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
 NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status
@@ -43,7 +43,7 @@ def obstacle(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     if not common:
         named = [", ".join(name or "the only one" for name in each) for each in (theirs, ours)]
         return f"they have no reading in common: {named[0]} there, {named[1]} here"
-    found = ", ".join(filter(None, (differences(_rows(theirs[name]), _rows(ours[name]), name) for name in common)))
+    found = differing(*({name: _rows(each[name]) for name in common} for each in (theirs, ours)))
     return found and f"they are about other rows: {found}"
 
 
