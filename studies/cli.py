@@ -401,6 +401,8 @@ TEMPLATE = """\
 title = "{name}"
 question = "Which activation and learning rate suit this data?"
 seed = 0
+# design = "one_at_a_time"  # the base, and each level with all else as in the base, in place of every combination
+# tune = ["optimizer.lr"]   # compare at the learning rate of least validation error, by test error
 
 [data]
 name = "moons"           # disk, linear, xor, moons, circles, spirals, iris, wine, breast_cancer, digits, csv
