@@ -5,7 +5,7 @@ raised) has none, and is counted beside the mean that lacks it.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,14 +52,35 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd
     return pd.DataFrame(columns).round(9).reset_index()  # equal errors are equal means, in whatever order they were added
 
 
-def by_level(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
-    """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`."""
-    tables = [summarise(trials, [factor], sampling).rename(columns={factor: "level"}) for factor in factors]
+def by_level(
+    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
+
+    `around`: as in `beside`.
+    """
+    parts = [beside(trials, factor, around) for factor in factors]
+    tables = [
+        summarise(part, [factor], sampling).rename(columns={factor: "level"})
+        for factor, part in zip(factors, parts, strict=True)
+    ]
     named = [table.assign(factor=factor) for factor, table in zip(factors, tables, strict=True)]
     if not named:
         return pd.DataFrame()
     table = pd.concat(named, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
+
+
+def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -> pd.DataFrame:
+    """The rows that have the levels `around` in all factors but this one: where one factor changes at a time, those to compare.
+
+    All rows where nothing is given, or it says nothing of the factor.
+    """
+    if around is None or factor not in around:
+        return table
+    return table[
+        np.logical_and.reduce([table[other] == level for other, level in around.items() if other != factor], initial=True)
+    ]
 
 
 def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
@@ -89,8 +110,12 @@ def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFra
     return pd.concat([table, pd.DataFrame([rest])], ignore_index=True)
 
 
-def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def curves(
+    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Median and quartiles over trials of each recorded loss and error (in percent), by level of each factor and epoch.
+
+    `around`: as in `beside`.
 
     Empty where no trial left a history.
     """
@@ -106,7 +131,7 @@ def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
     joined = joined.assign(**measures)
     tables = []
     for factor in factors or ["study"]:
-        grouped = joined.groupby([factor, "epoch"], sort=False)[list(measures)]
+        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[list(measures)]
         quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
         table = pd.concat(quartiles, axis=1)
         tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))

@@ -1,6 +1,7 @@
 """The command line: `ablation ...`, or `python -m studies ...`.
 
-Exit status: 0; 1 where trials failed; 2 for wrong input; 130 when interrupted.
+Exit status: 0; 1 where trials failed, numbers differ or something is worse; 2 for wrong input; 3 where two results cannot be
+compared; 130 when interrupted.
 """
 
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import click
 import joblib
+import pandas as pd
 from rich.console import Console
 
-from studies import devices, files, plan, reports, spec, standing, suite, tables
+from studies import compare, devices, files, plan, reports, spec, standing, store, suite, tables
 from studies.datasets import Split
 from studies.errors import UserError
 from studies.screen import Screen
@@ -76,11 +78,32 @@ def list_studies() -> None:
 @_study
 @_set
 @_quick
+@_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
-def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | None) -> None:
-    """Say what a run of STUDY would train, and check its spec completely."""
+@click.option(
+    "--sd",
+    type=click.FloatRange(0, min_open=True),
+    help="Of the paired differences between two configurations, in points; by default from the study's rows, if there are any.",
+)
+@click.option(
+    "--difference",
+    type=click.FloatRange(0, min_open=True),
+    help="Say how many repeats show a difference of so many points, or sd where none is known.",
+)
+def show_plan(
+    study: str,
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    sd: float | None,
+    difference: float | None,
+) -> None:
+    """Check the spec of STUDY, and say what a run would train and what it could tell."""
     planned = spec.load(study, overrides, quick)
-    for line in plan.describe(planned, jobs or devices.processes("cpu")):
+    spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
+    source = "given" if sd else f"by the rows in {results / planned.name}"
+    for line in plan.describe(planned, jobs or devices.processes("cpu"), spreads, difference, source):
         click.echo(line)
 
 
@@ -253,6 +276,36 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
         files.write(markdown, reports.in_markdown(table))
 
 
+@main.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def show_changes(a: Path, b: Path) -> None:
+    """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
+
+    Exit status 1 where something is worse beyond chance, 3 where the two cannot be compared.
+    """
+    (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
+    obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
+    both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
+    if both.empty:
+        none = f"no trial is in both: {store.differing(manifest_a['identity'], manifest_b['identity'])}"
+        click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
+        sys.exit(compare.UNTOLD)
+    found = compare.changes(both, compare.samplings(manifest_a["identity"]))
+    status, lines = compare.conclude(both, found)
+    for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
+        click.echo(line)
+    click.echo(
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
+    )
+    if not both["equal"].all():
+        shown = compare.shown(found)
+        tables.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
+    for line in lines:
+        click.echo(line)
+    sys.exit(status)
+
+
 @main.command()
 @_study
 @click.argument("trial", required=False)
@@ -285,6 +338,29 @@ def animate(
 
 
 @main.command()
+@_study
+@click.argument("trial")
+@_set
+@_quick
+@_results
+@_figures
+def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
+
+    TRIAL is a key from trials.csv, or how only that one begins. Torch alone loads the model's file.
+    """
+    from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    trained = one.retrain(planned, trial)
+    for line in one.described(trained):
+        click.echo(line)
+    click.echo()
+    for path, content in one.write(trained, figures / planned.name, results / planned.name).items():
+        click.echo(f"{path}: {content}")
+
+
+@main.command()
 @click.argument("name")
 def init(name: str) -> None:
     """Write NAME.toml, a commented spec to start a study of your own from."""
@@ -300,6 +376,8 @@ TEMPLATE = """\
 title = "{name}"
 question = "Which activation and learning rate suit this data?"
 seed = 0
+# design = "one_at_a_time"  # the base, and each level with all else as in the base, in place of every combination
+# tune = ["optimizer.lr"]   # compare at the learning rate of least validation error, by test error
 
 [data]
 name = "moons"           # disk, linear, xor, moons, circles, spirals, iris, wine, breast_cancer, digits, csv

@@ -8,13 +8,13 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from studies import build, datasets, devices
+from studies import build, datasets, design, devices
 from studies.datasets import Data, Validation
 from studies.errors import UserError
 from studies.grid import Configuration
@@ -201,12 +201,19 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
     return len(pool.train.labels), len(pool.validation.labels) if pool.validation else 0, test
 
 
-def describe(study: Study, jobs: int) -> list[str]:
-    """What a run would train, in lines: grid, exclusions, trials, stacks and a rough time."""
+def describe(
+    study: Study, jobs: int, spreads: Mapping[str, float] | None = None, difference: float | None = None, source: str = "given"
+) -> list[str]:
+    """What a run would train and could tell, in lines: grid, exclusions, trials, effects, power, stacks and a rough time.
+
+    `spreads` is the sd of paired differences by reading, in points, and `source` where it is from; see `design.power`.
+    """
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:
         kind = "primary" if reading is study else "exploration"
         lines += ["", *([f"reading        {reading.reading} ({kind})"] if reading.reading else []), *_describe(reading)]
+        lines += design.separation(reading)
+        lines += design.power(reading, (spreads or {}).get(reading.reading), difference, source)
     planned = stacks(study, trials(study), jobs)
     minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
     largest = max(len(stack.trials) for stack in planned)

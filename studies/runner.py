@@ -128,7 +128,7 @@ def _joined(tables: Sequence[Table]) -> fw.Rows | None:
 def _results(stack: Stack, trained: Trained) -> list[Record]:
     """What each model of a stack achieved."""
     seconds = trained.seconds / len(stack.trials)
-    results = [{**_result(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
+    results = [{**outcome(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
     shared = stack.trials[0].configuration.settings
     if shared["keep_predictions"]:
         for result, predictions in zip(results, _predictions(trained, shared), strict=True):
@@ -157,7 +157,7 @@ def _predictions(trained: Trained, shared: Settings) -> list[Record]:
     ]
 
 
-def _result(history: fw.History, replica: int, split: Split) -> Record:
+def outcome(history: fw.History, replica: int, split: Split) -> Record:
     """What one model achieved, and its history."""
     sizes = {name: len(table.labels) if table else 0 for name, table in split._asdict().items()}
     curves = {"epoch": history.epochs}

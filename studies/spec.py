@@ -16,11 +16,12 @@ from studies import datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand
+from studies.inference import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "stack", *_OVERLAID, "reading")
+_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", *_OVERLAID, "reading")
 _NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
@@ -34,7 +35,7 @@ class Study:
 
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
-    many as fit the cache): it changes times, never numbers.
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Study:
     validation: Validation
     grid: Grid
     stack: int = 0
+    tune: tuple[str, ...] = ()
     reading: str = ""
     others: tuple["Study", ...] = ()
 
@@ -64,6 +66,11 @@ class Study:
     def trials(self) -> int:
         """How many models this reading trains."""
         return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the intervals of this reading are over."""
+        return Sampling.of(self.validation.folds, self.validation.repeats, self.data.resample)
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
@@ -175,6 +182,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
     for each in expanded.configurations:
         _check_against_data(each, data, validation, pool, seed)
+    _check_tune(document.get("tune", []), expanded, data, validation)
     return Study(
         name=name,
         title=document.get("title", name),
@@ -186,7 +194,21 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
         validation=validation,
         grid=expanded,
         stack=document.get("stack", 0),
+        tune=tuple(document.get("tune", [])),
     )
+
+
+def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:
+    """Whether the factors to tune are of the grid, and there are rows to choose by and other rows to judge the choice."""
+    if not isinstance(factors, list):
+        raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
+    for factor in factors:
+        if factor not in grid.levels:
+            raise UserError(f"tune: {unknown('factor', factor, grid.levels)}")
+    if factors and not data.test_samples:
+        raise UserError("tune judges what was chosen on test rows, which no choice has seen: write data.test_samples")
+    if factors and not (validation.folds or data.validation_samples):
+        raise UserError("tune chooses by validation error: write validation.folds, or data.validation_samples")
 
 
 def _override(document: dict[str, Any], override: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studies import claims, devices, files, plan, pool, runner, spec, tables
+from studies import claims, design, devices, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.shards import Record
@@ -198,6 +198,22 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     if found["summary"].empty:
         raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
     return found
+
+
+def spreads(study: Study, results: str | Path) -> dict[str, float]:
+    """The sd of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
+    store = Store(Path(results), study)
+    try:
+        store.require_own()
+    except UserError:  # rows of another spec
+        return {}
+    rows = store.load()._asdict()
+    found = {}
+    for reading in study.readings:
+        trials = tables.of_reading(rows, reading)["trials"]
+        if len(trials) and len(reading.grid.configurations) > 1:
+            found[reading.reading] = design.spread(trials, reading.sampling)
+    return {reading: sd for reading, sd in found.items() if sd > 0}
 
 
 def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from studies import analysis, files
+from studies import analysis, files, tuning
 from studies.analysis import judged_on
 from studies.inference import Sampling
 from studies.spec import Study
@@ -16,7 +16,7 @@ from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "curves", "gradients")
+NAMES = ("summary", "levels", "effects", "curves", "gradients", "tuned")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -58,11 +58,18 @@ def _compute(study: Study, rows: Tables) -> Tables:
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling),
+        "levels": analysis.by_level(trials, factors, sampling, around(study)),
         "effects": analysis.variance_shares(summary, factors),
-        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])]),
+        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])], around(study)),
         "gradients": analysis.gradients(trials, history),
+        "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
     }
+
+
+def around(study: Study) -> Mapping[str, str] | None:
+    """The levels of the base where factors leave it one at a time; None in a grid, and where the base itself is excluded."""
+    base = (each.levels for each in study.grid.configurations if each.settings == study.grid.identity["base"])
+    return next(base, None) if study.design == "one_at_a_time" else None
 
 
 def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -72,7 +79,7 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def sampling_of(study: Study) -> Sampling:
     """What the intervals of a study are over."""
-    return Sampling(study.validation.folds, fresh=study.data.resample and study.validation.repeats > 1)
+    return study.sampling
 
 
 def write(study: Study, tables: Tables, folder: Path) -> None:
@@ -93,7 +100,7 @@ def _to_six_digits(value: object) -> object:
 
 def read(study: Study, folder: Path) -> Tables:
     """The tables in a results folder; one that is not there is empty."""
-    texts = ("reading", "config", "label", "factor", "level", *study.factors)
+    texts = ("reading", "config", "label", "factor", "level", "chosen", "usual", *study.factors)
     paths = {name: folder / f"{name}.csv" for name in NAMES}
     return {name: read_csv(path, texts) if path.exists() else pd.DataFrame() for name, path in paths.items()}
 
@@ -101,7 +108,7 @@ def read(study: Study, folder: Path) -> Tables:
 def show(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels and effects."""
     for title, table in _shown_of_all(study, tables):
-        print_table(title, table, (table.columns[0], "level", *study.factors), console)
+        print_table(title, table, (table.columns[0], "level", "chosen", "usual", *study.factors), console)
 
 
 def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
@@ -140,7 +147,8 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
             (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
         ]
     if not levels.empty:
-        title = f"Each level, averaged over the rest of the grid: {judged} error in % ({sampling_of(study).words})"
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}: {judged} error in % ({sampling_of(study).words})"
         shown.append((title, _levels(levels)))
     if not effects.empty:
         renamed = {"effect": "effect", "share_pct": "% of the variance of the error", "rank_share_pct": "% of its rank"}
@@ -151,7 +159,25 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
                 texts.map(lambda value: f"{value:.1f}" if isinstance(value, float) else value),
             )
         )
+    if study.tune and not tables["tuned"].empty:
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({sampling_of(study).words})"
+        shown.append((title, _tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
     return shown
+
+
+def _tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """What was chosen and its error, that of the usual levels, and the difference."""
+    order = tuned.sort_values("test_mean_pct", kind="stable")
+    texts = order[[*factors, "chosen"]].astype(str)
+    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
+        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
+        if name == "untuned_test":
+            texts["usual"] = order["usual"].astype(str)
+        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
+        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
+        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
+    return texts
 
 
 def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:

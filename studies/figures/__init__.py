@@ -69,12 +69,12 @@ def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder:
             outcome[name] = f"not drawn: it needs {' and '.join(f'{table}.csv' for table in missing)}; run the study first"
             continue
         with mpl.rc_context(STYLE):
-            files.write(folder / f"{name}.png", _png(picture.figure(study, tables)))
+            files.write(folder / f"{name}.png", png(picture.figure(study, tables)))
         outcome[name] = str(folder / f"{name}.png")
     return outcome
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """The picture in 256 colours, which is what it takes, and half the bytes: pictures are committed."""
     drawn, content = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
