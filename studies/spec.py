@@ -14,12 +14,12 @@ import numpy as np
 from studies import datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError, unknown
-from studies.grid import Configuration, Grid, expand
+from studies.grid import Configuration, Grid, expand, words
 from studies.settings import DEFAULTS, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
-_OVERLAID = ("data", "validation", "base", "grid", "exclude")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "stack", *_OVERLAID, "reading")
+_OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
+_SECTIONS = ("title", "question", "source", "seed", "design", "stack", "margin", *_OVERLAID, "reading")
 QUICK = 10  # repeats at most, of a quick look at a study
 
 
@@ -42,6 +42,7 @@ class Study:
     validation: Validation
     grid: Grid
     stack: int = 0
+    margin: float = 0.5
     reading: str = ""
     others: tuple["Study", ...] = ()
 
@@ -113,6 +114,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
         require(key, document.get(key, ""), text)
     require("seed", document.get("seed", 0), whole(0))
     require("stack", document.get("stack", 0), whole(0))
+    require("margin", document.get("margin", Study.margin), number(0, 100))
     require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
     overlays = _readings(document.get("reading", {}))
     if not overlays:
@@ -164,6 +166,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     require_keys("base", base, DEFAULTS)
     resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     for each in expanded.configurations:
         _check_against_data(each, data, validation, pool, seed)
     return Study(
@@ -177,7 +180,20 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
         validation=validation,
         grid=expanded,
         stack=document.get("stack", 0),
+        margin=float(document.get("margin", Study.margin)),
     )
+
+
+def _baseline(section: object, grid: Grid) -> Mapping[str, str]:
+    """The levels that are declared to be the baseline, factor by factor."""
+    if not isinstance(section, Mapping):
+        raise UserError(f'baseline is a table of levels, such as {{ activation = "tanh" }}: {section!r} was given')
+    for factor, level in section.items():
+        if factor not in grid.levels:
+            raise UserError(f"baseline: {unknown('factor', factor, grid.levels)}")
+        if words(level) not in grid.levels[factor]:
+            raise UserError(f"baseline.{factor}: {unknown('level', words(level), grid.levels[factor])}")
+    return {factor: words(level) for factor, level in section.items()}
 
 
 def _override(document: dict[str, Any], override: str) -> None:

@@ -83,30 +83,6 @@ def test_levels_average_over_the_rest_of_the_grid():
     assert 3 - low == pytest.approx(stats.t.ppf(0.975, 1) * np.sqrt(2) * np.sqrt(1 / 2 + 1 / 1))
 
 
-def test_variance_shares_by_hand():
-    # means 1, 3 / 5, 11: grand mean 5; rows -3, +3; columns -2, +2; interaction 1, -1, -1, 1
-    summary = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": ["p", "q", "p", "q"], "test_mean_pct": [1.0, 3.0, 5.0, 11.0]})
-    shares = analysis.variance_shares(summary, ["a", "b"]).set_index("effect")["share_pct"]
-    assert shares["a"] == pytest.approx(100 * 9 / 14)
-    assert shares["b"] == pytest.approx(100 * 4 / 14)
-    assert shares["a x b"] == pytest.approx(100 * 1 / 14)
-    assert shares["all higher interactions"] == pytest.approx(0, abs=1e-9)
-
-
-def test_variance_shares_find_a_planted_effect_and_sum_to_all():
-    grid = pd.MultiIndex.from_product([range(4), range(3), range(5)], names=["a", "b", "c"]).to_frame(index=False)
-    planted = 2.0 * grid["a"] + 3.0 * (grid["a"] == 1) * (grid["b"] == 2)
-    shares = analysis.variance_shares(grid.assign(test_mean_pct=planted), ["a", "b", "c"]).set_index("effect")["share_pct"]
-    assert shares.sum() == pytest.approx(100)
-    assert shares[["c", "a x c", "b x c"]].abs().max() < 1e-9
-    assert shares["a"] > shares["a x b"] > 1
-
-
-def test_a_grid_with_a_hole_has_no_variance_shares():
-    summary = pd.DataFrame({"a": ["x", "x", "y"], "b": ["p", "q", "p"], "test_mean_pct": [1.0, 3.0, 5.0]})
-    assert analysis.variance_shares(summary, ["a", "b"]).empty
-
-
 def test_curves_have_quartiles_by_level():
     trials = pd.concat([rows([1], trial=f"t{i}", factor_a="x") for i in range(5)])
     history = pd.DataFrame({"trial": [f"t{i}" for i in range(5)], "epoch": 10, "train_loss": [1.0, 2, 3, 4, 5],
