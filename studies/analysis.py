@@ -4,22 +4,24 @@ An error is in percent of the rows of its set. A diverged or stuck trial keeps t
 raised) has none, and is counted beside the mean that lacks it.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from studies.inference import Sampling
+from studies.inference import Sampling, estimate_rows, holm, wilson
 
 SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
-STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median")
+STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median", "iqm", "min", "max")
+SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 COUNTED = ("diverged", "stuck", "failed")
 
 
 def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials with `<set>_pct`, the error in percent, for each set that the study has, and the flag `failed`."""
-    added = {"failed": trials["status"] != "ok"}
+    """The trials with `<set>_pct`, the error in percent, for each set that the study has, and flags `failed` and `working`."""
+    failed = trials["status"] != "ok"
+    useless = (trials[["diverged", "stuck"]].astype("boolean").fillna(False)).any(axis=1).astype(bool)
+    added = {"failed": failed, "working": ~(failed | useless)}
     for name in SETS:
         if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any():
             added[f"{name}_pct"] = (100 * trials[f"{name}_errors"] / trials[f"n_{name}"]).astype(float)
@@ -34,28 +36,56 @@ def judged_on(table: pd.DataFrame) -> str:
 def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd.DataFrame:
     """One row for each combination of `by`: trials, failures, and the error of every set in percent.
 
-    `mean`, `sd` (ddof 1), `ci_low`, `ci_high` and `median` are over trials that did not fail. The interval is over the means of
-    each (repeat, fold), so that a group of configurations is judged by how its mean varies from sample to sample.
+    `mean`, `sd` (ddof 1), `ci_low`, `ci_high`, `median`, `iqm` (mean of the middle half), `min` and `max` are over trials that
+    did not fail. The interval is over the means of each (repeat, fold), so that a group of configurations is judged by how its
+    mean varies from sample to sample. `working` trials neither failed, diverged nor stuck: the share of the others stands with
+    its Wilson interval, and `<set>_working_mean_pct`, of the set that the study is judged on, is the mean without them.
     """
-    trials = in_percent(trials)
-    by = list(by)
-    grouped = trials.groupby(by, sort=False)
-    columns = {"trials": grouped.size(), **{flag: grouped[flag].sum().astype(int) for flag in COUNTED}}
+    # One column of numbers to group by: texts take ten times as long, seven times over.
+    numbered = in_percent(trials).assign(group=trials.groupby(list(by), sort=False).ngroup())
+    grouped = numbered.groupby("group")
+    columns = {"trials": grouped.size(), **{flag: grouped[flag].sum().astype(int) for flag in (*COUNTED, "working")}}
+    failures = columns["trials"] - columns["working"]
+    low, high = wilson(failures, columns["trials"])
+    columns["failure_pct"] = 100 * failures / columns["trials"]
+    columns["failure_ci_low_pct"], columns["failure_ci_high_pct"] = (
+        pd.Series(100 * end, failures.index) for end in (low, high)
+    )
     for name in reversed(SETS):
-        if f"{name}_pct" not in trials:
+        column = f"{name}_pct"
+        if column not in numbered:
             continue
-        errors = grouped[f"{name}_pct"].agg(["mean", "std", "median"]).rename(columns={"std": "sd"})
-        per_sample = trials.groupby([*by, "repeat", "fold"], sort=False)[f"{name}_pct"].mean()
-        found = sampling.estimates(per_sample)
-        errors = errors.assign(ci_low=found.ci_low, ci_high=found.ci_high)
+        errors = grouped[column].agg(["mean", "std", "median", "min", "max"]).rename(columns={"std": "sd"})
+        found = sampling.estimates(numbered.groupby(["group", "repeat", "fold"])[column].mean())
+        middle = _middle_half(numbered[["group", column]].dropna().sort_values(column, kind="stable"))
+        errors = errors.assign(ci_low=found.ci_low, ci_high=found.ci_high, iqm=middle.groupby("group")[column].mean())
         columns |= {f"{name}_{what}_pct": errors[what] for what in STATISTICS}
-    return pd.DataFrame(columns).round(9).reset_index()  # equal errors are equal means, in whatever order they were added
+    judged = judged_on(numbered)
+    working = numbered.loc[numbered["working"], ["group", f"{judged}_pct"]].groupby("group")[f"{judged}_pct"].mean()
+    columns[f"{judged}_working_mean_pct"] = working.reindex(failures.index)
+    table = pd.DataFrame(columns).round(9)  # equal errors are equal means, in whatever order they were added
+    return pd.concat([trials[list(by)].drop_duplicates(ignore_index=True), table], axis=1)
+
+
+def _middle_half(ordered: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each `group`, from its lowest value to its highest, without a quarter, rounded down, at either end."""
+    grouped = ordered.groupby("group")["group"]
+    place, count = grouped.cumcount(), grouped.transform("size")
+    return ordered[(place >= count // 4) & (place < count - count // 4)]
 
 
 def by_level(
-    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+    trials: pd.DataFrame,
+    factors: Sequence[str],
+    sampling: Sampling,
+    baseline: Mapping[str, str] | None = None,
+    around: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
+
+    With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
+    paired by the rest of the grid, repeat and fold, with interval, p and Holm p over all levels of all factors: the table is
+    searched as a whole. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
 
     `around`: as in `beside`.
     """
@@ -68,7 +98,14 @@ def by_level(
     if not named:
         return pd.DataFrame()
     table = pd.concat(named, ignore_index=True)
-    return table[["factor", *table.columns.drop("factor")]]
+    table = table[["factor", *table.columns.drop("factor")]]
+    if baseline is None:
+        return table
+    values, grid = cells(trials, sampling).dropna(), levels_of(trials, factors)
+    found = pd.concat([_differences(values, grid, factor, baseline[factor], sampling) for factor in factors])
+    found["holm_p"] = holm(found["p"])
+    table["baseline"] = table["level"] == table["factor"].map(baseline)
+    return table.merge(found.round(9), on=["factor", "level"], how="left")
 
 
 def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -> pd.DataFrame:
@@ -83,31 +120,47 @@ def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -
     ]
 
 
-def variance_shares(summary: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """How much of the variance between configurations each factor, each pair, and all the rest explains, in percent.
+def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
+    """The error in percent on the judged set: a row for each configuration, a column for each value that counts as one.
 
-    On a full factorial grid the decomposition is exact: a main effect is the variance of the marginal means, an interaction
-    what the means of pairs add to it. `share_pct` is of the mean errors, `rank_share_pct` of their ranks, which one bad cell
-    cannot dominate. Empty where the grid is no full factorial, since shares would then depend on the order of the factors, and
-    where all errors are equal.
+    A column is a (repeat, fold), or a repeat where repeats are what is independent; a value is NaN where a trial of it failed.
     """
-    size = int(np.prod([summary[factor].nunique() for factor in factors]))
-    column = f"{judged_on(summary)}_mean_pct"
-    if len(factors) < 2 or len(summary) != size or summary.duplicated(list(factors)).any() or summary[column].isna().any():
-        return pd.DataFrame()
-    effects = [*((factor,) for factor in factors), *itertools.combinations(factors, 2)]
-    shares = {}
-    for kind, values in (("share_pct", summary[column]), ("rank_share_pct", summary[column].rank())):
-        centred = summary.assign(value=values - values.mean())
-        total = (centred["value"] ** 2).mean()
-        if not total:
-            return pd.DataFrame()
-        raw = {effect: (centred.groupby(list(effect))["value"].transform("mean") ** 2).mean() for effect in effects}
-        own = {effect: raw[effect] - sum(raw[part,] for part in effect if len(effect) > 1) for effect in effects}
-        shares[kind] = [100 * own[effect] / total for effect in effects]
-    table = pd.DataFrame({"effect": [" x ".join(effect) for effect in effects], **shares})
-    rest = {"effect": "all higher interactions", **(100 - table[list(shares)].sum()).to_dict()}
-    return pd.concat([table, pd.DataFrame([rest])], ignore_index=True)
+    trials = in_percent(trials)
+    table = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"].unstack(["repeat", "fold"])  # noqa: PD010
+    table = table.loc[trials["config"].unique()]
+    return table.T.groupby(level="repeat").mean(skipna=False).T if sampling.independent else table
+
+
+def levels_of(trials: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """The level of each factor, by configuration."""
+    return trials.drop_duplicates("config").set_index("config")[list(factors)]
+
+
+def _differences(values: pd.DataFrame, grid: pd.DataFrame, factor: str, baseline: str, sampling: Sampling) -> pd.DataFrame:
+    """Each level of a factor less its baseline level: the mean over the pairs of configurations that differ in nothing else."""
+    grid, errors = grid.loc[values.index], values.to_numpy()
+    rest = grid.drop(columns=factor)
+    place = rest.groupby(list(rest), sort=False).ngroup().to_numpy() if len(rest.columns) else np.zeros(len(grid), dtype=int)
+    level = grid[factor].to_numpy()
+    partner = np.full(len(grid), -1)  # by place: the configuration there that has the baseline level
+    partner[place[level == baseline]] = np.flatnonzero(level == baseline)
+    others = [each for each in grid[factor].unique() if each != baseline]
+    means = np.full((len(others), errors.shape[1]), np.nan)
+    for index, other in enumerate(others):
+        own = np.flatnonzero((level == other) & (partner[place] >= 0))
+        if len(own):
+            means[index] = (errors[own] - errors[partner[place[own]]]).mean(0)
+    found = estimate_rows(means, sampling.overlap)
+    return pd.DataFrame(
+        {
+            "factor": factor,
+            "level": others,
+            "difference_pct": found.mean,
+            "difference_ci_low_pct": found.ci_low,
+            "difference_ci_high_pct": found.ci_high,
+            "p": found.p,
+        }
+    )
 
 
 def curves(

@@ -37,7 +37,8 @@ class Grid:
 
     `levels` are each factor's levels, in the order of the spec; `excluded` says how many points each rule left out (a point
     counts for the first that covers it), `duplicates` how many repeat an earlier one. `identity` is what all of them follow
-    from, as plain values.
+    from, as plain values. `baseline` is the level of each factor that the others are compared with: the base's where the grid
+    has it, else the first.
     """
 
     configurations: Sequence[Configuration]
@@ -45,6 +46,26 @@ class Grid:
     excluded: Sequence[tuple[str, int]]
     duplicates: int
     identity: Mapping[str, Any]
+    baseline: Mapping[str, str]
+
+    @property
+    def baseline_configuration(self) -> Configuration | None:
+        """The configuration that has the baseline level of every factor; None where the grid leaves it out."""
+        return next((each for each in self.configurations if each.levels == self.baseline), None)
+
+    def find(self, given: str) -> Configuration:
+        """The configuration whose id begins so, or whose label is this.
+
+        Raises UserError where none is, or several are.
+        """
+        found = [each for each in self.configurations if each.label == given or (given and each.id.startswith(given))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UserError(
+                f"{given!r} begins the ids of {len(found)} configurations, {found[0].id} and {found[1].id} among them"
+            )
+        raise UserError(unknown("configuration", given, [each.label for each in self.configurations]))
 
 
 @dataclass(frozen=True)
@@ -71,9 +92,9 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     duplicates = 0
     configurations: dict[str, Configuration] = {}
     for combination in _combinations(axes, design):
-        levels = {**home, **{factor: level.label for factor, level in combination.items()}}
+        labels = {**home, **{factor: level.label for factor, level in combination.items()}}
         settings = _assigned(base, combination.values())
-        covering = next((index for index, rule in enumerate(rules) if _covers(rule, levels, settings)), None)
+        covering = next((index for index, rule in enumerate(rules) if _covers(rule, labels, settings)), None)
         if covering is not None:
             removed[covering] += 1
             continue
@@ -81,21 +102,25 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
         resolved = resolve(settings, f"base with {point}" if point else "base")
         identity = digest(resolved, 12)
         duplicates += identity in configurations
-        configurations.setdefault(identity, Configuration(identity, resolved, levels))
+        configurations.setdefault(identity, Configuration(identity, resolved, labels))
     if not configurations:
         raise UserError("exclude leaves no configuration: every point of the grid is covered by a rule")
+    levels = _levels(axes, home, configurations.values())
     return Grid(
         configurations=list(configurations.values()),
-        levels=_levels(axes, home, configurations.values()),
+        levels=levels,
         excluded=[(words(rule), count) for rule, count in zip(rules, removed, strict=True)],
         duplicates=duplicates,
         identity={
             "design": design,
             "base": resolve(base, "base"),
             "grid": [
-                {factor: {level.label: level.assigns for level in levels} for factor, levels in grid.items()} for grid in axes
+                {factor: {level.label: level.assigns for level in given} for factor, given in grid.items()} for grid in axes
             ],
             "exclude": rules,
+        },
+        baseline={
+            factor: _baseline(factor, axes, home[factor], levels[factor], base, configurations.values()) for factor in home
         },
     )
 
@@ -210,3 +235,30 @@ def _levels(
         present = {each.levels[factor] for each in configurations}
         found[factor] = [each for each in dict.fromkeys([*declared, label]) if each in present]
     return found
+
+
+def _baseline(
+    factor: str,
+    axes: Sequence[Mapping[str, Sequence[_Level]]],
+    home: str,
+    present: Sequence[str],
+    base: Settings,
+    configurations: Iterable[Configuration],
+) -> str:
+    """The level of a factor that is the base's: called as it, or of its value in some configuration; else the first."""
+    if home in present:
+        return home
+    keys = {level.label: list(level.assigns) for grid in axes for level in grid.get(factor, ())}
+    own = resolve(base, "base")
+    equal = {
+        each.levels[factor]
+        for each in configurations
+        if each.levels[factor] in keys and all(_at(each.settings, key) == _at(own, key) for key in keys[each.levels[factor]])
+    }
+    return next((label for label in present if label in equal), present[0])
+
+
+def _at(settings: Settings, key: str) -> Any:  # noqa: ANN401
+    """The value under a key, which may be dotted."""
+    head, _, parameter = key.partition(".")
+    return settings[head].get(parameter) if parameter else settings[head]

@@ -85,6 +85,13 @@ def estimate(values: ArrayLike, overlap: float = 0.0) -> Estimate:
     return from_moments(values.mean(-1), values.std(-1, ddof=1), values.shape[-1], overlap)
 
 
+def estimate_rows(values: NDArray[np.float64], overlap: float) -> Estimate:
+    """As `estimate`, for each row of `values (rows, n)`; NaN in a row that lacks a value, and but for the mean where n < 2."""
+    count = values.shape[-1]
+    sd = values.std(-1, ddof=1) if count >= 2 else np.full(len(values), np.nan)
+    return from_moments(values.mean(-1), sd, count, overlap)
+
+
 def from_moments(mean: Any, sd: Any, count: Any, overlap: float) -> Estimate:  # noqa: ANN401
     """t = mean / (sd sqrt(1 / n + overlap)), with n - 1 degrees of freedom; `sd` has ddof 1.
 
@@ -103,18 +110,21 @@ def chances(found: Estimate, margin: float) -> tuple[NDArray[np.float64], NDArra
     The posterior of the correlated t test of Corani and Benavoli 2015 under a flat prior: t with n - 1 degrees of freedom
     about the mean, scaled by its standard error.
     """
-    error = np.where(found.error == 0, np.finfo(float).tiny, found.error)
+    error = np.where(found.error == 0, 1e-300, found.error)  # no mean is so large that its quotient overflows
     below = stats.t.cdf((-margin - found.mean) / error, found.count - 1)
     above = stats.t.sf((margin - found.mean) / error, found.count - 1)
     return below, 1 - below - above, above
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """max over j <= i of min(1, (m - j + 1) p_(j)) for the i-th smallest of m p-values, in the order given (Holm 1979)."""
+    """max over j <= i of min(1, (m - j + 1) p_(j)) for the i-th smallest of m p-values, in the order given (Holm 1979).
+
+    NaN is no test: it stays, and is not counted.
+    """
     values = np.asarray(p, dtype=float)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+    adjusted = np.full_like(values, np.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)))
     return adjusted
 
 

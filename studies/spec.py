@@ -15,13 +15,13 @@ import numpy as np
 from studies import datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError, unknown
-from studies.grid import Configuration, Grid, expand
+from studies.grid import Configuration, Grid, expand, words
 from studies.inference import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
-_OVERLAID = ("data", "validation", "base", "grid", "exclude")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", *_OVERLAID, "reading")
+_OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
+_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
 _NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
@@ -49,6 +49,7 @@ class Study:
     grid: Grid
     stack: int = 0
     tune: tuple[str, ...] = ()
+    margin: float = 0.5
     reading: str = ""
     others: tuple["Study", ...] = ()
 
@@ -128,6 +129,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
         require(key, document.get(key, ""), text)
     require("seed", document.get("seed", 0), whole(0))
     require("stack", document.get("stack", 0), whole(0))
+    require("margin", document.get("margin", Study.margin), number(0, 100))
     require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
     overlays = _readings(document.get("reading", {}))
     if not overlays:
@@ -180,6 +182,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     require_keys("base", base, DEFAULTS)
     resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     for each in expanded.configurations:
         _check_against_data(each, data, validation, pool, seed)
     _check_tune(document.get("tune", []), expanded, data, validation)
@@ -195,6 +198,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
         grid=expanded,
         stack=document.get("stack", 0),
         tune=tuple(document.get("tune", [])),
+        margin=float(document.get("margin", Study.margin)),
     )
 
 
@@ -209,6 +213,18 @@ def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation)
         raise UserError("tune judges what was chosen on test rows, which no choice has seen: write data.test_samples")
     if factors and not (validation.folds or data.validation_samples):
         raise UserError("tune chooses by validation error: write validation.folds, or data.validation_samples")
+
+
+def _baseline(section: object, grid: Grid) -> Mapping[str, str]:
+    """The levels that are declared to be the baseline, factor by factor."""
+    if not isinstance(section, Mapping):
+        raise UserError(f'baseline is a table of levels, such as {{ activation = "tanh" }}: {section!r} was given')
+    for factor, level in section.items():
+        if factor not in grid.levels:
+            raise UserError(f"baseline: {unknown('factor', factor, grid.levels)}")
+        if words(level) not in grid.levels[factor]:
+            raise UserError(f"baseline.{factor}: {unknown('level', words(level), grid.levels[factor])}")
+    return {factor: words(level) for factor, level in section.items()}
 
 
 def _override(document: dict[str, Any], override: str) -> None:

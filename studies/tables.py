@@ -3,23 +3,25 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from studies import analysis, files, tuning
-from studies.analysis import judged_on
-from studies.inference import Sampling
+from studies import analysis, comparisons, datasets, files, tuning
+from studies.analysis import SET_WORDS, judged_on
+from studies.effects import effects
+from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "curves", "gradients", "tuned")
+NAMES = ("summary", "levels", "effects", "comparisons", "ladder", "curves", "gradients", "tuned")
+TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
-SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def compute(study: Study, rows: Rows) -> Tables:
@@ -51,15 +53,21 @@ def _without_foreign_sets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compute(study: Study, rows: Tables) -> Tables:
-    """The tables of one reading: summary, levels, curves, gradients, and effects where the grid is a full factorial."""
+    """The tables of one reading; one that its grid has nothing for is empty."""
     trials, history = rows["trials"], rows["history"]
-    factors = list(study.grid.levels)
-    sampling = sampling_of(study)
+    levels, baseline = study.grid.levels, study.grid.baseline
+    factors = list(levels)
+    sampling = study.sampling
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
+    cells = comparisons.paired_cells(trials, sampling)
+    labels = dict(zip(summary["config"], summary["label"], strict=True))
+    start = study.grid.baseline_configuration
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling, around(study)),
-        "effects": analysis.variance_shares(summary, factors),
+        "levels": analysis.by_level(trials, factors, sampling, baseline, around(study)),
+        "effects": effects(trials, factors, sampling, guess_pct(study)),
+        "comparisons": comparisons.compare(cells, labels, start.id if start else None, sampling, study.margin),
+        "ladder": comparisons.ladder(cells, trials, levels, baseline, sampling),
         "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])], around(study)),
         "gradients": analysis.gradients(trials, history),
         "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
@@ -77,9 +85,10 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[[column, *table.columns.drop(column)]] if column in table else table
 
 
-def sampling_of(study: Study) -> Sampling:
-    """What the intervals of a study are over."""
-    return study.sampling
+def guess_pct(study: Study) -> float:
+    """The error in percent of always guessing the most frequent class of the pool."""
+    labels = datasets.pools(study.data, study.seed, 0).train.labels
+    return float(100 * (1 - np.bincount(labels).max() / len(labels)))
 
 
 def write(study: Study, tables: Tables, folder: Path) -> None:
@@ -89,7 +98,8 @@ def write(study: Study, tables: Tables, folder: Path) -> None:
             # Losses that converge and norms that vanish are small, not 0.
             rounded = table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
             files.write(folder / f"{name}.csv", to_csv(rounded))
-    parts = [f"# {study.title}", *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
+    told = "\n".join(f"* {sentence}" for sentence in remembered(study, tables))
+    parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
 
 
@@ -100,15 +110,42 @@ def _to_six_digits(value: object) -> object:
 
 def read(study: Study, folder: Path) -> Tables:
     """The tables in a results folder; one that is not there is empty."""
-    texts = ("reading", "config", "label", "factor", "level", "chosen", "usual", *study.factors)
     paths = {name: folder / f"{name}.csv" for name in NAMES}
-    return {name: read_csv(path, texts) if path.exists() else pd.DataFrame() for name, path in paths.items()}
+    return {name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()}
 
 
 def show(study: Study, tables: Tables, console: Console) -> None:
-    """Print best and worst configurations, levels and effects."""
+    """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
     for title, table in _shown_of_all(study, tables):
-        print_table(title, table, (table.columns[0], "level", "chosen", "usual", *study.factors), console)
+        print_table(title, table, (table.columns[0], "level", "configuration", "chosen", "usual", *study.factors), console)
+    for sentence in remembered(study, tables):
+        console.print(f"* {sentence}", markup=False, highlight=False)
+
+
+def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None:
+    """Print what `suite.against` found, the lowest error first."""
+    shown = table.sort_values("difference_pct", kind="stable", na_position="last")
+    texts = pd.DataFrame(
+        {
+            "configuration": shown["label"],
+            "id": shown["config"],
+            "difference": _signed(shown["difference_pct"]),
+            "interval": _ranges(shown, "ci_low_pct", "ci_high_pct"),
+            "p": _probabilities(shown["p"]),
+            "Holm p": _probabilities(shown["holm_p"]),
+            **{name: _probabilities(shown[name]) for name in ("better", "equal", "worse")},
+        }
+    )
+    title = (
+        f"Error in points less that of {table['other_label'].iloc[0]} ({study.sampling.words}), "
+        f"and how likely it is better, equal within {study.margin:g} points, or worse"
+    )
+    print_table(title, texts, ("configuration", "id"), console)
+
+
+def remembered(study: Study, tables: Tables) -> list[str]:
+    """The sentences of the primary reading."""
+    return sentences(study, of_reading(tables, study))
 
 
 def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
@@ -134,7 +171,7 @@ def _shown_of_all(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]
 
 def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     """The same for one reading."""
-    summary, levels, effects = tables["summary"], tables["levels"], tables["effects"]
+    summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
     factors = list(study.grid.levels)
     judged = SET_WORDS[judged_on(summary)]
     order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")
@@ -146,21 +183,19 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
             (f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})", _ranking(order[:SHOWN], factors)),
             (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
         ]
+    words = study.sampling.words
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
-        title = f"Each level, {rest}: {judged} error in % ({sampling_of(study).words})"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words})"
         shown.append((title, _levels(levels)))
     if not effects.empty:
-        renamed = {"effect": "effect", "share_pct": "% of the variance of the error", "rank_share_pct": "% of its rank"}
-        texts = effects.rename(columns=renamed).sort_values(renamed["share_pct"], ascending=False, kind="stable")
-        shown.append(
-            (
-                f"What explains the difference between configurations in mean {judged} error",
-                texts.map(lambda value: f"{value:.1f}" if isinstance(value, float) else value),
-            )
-        )
+        title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
+        shown.append((title, _effects(effects)))
+    if not ladder.empty:
+        title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words})"
+        shown.append((title, _ladder(ladder)))
     if study.tune and not tables["tuned"].empty:
-        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({sampling_of(study).words})"
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({words})"
         shown.append((title, _tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
     return shown
 
@@ -187,24 +222,68 @@ def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def _levels(levels: pd.DataFrame) -> pd.DataFrame:
-    """Levels with mean, interval and median of the error that the study is judged on."""
+    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline."""
     judged = judged_on(levels)
     named = levels[["factor", "level"]]
     table = _with_counts(named, levels, [judged], "interval")
     table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
+    table.insert(5, "less baseline", _signed(levels["difference_pct"]))
+    table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
+    table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
+    table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
     return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
+
+
+def _effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """Effects, the largest first, with their share of the variance of the error, of its rank, and where every trial works."""
+    ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
+    table = ordered[["effect"]].astype(str)
+    for kind, title in (("share", "of the error"), ("rank_share", "of its rank"), ("working_share", "where it works")):
+        table[title] = [f"{value:.1f}" for value in ordered[f"{kind}_pct"]]
+        table[" " * table.shape[1] + "interval"] = _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1)
+    methods = ordered["method"] + " / " + ordered["working_method"]
+    return table.assign(**{"method / where it works": methods})
+
+
+def _ladder(ladder: pd.DataFrame) -> pd.DataFrame:
+    """Single changes with their mean error, and what they change."""
+    levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
+    steps = levels.where(ladder["factor"].notna(), ladder["label"])
+    return pd.DataFrame(
+        {
+            "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
+            "configuration": steps,
+            "mean %": [f"{value:.2f}" for value in ladder[f"{judged_on(ladder)}_mean_pct"]],
+            "change": _signed(ladder["change_pct"]),
+            "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
+            "Holm p": _probabilities(ladder["holm_p"]),
+        }
+    )
+
+
+def _signed(values: pd.Series) -> list[str]:
+    return ["" if pd.isna(value) else f"{value:+.2f}" for value in values]
+
+
+def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
+    """Intervals as texts, empty where there is none."""
+    ends = zip(table[low], table[high], strict=True)
+    return ["" if pd.isna(one) else f"{one:.{digits}f} to {other:.{digits}f}" for one, other in ends]
+
+
+def _probabilities(values: pd.Series) -> list[str]:
+    return ["" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" for value in values]
 
 
 def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
     """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
     texts = named.astype(str).reset_index(drop=True)
     for name in sets:
-        low, high = table[f"{name}_ci_low_pct"], table[f"{name}_ci_high_pct"]
         texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
         if spread == "sd":
             texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
         else:
-            texts["interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+            texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
     for column in ("trials", *analysis.COUNTED):
         texts[column] = [f"{count:,}" for count in table[column]]
     return texts

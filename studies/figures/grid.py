@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from studies.analysis import beside, judged_on
 from studies.figures.style import over, percent_axis, percent_ticks, title_of, titled
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables, around, sampling_of
+from studies.tables import SET_WORDS, Tables, around
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own
@@ -101,7 +101,7 @@ def levels(study: Study, tables: Tables) -> Figure:
     percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", summary[f"{judged}_mean_pct"].min())
     axes[0].plot([], [], ".", color="0.72", label="one configuration")
     axes[0].legend(loc="upper left", fontsize=7)
-    titled(figure, title_of(study), f"{over(study)}; {sampling_of(study).words}")
+    titled(figure, title_of(study), f"{over(study)}; {study.sampling.words}")
     return figure
 
 
