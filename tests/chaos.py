@@ -97,13 +97,16 @@ def parent_killed(soak: Soak, results: Path) -> None:
 
 
 def workers_killed(soak: Soak, results: Path) -> None:
-    """kill -9 of one process of a run, or of all, now and again."""
+    """kill -9 of one process of a run, or of all, up to three times: more often, and nothing can be trained between."""
     run = soak.start(results)
-    while soak.some_time(run):
+    for _ in range(soak.random.randint(1, 3)):
+        if not soak.some_time(run):
+            return
         found = children(run.pid)
         for worker in found if soak.random.random() < 0.3 else soak.random.sample(found, min(1, len(found))):
             kill(worker)
             soak.counts["workers killed"] += 1
+    run.wait()
 
 
 def tail_torn(soak: Soak, results: Path) -> None:

@@ -82,7 +82,7 @@ def test_force_leaves_a_run_at_work_alone(trained, monkeypatch):
     other = Store(folder.parent, study)
     other.claim(force=False)
     monkeypatch.setattr(shards, "_exists", lambda _: True)
-    with pytest.raises(UserError, match="is at work in .*; end it first"):
+    with pytest.raises(UserError, match=r"is at work in .*; end it first"):
         Store(folder.parent, study).claim(force=True)
 
 
@@ -145,13 +145,13 @@ def test_two_devices_are_not_mixed_and_two_builds_are_told(trained):
     assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in standing.status(study, folder.parent))
     rewrite(folder / "trials.csv", lambda table: table.assign(device="cuda")[1:])
     before = (folder / "trials.csv").read_bytes()
-    with pytest.raises(UserError, match="never mixed: .* has rows of cuda, this run trains on cpu"):
+    with pytest.raises(UserError, match=r"never mixed: .* has rows of cuda, this run trains on cpu"):
         studies.run(study, results=folder.parent, jobs=1)
     assert (folder / "trials.csv").read_bytes() == before
 
 
 DAMAGED = {
-    "a manifest of another format": ("manifest.json", '{"format": 0}', "is of format 0, this version reads 1: its results are kept"),
+    "a manifest of another format": ("manifest.json", '{"format": 0}', "is of format 0, this version reads 1: its results"),
     "no manifest": ("manifest.json", "{", "is of format unknown"),
     "no table": ("trials.csv", "\x00\n1,2", "is not a table of this suite"),
     "another table": ("trials.csv", "a,b\n1,2\n", "it has no column numerics, status, trial"),
