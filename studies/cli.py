@@ -89,6 +89,9 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 @_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
+)
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
@@ -98,6 +101,7 @@ def run(
     results: Path,
     jobs: int | None,
     backend: str,
+    scheduler: str | None,
     force: bool,
     live: bool,
 ) -> None:
@@ -109,11 +113,11 @@ def run(
     for planned in [spec.load(study, overrides, quick) for study in studies]:
         if live:
             _show_live(planned)
-        failed += _run(planned, results, jobs, backend, force)
+        failed += _run(planned, results, jobs, backend, scheduler, force)
     sys.exit(1 if failed else 0)
 
 
-def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: bool) -> int:
+def _run(planned: Study, results: Path, jobs: int | None, backend: str, scheduler: str | None, force: bool) -> int:
     """Train a study under a progress bar, and show its tables; returns how many trials failed."""
     console = Console()
     trained = {"trials": 0, "diverged": 0, "failed": 0}
@@ -141,6 +145,7 @@ def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: b
                 planned,
                 jobs=jobs,
                 backend=backend,
+                scheduler=scheduler,
                 results=results,
                 force=force,
                 started=lambda done, trials: progress.update(bar, completed=done, total=trials),

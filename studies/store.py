@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from studies import files, shards
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, TEXTS
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, TEXTS
 from studies.errors import UserError
 from studies.plan import NUMERICS, Trial
 from studies.shards import Record
@@ -157,6 +157,7 @@ class Store:
         parts = {name: self._part(name, key, records) for name, key in _PARTS.items()}
         if len(trials):
             trials = self._typed(trials)
+            _require_equal(trials)
             ranked = pd.concat([trials[trials["status"] == "ok"], trials[trials["status"] != "ok"][::-1]])
             trials = ranked.drop_duplicates("trial")
         return Rows(trials, **parts)
@@ -223,6 +224,19 @@ class Store:
             "runs": runs,
         }
         files.write(self.folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _require_equal(trials: pd.DataFrame) -> None:
+    """Raise UserError where a trial was trained twice by the same means, and gave other numbers: two workers are not alike."""
+    good = trials[trials["status"] == "ok"]
+    own = [column for column in ("trial", *MADE_BY) if column in good]
+    different = good.drop_duplicates([*own, *(column for column in OUTCOMES if column in good)])
+    different = different[different.duplicated(own)]
+    if len(different):
+        raise UserError(
+            f"a trial has the same numbers wherever it trains: {different['trial'].iloc[0]} was trained twice, with different "
+            "ones; one of the machines is not like the others: move the folder aside, and run the study without it"
+        )
 
 
 def machine() -> dict[str, Any]:
