@@ -26,6 +26,7 @@ _NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
 )
+SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
 QUICK = 10  # repeats at most, of a quick look at a study
 
 
@@ -267,12 +268,14 @@ def _data(section: object, folder: Path) -> Data:
     generated = given["name"] in datasets.GENERATED
     if generated:
         given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
-    require("data.samples", given["samples"], whole(2 if "samples" in section else 0))
+    require("data.samples", given["samples"], whole(2 if "samples" in section else 0, SAMPLES))
     for key in ("validation_samples", "test_samples"):
-        require(f"data.{key}", given[key], whole(0))
+        require(f"data.{key}", given[key], whole(0, SAMPLES))
     require("data.normalize", given["normalize"], choice("none", "feature", "global"))
     require("data.noise", given["noise"], number(0, 1, below=True))
     require("data.resample", given["resample"], flag)
+    for key in ("path", "target"):
+        require(f"data.{key}", given[key], text)
     if given["resample"] and not generated:
         raise UserError(
             f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
@@ -280,7 +283,7 @@ def _data(section: object, folder: Path) -> Data:
         )
     if given["name"] == "csv":
         for key in ("path", "target"):
-            if not isinstance(given[key], str) or not given[key]:
+            if not given[key]:
                 raise UserError(
                     f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
                 )
