@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import multiprocessing
 import platform
 import sys
 import warnings
@@ -247,7 +248,7 @@ def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any
                     losses.append(outcome)
                 else:
                     yield waiting.pop(outcome[0]["trial"]), outcome
-    except TimeoutError as error:
+    except multiprocessing.TimeoutError as error:  # joblib's; no relation of the builtin one
         raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds; {GOES_ON}") from error
     except (ConnectionError, CommClosedError) as error:
         raise ConnectionError(f"the scheduler is gone; {GOES_ON}") from error
