@@ -41,7 +41,6 @@ CONNECTION = 10.0  # seconds a scheduler has to answer
 PREFLIGHT = 60.0  # seconds the workers have to report their versions; at the first time they import torch
 SILENCE = 600.0  # seconds without a result until a run gives up, beside a hundred times what the longest stack should take
 BACKEND = "ablation_dask"
-GOES_ON = "finished stacks are on disk; start the cluster again, and the same command goes on from there"
 QUIET = """  # a local worker: an interrupt is its parent's to handle, and its death is no news
 import logging, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,7 +100,8 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
     Raises UserError where no scheduler answers, it has no worker, or one of them cannot give the rows of a local run.
     """
     # Workers that die and runs that stop are told of here, in a line; their own words are many.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         if scheduler is None:
@@ -249,8 +249,8 @@ def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any
                 else:
                     yield waiting.pop(outcome[0]["trial"]), outcome
     except multiprocessing.TimeoutError as error:  # joblib's; no relation of the builtin one
-        raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds; {GOES_ON}") from error
+        raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds: see what its workers say") from error
     except (ConnectionError, CommClosedError) as error:
-        raise ConnectionError(f"the scheduler is gone; {GOES_ON}") from error
+        raise ConnectionError("the scheduler is gone: start the cluster again") from error
     # A loss does not say of what; alone, as in the try that decides, it is of the only stack.
     yield from zip(waiting.values(), losses, strict=True)
