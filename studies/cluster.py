@@ -11,6 +11,7 @@ import hashlib
 import logging
 import multiprocessing
 import platform
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -117,6 +118,8 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
 
 def _connected(scheduler: str) -> Client:
     """A client of a scheduler that has a worker."""
+    if not re.fullmatch(r"(\w+://)?.+:\d+", scheduler):
+        raise UserError(f"a scheduler is an address as it prints it, tcp://host:8786: {scheduler!r} was given")
     try:
         client = Client(scheduler, timeout=CONNECTION, set_as_default=False)
     except (OSError, ValueError) as error:
