@@ -84,9 +84,9 @@ class Backend(DaskDistributedBackend):  # type: ignore[misc]
         self._results.pop(future).set_result(outcome)
         self._callbacks.pop(future)(outcome)
 
-    def effective_n_jobs(self, n_jobs: int) -> int:
-        """At least 2, whatever there is: for 1, joblib trains in this process."""
-        return max(2, super().effective_n_jobs(n_jobs))
+    def effective_n_jobs(self, n_jobs: int) -> int:  # noqa: ARG002
+        """Always 2: for 1, joblib trains in this process, and it waits only seconds for a worker that starts again."""
+        return 2
 
 
 joblib.register_parallel_backend(BACKEND, Backend)
@@ -106,7 +106,7 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         if scheduler is None:
-            local = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "preload": [QUIET]}
+            local = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "preload": [QUIET]}
             cluster = stack.enter_context(LocalCluster(n_workers=jobs, silence_logs=logging.CRITICAL, **local))
             yield stack.enter_context(Client(cluster, set_as_default=False))
             return
