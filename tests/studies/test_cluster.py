@@ -125,6 +125,14 @@ def call(*arguments, cwd, **options):
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
+def ended(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def outcomes(folder, study="tiny"):
     return pd.read_csv(folder / study / "trials.csv").drop(columns="seconds")
 
@@ -267,8 +275,7 @@ def test_without_a_scheduler_a_cluster_of_this_machine_trains_and_ends(tiny, tmp
     process = begin("run", tiny(), "--backend", "dask", "-j", "1", cwd=tmp_path)
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    wait_for(lambda: ended(process.pid))
     studies.run(tiny(), backend="sequential", results=tmp_path / "local")
     pd.testing.assert_frame_equal(outcomes(tmp_path / "results"), outcomes(tmp_path / "local"), check_exact=True)
 
