@@ -16,8 +16,8 @@ import pytest
 from commands import PATIENCE
 
 import studies
-from studies import plan, spec
 from studies import cluster as dask
+from studies import plan, spec
 from studies.errors import UserError
 
 ROOT = Path(__file__).parents[2]
