@@ -18,7 +18,7 @@ from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "comparisons", "ladder", "curves", "gradients")
+NAMES = ("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values", "curves", "budget", "gradients")
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
@@ -63,13 +63,17 @@ def _compute(study: Study, rows: Tables) -> Tables:
     cells = comparisons.paired_cells(trials, sampling)
     labels = dict(zip(summary["config"], summary["label"], strict=True))
     start = study.grid.baseline_configuration
+    drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
         "levels": analysis.by_level(trials, factors, sampling, baseline),
         "effects": effects(trials, factors, sampling, guess_pct(study)),
         "comparisons": comparisons.compare(cells, labels, start.id if start else None, sampling, study.margin),
+        "pairs": comparisons.pairs(cells, labels, start.id if start else None, sampling, study.margin),
         "ladder": comparisons.ladder(cells, trials, levels, baseline, sampling),
-        "curves": analysis.curves(trials, history, [*factors, *(["label"] if len(summary) <= COMPARED else [])]),
+        "values": analysis.values(trials, drawn, sampling),
+        "curves": analysis.curves(trials, history, drawn),
+        "budget": analysis.budget(trials, history, drawn),
         "gradients": analysis.gradients(trials, history),
     }
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from studies import files
-from studies.figures import curves, functions, gradients, grid, points
+from studies.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.figures.style import STYLE
 from studies.spec import Study
 from studies.tables import Tables, of_reading
@@ -25,7 +25,7 @@ class Picture(NamedTuple):
 
     needs: Sequence[str]
     applies: Callable[[Study], bool]
-    figure: Callable[[Study, Tables], Figure]
+    figure: Callable[[Study, Tables], Figure | str]
 
 
 EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
@@ -33,6 +33,12 @@ PICTURES = {
     "grid": Picture(["summary"], grid.has_several_factors, grid.grid),
     "levels": Picture(["summary", "levels"], grid.has_several_factors, grid.levels),
     "models": Picture(["summary"], lambda _: True, grid.models),
+    "seeds": Picture(["summary", "values"], lambda _: True, grid.seeds),
+    "effects": Picture(["summary", "effects"], grid.has_several_factors, effects.effects),
+    "interactions": Picture(["summary", "effects"], grid.has_several_factors, effects.interactions),
+    "ladder": Picture(["summary", "ladder"], differences.has_baseline, differences.ladder),
+    "matrix": Picture(["summary", "pairs"], differences.several, differences.matrix),
+    "budget": Picture(["budget"], curves.budgeted, curves.budget),
     "curves": Picture(["curves"], curves.recorded, curves.curves),
     "compared": Picture(["curves"], curves.comparable, curves.compared),
     "learning": Picture(["curves"], curves.few, curves.learning),
@@ -69,8 +75,10 @@ def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder:
             outcome[name] = f"not drawn: it needs {' and '.join(f'{table}.csv' for table in missing)}; run the study first"
             continue
         with mpl.rc_context(STYLE):
-            files.write(folder / f"{name}.png", _png(picture.figure(study, tables)))
-        outcome[name] = str(folder / f"{name}.png")
+            drawn = picture.figure(study, tables)
+            if isinstance(drawn, Figure):
+                files.write(folder / f"{name}.png", _png(drawn))
+        outcome[name] = drawn if isinstance(drawn, str) else str(folder / f"{name}.png")
     return outcome
 
 
