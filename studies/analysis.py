@@ -13,6 +13,7 @@ from studies.inference import Sampling, estimate_rows, holm, wilson
 
 SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
 STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median")
+SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 COUNTED = ("diverged", "stuck", "failed")
 
 

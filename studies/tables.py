@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from studies import analysis, comparisons, datasets, files
-from studies.analysis import judged_on
+from studies import analysis, comparisons, datasets, files, texts
+from studies.analysis import SET_WORDS, judged_on
 from studies.effects import effects
 from studies.inference import Sampling
 from studies.spec import Study
@@ -22,7 +22,6 @@ NAMES = ("summary", "levels", "effects", "comparisons", "pairs", "ladder", "valu
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
-SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def compute(study: Study, rows: Rows) -> Tables:
@@ -151,97 +150,26 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")
     each = f"mean and sd of the error in % over {study.trials // len(study.grid.configurations)} trials each"
     if len(order) <= 2 * SHOWN:
-        shown = [(f"Configurations by {judged} error ({each})", _ranking(order, factors))]
+        shown = [(f"Configurations by {judged} error ({each})", texts.configurations(order, factors))]
     else:
         shown = [
-            (f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})", _ranking(order[:SHOWN], factors)),
-            (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
+            (
+                f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})",
+                texts.configurations(order[:SHOWN], factors),
+            ),
+            (f"The {SHOWN} worst", texts.configurations(order[-SHOWN:], factors)),
         ]
     words = sampling_of(study).words
     if not levels.empty:
         title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in % ({words})"
-        shown.append((title, _levels(levels)))
+        shown.append((title, texts.levels(levels)))
     if not effects.empty:
         title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
-        shown.append((title, _effects(effects)))
+        shown.append((title, texts.effects(effects)))
     if not ladder.empty:
         title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words})"
-        shown.append((title, _ladder(ladder)))
+        shown.append((title, texts.ladder(ladder)))
     return shown
-
-
-def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Configurations with their levels, and mean and sd of each error."""
-    named = order[list(factors)] if factors else order[["label"]]
-    return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
-
-
-def _levels(levels: pd.DataFrame) -> pd.DataFrame:
-    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline."""
-    judged = judged_on(levels)
-    named = levels[["factor", "level"]]
-    table = _with_counts(named, levels, [judged], "interval")
-    table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
-    table.insert(5, "less baseline", _signed(levels["difference_pct"]))
-    table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
-    table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
-    table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
-    return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
-
-
-def _effects(effects: pd.DataFrame) -> pd.DataFrame:
-    """Effects, the largest first, with their share of the variance of the error, of its rank, and where every trial works."""
-    ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
-    table = ordered[["effect"]].astype(str)
-    for kind, title in (("share", "of the error"), ("rank_share", "of its rank"), ("working_share", "where it works")):
-        table[title] = [f"{value:.1f}" for value in ordered[f"{kind}_pct"]]
-        table[" " * table.shape[1] + "interval"] = _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1)
-    methods = ordered["method"] + " / " + ordered["working_method"]
-    return table.assign(**{"method / where it works": methods})
-
-
-def _ladder(ladder: pd.DataFrame) -> pd.DataFrame:
-    """Single changes with their mean error, and what they change."""
-    levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
-    steps = levels.where(ladder["factor"].notna(), ladder["label"])
-    return pd.DataFrame(
-        {
-            "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
-            "configuration": steps,
-            "mean %": [f"{value:.2f}" for value in ladder[f"{judged_on(ladder)}_mean_pct"]],
-            "change": _signed(ladder["change_pct"]),
-            "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
-            "Holm p": _probabilities(ladder["holm_p"]),
-        }
-    )
-
-
-def _signed(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:+.2f}" for value in values]
-
-
-def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
-    """Intervals as texts, empty where there is none."""
-    ends = zip(table[low], table[high], strict=True)
-    return ["" if pd.isna(one) else f"{one:.{digits}f} to {other:.{digits}f}" for one, other in ends]
-
-
-def _probabilities(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" for value in values]
-
-
-def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
-    """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
-    texts = named.astype(str).reset_index(drop=True)
-    for name in sets:
-        texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
-        if spread == "sd":
-            texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
-        else:
-            texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
-    for column in ("trials", *analysis.COUNTED):
-        texts[column] = [f"{count:,}" for count in table[column]]
-    return texts
 
 
 def markdown(table: pd.DataFrame) -> str:

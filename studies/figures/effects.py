@@ -96,7 +96,8 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
         figure,
         title_of(study),
         f"Mean over the rest of the grid ({over(study)}) for {rest} whose share of the variance lies above {MATTERS:g}% with "
-        f"its whole interval ({sampling_of(study).words}). Lines that are not parallel: what one does depends on the other.",
+        "its whole interval. Lines that are not parallel: what one choice does depends on the other. Brackets: "
+        f"{sampling_of(study).words}.",
     )
     return figure
 
