@@ -200,9 +200,13 @@ def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sam
 @_set
 @_quick
 @_results
-def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+@click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
+def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path, against: str | None) -> None:
     """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
     planned = spec.load(study, overrides, quick)
+    if against is not None:
+        tables.show_comparison(planned, suite.against(planned, results, against), Console())
+        return
     tables.show(planned, suite.tables_of(planned, results, anew=True), Console())
 
 

@@ -95,10 +95,15 @@ def compare(
     ]
     if not tables or len(values) < 2:
         return pd.DataFrame()
-    table = pd.concat(tables, ignore_index=True)
-    for column, label in (("config", "label"), ("other", "other_label")):
-        table.insert(table.columns.get_loc(column) + 1, label, table[column].map(labels))
+    table = labelled(pd.concat(tables, ignore_index=True), labels)
     return table[["against", *table.columns.drop("against")]]
+
+
+def labelled(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """The table with the label of each configuration beside its id."""
+    named = {"label": table["config"].map(labels), "other_label": table["other"].map(labels)}
+    rest = table.columns.drop(["config", "other"])
+    return table.assign(**named)[["config", "label", "other", "other_label", *rest]]
 
 
 def pairs(
@@ -116,9 +121,7 @@ def pairs(
     ahead, behind = zip(*itertools.combinations(chosen, 2), strict=True)
     table = differences(values, behind, ahead, sampling, margin)
     table.insert(table.columns.get_loc("p") + 1, "holm_p", holm(table["p"]))
-    for column, label in (("config", "label"), ("other", "other_label")):
-        table.insert(table.columns.get_loc(column) + 1, label, table[column].map(labels))
-    return table
+    return labelled(table, labels)
 
 
 def ladder(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.linalg import lapack, solve_triangular
 
 from studies.analysis import cells, in_percent, levels_of
 from studies.inference import Sampling, estimate_rows
@@ -17,7 +18,7 @@ Effect = tuple[int, ...]  # the factors in it, by their number
 REST = "all higher interactions"
 KINDS = ("share", "rank_share", "working_share")
 EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
-_SMALL = 1e-10  # of the largest eigenvalue: a direction that no configuration varies in
+_SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
 
 
 def effects(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, guess_pct: float) -> pd.DataFrame:
@@ -124,9 +125,9 @@ def _fitted(centred: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, Number
         chosen = np.isin(owner, [sets.index(effect) for effect in model])
         if not chosen.any():
             return np.zeros(centred.shape[1]), 0
-        scales, axes = np.linalg.eigh(squares[np.ix_(chosen, chosen)])
-        kept = scales > _SMALL * max(scales[-1], 1)
-        return ((axes[:, kept].T @ products[chosen]) ** 2 / scales[kept, None]).sum(0), int(kept.sum())
+        factor, pivots, rank, _ = lapack.dpstrf(squares[np.ix_(chosen, chosen)], tol=_SMALL * len(codes), lower=1)
+        kept = products[chosen][pivots[:rank] - 1]
+        return (solve_triangular(factor[:rank, :rank], kept, lower=True) ** 2).sum(0), int(rank)
 
     total = (centred**2).sum(0)
     own, methods = [], []

@@ -15,5 +15,5 @@ def unknown(what: str, given: object, allowed: Iterable[str]) -> str:
     names = list(allowed)
     near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return f"there is no {what} {given!r}; {hint}allowed: {', '.join(names[:SHOWN])}{more}"
+    allowed_names = ", ".join(names) if len(names) <= SHOWN else f"any of {len(names):,}"
+    return f"there is no {what} {given!r}; {hint}allowed: {allowed_names}"

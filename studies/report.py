@@ -141,7 +141,7 @@ def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFram
 
 def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     """All configurations against one."""
-    named = summary.set_index("config")[list(study.grid.levels) or ["label"]]
+    named = summary.set_index("config").loc[part["config"], list(study.grid.levels) or ["label"]]
     title = (
         f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}: "
         f"{SET_WORDS[judged_on(summary)]} error in points, and how likely it is better, equal within {study.margin:g} points, "
@@ -207,8 +207,8 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
         best = summary["test_mean_pct"].min()
         low, high = (100 * float(end) for end in wilson(best / 100 * rows, rows))
         yield (
-            f"All share the test points: every model is judged on the same {rows:,}, and the intervals leave out that these may "
-            f"be easy or hard ones. A model that errs {best:.2f}% on them may well err anything from {low:.2f}% to "
+            f"All share the test points: every model is judged on the same {rows:,}, and the intervals leave out that these "
+            f"may be easy or hard ones. A model that errs {best:.2f}% on them may well err anything from {low:.2f}% to "
             f"{high:.2f}% on all points there could be. Easy points are easy for all models, so differences between them move "
             "less than that."
         )
@@ -216,9 +216,9 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
         yield f"There is no test set: errors are {SET_WORDS[judged]} errors."
     if len(summary) > 1:
         yield (
-            f"The best configuration has the lowest of {len(summary):,} means, and was chosen on the same trials that its error "
-            "is of. The lowest of many is low by luck as well: trained again, it would likely err a little more, and lead by "
-            "less."
+            f"The best configuration has the lowest of {len(summary):,} means, and was chosen on the same trials that its "
+            "error is of. The lowest of many is low by luck as well: trained again, it would likely err a little more, and "
+            "lead by less."
         )
         yield (
             "All configurations share splits, draws of first weights and order of batches, and differences are between such "

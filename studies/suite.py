@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from studies import claims, files, plan, runner, spec, tables
+from studies import claims, comparisons, files, plan, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.spec import Study
@@ -89,7 +89,7 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     found = tables.read(study, store.folder)
     if not anew and not found["summary"].empty:
         return found
-    rows = store.load()
+    rows = _planned(study, store)
     if len(rows.trials):
         computed = tables.compute(study, rows)
         tables.write(study, computed, store.folder)
@@ -97,6 +97,32 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     if found["summary"].empty:
         raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
     return found
+
+
+def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
+    """Every configuration of the primary reading compared with the one whose label, or beginning of the id, is given.
+
+    Raises UserError where there is none, or no rows.
+    """
+    other = study.grid.find(given)
+    store = Store(Path(results), study)
+    store.require_own()
+    trials = tables.of_reading(_planned(study, store)._asdict(), study)["trials"]
+    if trials.empty or not (trials["config"] == other.id).any():
+        raise UserError(f"{store.folder} has no rows of {other.label}; train the study first: ablation run {study.name}")
+    sampling = tables.sampling_of(study)
+    labels = {each.id: each.label for each in study.grid.configurations}
+    found = comparisons.against(comparisons.paired_cells(trials, sampling), other.id, sampling, study.margin)
+    return comparisons.labelled(found, labels)
+
+
+def _planned(study: Study, store: Store) -> Rows:
+    """The rows on disk of trials that the study has: none that an older version of the numerics left beside them."""
+    rows = store.load()
+    if rows.trials.empty:
+        return rows
+    keys = {trial.key for trial in plan.trials(study)}
+    return Rows(*(table[table["trial"].isin(keys)] for table in rows))
 
 
 def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from studies import analysis, comparisons, datasets, files, texts
 from studies.analysis import SET_WORDS, judged_on
 from studies.effects import effects
 from studies.inference import Sampling
+from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import Rows, read_csv, to_csv
 
@@ -100,7 +101,8 @@ def write(study: Study, tables: Tables, folder: Path) -> None:
             # Losses that converge and norms that vanish are small, not 0.
             rounded = table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
             files.write(folder / f"{name}.csv", to_csv(rounded))
-    parts = [f"# {study.title}", *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
+    told = "\n".join(f"* {sentence}" for sentence in remembered(study, tables))
+    parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
 
 
@@ -116,9 +118,26 @@ def read(study: Study, folder: Path) -> Tables:
 
 
 def show(study: Study, tables: Tables, console: Console) -> None:
-    """Print best and worst configurations, levels and effects."""
+    """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
     for title, table in _shown_of_all(study, tables):
         print_table(title, table, (table.columns[0], "level", "configuration", *study.factors), console)
+    for sentence in remembered(study, tables):
+        console.print(f"* {sentence}", markup=False, highlight=False)
+
+
+def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None:
+    """Print what `suite.against` found, the lowest error first."""
+    shown = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
+    title = (
+        f"Error in points less that of {table['other_label'].iloc[0]} ({sampling_of(study).words}), "
+        f"and how likely it is better, equal within {study.margin:g} points, or worse"
+    )
+    print_table(title, shown, ("configuration", "id"), console)
+
+
+def remembered(study: Study, tables: Tables) -> list[str]:
+    """The sentences of the primary reading."""
+    return sentences(study, of_reading(tables, study))
 
 
 def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:

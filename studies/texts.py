@@ -40,10 +40,10 @@ def failures(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     return texts
 
 
-def comparisons(table: pd.DataFrame, factors: pd.DataFrame) -> pd.DataFrame:
-    """Configurations less another one, the lowest error first, with their levels in `factors`, which has a row for each id."""
-    order = table.sort_values("difference_pct", kind="stable", na_position="last")
-    texts = factors.loc[order["config"]].astype(str).reset_index(drop=True)
+def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
+    """Configurations less another one, the lowest error first, under the names that `named` has for the rows of the table."""
+    order = table.reset_index(drop=True).sort_values("difference_pct", kind="stable", na_position="last")
+    texts = named.reset_index(drop=True).loc[order.index].astype(str)
     texts["difference"] = _signed(order["difference_pct"])
     texts["interval"] = _ranges(order, "ci_low_pct", "ci_high_pct")
     for name, title in {"p": "p", "holm_p": "Holm p", "better": "better", "equal": "equal", "worse": "worse"}.items():

@@ -19,7 +19,7 @@ function setUp(part) {
   const filter = part.querySelector("input");
   const count = part.querySelector("output");
   const all = part.querySelector(".all");
-  const texts = new Map([...body.rows].map((row) => [row, row.textContent.toLowerCase()]));
+  const texts = new Map([...body.rows].map((row) => [row, [...row.cells].map((cell) => cell.textContent.toLowerCase()).join(" ")]));
   let rows = [...body.rows];
   let most = filter ? SHOWN : Infinity;
 

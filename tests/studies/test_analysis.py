@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from studies import analysis
+from studies import analysis, inference
 from studies.inference import Sampling
 
 
@@ -101,3 +101,55 @@ def test_curves_have_quartiles_by_level():
 )
 def test_what_a_table_is_judged_on(columns, expected):
     assert analysis.judged_on(pd.DataFrame(columns=columns)) == expected
+
+
+def test_the_middle_and_the_ends_of_a_summary():
+    errors = [1, 2, 3, 4, 5, 6, 7, 50, 60]
+    summary = analysis.summarise(rows(errors), ["config"], Sampling(9, fresh=False)).iloc[0]
+    assert summary["test_iqm_pct"] == stats.trim_mean(errors, 0.25) == 5
+    assert (summary["test_min_pct"], summary["test_max_pct"]) == (1, 60)
+
+
+def test_the_middle_half_is_of_each_group_and_of_the_values_there_are():
+    trials = pd.concat([rows([1, 2, 3, 40]), rows([7, None, 5, 9, 100]).assign(config="d")])
+    trials["status"] = np.where(trials["test_errors"].isna(), "failed", "ok")
+    summary = analysis.summarise(trials, ["config"], Sampling(5, fresh=False))
+    assert summary["test_iqm_pct"].tolist() == [2.5, 8]
+
+
+def test_the_working_trials_have_a_mean_of_their_own():
+    trials = rows([1, 3, 50, None], stuck=[False, False, True, None], status=["ok"] * 3 + ["failed"])
+    trials = pd.concat([trials, rows([50]).assign(config="d", stuck=True)]).astype({"stuck": "boolean"})
+    summary = analysis.summarise(trials, ["config"], Sampling(4, fresh=False))
+    assert summary["working"].tolist() == [2, 0]
+    assert summary["failure_pct"].tolist() == [50, 100]
+    expected = stats.binomtest(2, 4).proportion_ci(0.95, method="wilson")
+    assert summary.loc[0, ["failure_ci_low_pct", "failure_ci_high_pct"]].tolist() == pytest.approx(
+        [100 * expected.low, 100 * expected.high]
+    )
+    assert summary["test_working_mean_pct"].tolist() == pytest.approx([2, np.nan], nan_ok=True)
+
+
+def levels_grid(errors):
+    """Two factors, two folds: errors by (a, b)."""
+    parts = [rows(found, config=f"{a}{b}", a=a, b=b, repeat=0) for (a, b), found in errors.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_level_is_compared_with_the_baseline_in_pairs():
+    trials = levels_grid({("x", "p"): [1, 2], ("x", "q"): [3, 6], ("y", "p"): [5, 9], ("y", "q"): [9, 10]})
+    table = analysis.by_level(trials, ["a", "b"], Sampling(2, fresh=False), {"a": "x", "b": "q"})
+    assert table["baseline"].tolist() == [True, False, False, True]
+    # y less x: folds (4 + 6) / 2 = 5 and (7 + 4) / 2 = 5.5
+    assert table["difference_pct"].tolist() == pytest.approx([np.nan, 5.25, -2.75, np.nan], nan_ok=True)
+    half = stats.t.ppf(0.975, 1) * np.std([5, 5.5], ddof=1) * np.sqrt(1 / 2 + 1)
+    assert table["difference_ci_high_pct"][1] == pytest.approx(5.25 + half)
+    assert table["holm_p"][1:3].tolist() == pytest.approx(inference.holm(table["p"][1:3]))
+
+
+def test_a_pair_that_lacks_a_half_or_a_value_is_left_out():
+    grid = {("x", "p"): [1, 2], ("x", "q"): [3, 6], ("y", "p"): [5, 9], ("y", "q"): [9, None], ("y", "r"): [90, 90]}
+    trials = levels_grid(grid)
+    trials["status"] = np.where(trials["test_errors"].isna(), "failed", "ok")
+    table = analysis.by_level(trials, ["a", "b"], Sampling(2, fresh=False), {"a": "x", "b": "p"}).set_index("level")
+    assert table["difference_pct"][["y", "q", "r"]].tolist() == [5.5, 3, 83]

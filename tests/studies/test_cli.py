@@ -48,6 +48,12 @@ def test_a_study_end_to_end(tiny, tmp_path):
     shown = call("tables", path, cwd=tmp_path)
     assert shown.returncode == 0
     assert "Configurations by test error" in shown.stdout
+    assert "Single changes around the baseline" in shown.stdout
+    assert "* What matters most: " in shown.stdout
+    compared = call("tables", path, "--against", "relu | sgd lr=0.1", cwd=tmp_path)
+    assert compared.returncode == 0
+    assert "Error in points less that of relu | sgd lr=0.1" in compared.stdout
+    assert sum(f"{other} " in compared.stdout for other in ("relu | adam", "tanh | sgd", "tanh | adam")) == 3
 
 
 def test_list_names_the_declared_studies(tmp_path):
@@ -72,6 +78,11 @@ WRONG = {
     "missing file": (["plan", "nowhere.toml"], "there is no file 'nowhere.toml'"),
     "bad override": (["run", "demo", "--set", "base.epochz=3"], "there is no key 'epochz'; did you mean 'epochs'?"),
     "no tables": (["tables", "demo"], "has neither rows nor tables"),
+    "nothing to compare": (
+        ["tables", "demo", "--against", "relu | mse | sgd lr=0.1"],
+        "has no rows of relu | mse",
+    ),
+    "unknown configuration": (["tables", "demo", "--against", "relu"], "there is no configuration 'relu'"),
     "no figures": (["figures"], "no declared study has tables in results"),
     "unknown command": (["trian"], "No such command 'trian'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),

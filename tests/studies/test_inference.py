@@ -34,6 +34,18 @@ def test_many_means_at_once():
         )
 
 
+def test_rows_that_lack_a_value_have_no_estimate():
+    found = inference.estimate_rows(np.array([[1, 2, 3, 6], [1, math.nan, 3, 6]]), 1 / 3)
+    assert (found.mean[0], found.error[0]) == (3, inference.estimate([1, 2, 3, 6], 1 / 3).error)
+    assert np.isnan([found.mean[1], found.ci_low[1], found.p[1]]).all()
+
+
+def test_one_value_a_row_has_a_mean_and_nothing_else():
+    found = inference.estimate_rows(np.array([[1.0], [2.0]]), 0)
+    assert found.mean.tolist() == [1, 2]
+    assert np.isnan([found.ci_low, found.p]).all()
+
+
 @pytest.mark.parametrize(("value", "p"), [(0, 1), (2, 0)], ids=["all zero", "all two"])
 def test_values_without_spread(value, p):
     assert inference.estimate([value] * 5).p == p
@@ -83,7 +95,9 @@ def test_chances_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.5, (0, 1, 0)), (2, (0, 0, 1)), (-2, (1, 0, 0))], ids=["within", "above", "below"]
+    ("value", "expected"),
+    [(0.5, (0, 1, 0)), (2, (0, 0, 1)), (-2, (1, 0, 0)), (-100, (1, 0, 0))],
+    ids=["within", "above", "below", "far"],
 )
 def test_chances_without_spread(value, expected):
     assert inference.chances(inference.estimate([value] * 4), 1) == pytest.approx(expected)
@@ -98,11 +112,12 @@ def test_chances_without_spread(value, expected):
         ([0.02, 0.02, 0.02], [0.06, 0.06, 0.06]),
         ([0.5, 0.9], [1.0, 1.0]),
         ([0.0, 0.2], [0.0, 0.2]),
+        ([0.02, math.nan, 0.03], [0.04, math.nan, 0.04]),
     ],
-    ids=["none", "one", "four", "ties", "at most 1", "zero"],
+    ids=["none", "one", "four", "ties", "at most 1", "zero", "no test"],
 )
 def test_holm_by_hand(p, adjusted):
-    assert inference.holm(p) == pytest.approx(adjusted)
+    assert inference.holm(p) == pytest.approx(adjusted, nan_ok=True)
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 10), (5, 10), (10, 10), (3, 864)])

@@ -111,6 +111,58 @@ def test_one_factor_at_a_time(tiny):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "baseline"),
+    [
+        ("", "", {"activation": "tanh", "optimizer": "sgd lr=0.1"}),
+        ('"tanh"]', '"elu"]', {"activation": "relu", "optimizer": "sgd lr=0.1"}),
+        ('name = "sgd"', 'label = "plain lr=0.1", name = "sgd"', {"activation": "tanh", "optimizer": "plain lr=0.1"}),
+        (
+            'activation = ["relu", "tanh"]',
+            'model = [{ label = "m", init = "he" }, { label = "n", activation = "tanh", init = "xavier" }]',
+            {"model": "n", "optimizer": "sgd lr=0.1"},
+        ),
+        (
+            '[[grid]]\nactivation = ["relu", "tanh"]',
+            'loss = "mse"\n[[grid]]\noutput = ["tanh", "sigmoid"]',
+            {"output": "sigmoid", "optimizer": "sgd lr=0.1"},
+        ),
+        ('activation = ["relu", "tanh"]', "clip = [1.0, 0.0]", {"clip": "0", "optimizer": "sgd lr=0.1"}),
+        ("[data]", "baseline = { activation = 'relu' }\n[data]", {"activation": "relu", "optimizer": "sgd lr=0.1"}),
+    ],
+    ids=["the base", "else the first", "another label", "a factor of one's own", "auto resolved", "a number", "declared"],
+)
+def test_the_baseline_is_that_of_the_base(tiny, old, new, baseline):
+    grid = spec.load(str(tiny((old, new)))).grid
+    assert grid.baseline == baseline
+    assert grid.baseline_configuration.levels == baseline
+
+
+def test_a_baseline_that_is_left_out_has_no_configuration(tiny):
+    excluded = '[[exclude]]\nactivation = "tanh"\noptimizer = "sgd lr=0.1"\n[[grid]]'
+    grid = spec.load(str(tiny(("[[grid]]", excluded)))).grid
+    assert grid.baseline == {"activation": "tanh", "optimizer": "sgd lr=0.1"}
+    assert grid.baseline_configuration is None
+
+
+def test_baseline_and_margin_change_no_rows(tiny):
+    plain = spec.load(str(tiny()))
+    told = spec.load(str(tiny(("[data]", "margin = 1\nbaseline = { activation = 'relu' }\n[data]"))))
+    assert (plain.margin, told.margin) == (0.5, 1)
+    assert plain.identity() == told.identity()
+
+
+def test_a_configuration_is_found_by_label_or_by_the_beginning_of_its_id(tiny):
+    grid = spec.load(str(tiny())).grid
+    first = grid.configurations[0]
+    assert grid.find("relu | sgd lr=0.1") is first
+    assert grid.find(first.id[:8]) is first
+    with pytest.raises(UserError, match=r"there is no configuration 'relu [|] sgd'; did you mean"):
+        grid.find("relu | sgd")
+    with pytest.raises(UserError, match="there is no configuration ''"):
+        grid.find("")
+
+
+@pytest.mark.parametrize(
     ("override", "key", "expected"),
     [
         ("base.epochs=7", "epochs", 7),
@@ -187,6 +239,10 @@ WRONG = {
         'epochs = 3\nbatchnorm = { name = "none", eps = 1.0 }',
         "'none' has no parameters",
     ),
+    "unknown factor of the baseline": ("[data]", "baseline = { activatoin = 'relu' }\n[data]", "baseline: there is no factor"),
+    "unknown level of the baseline": ("[data]", "baseline = { activation = 'rellu' }\n[data]", "did you mean 'relu'?"),
+    "baseline not a table": ("[data]", "baseline = 'relu'\n[data]", "baseline is a table of levels"),
+    "negative margin": ("[data]", "margin = -1\n[data]", "margin is a number from 0 to 100: -1 was given"),
     "hidden of zero": ("hidden = [4]", "hidden = [0]", "each a whole number from 1: [0] was given"),
 }
 
