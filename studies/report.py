@@ -94,18 +94,18 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     explained = []
     if not effects.empty:
         shown = texts.effects(effects)
-        title = f"% of the variance between configurations in mean {judged} error that each effect explains; {words}"
-        explained.append(page.table(title, shown[[shown.columns[0], shown.columns[-1], *shown.columns[1:-1]]], left=2))
+        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
+        explained.append(page.table(title, shown[[shown.columns[0], shown.columns[-1], *shown.columns[1:-1]]], 2, words))
     yield "matters", "What matters", of_section("matters") + explained
     averaged = []
     if not levels.empty:
-        title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in %; {words}"
-        averaged.append(page.table(title, texts.levels(levels), left=2))
+        title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in %"
+        averaged.append(page.table(title, texts.levels(levels), 2, words))
     yield "levels", "Level by level", of_section("levels") + averaged
     changed = []
     if not ladder.empty:
-        title = f"Single changes around the baseline and the best configuration: {judged} error in %; {words}"
-        changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), left=2))
+        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
+        changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, words))
     yield "changes", "One change at a time", of_section("changes") + changed
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
@@ -129,8 +129,9 @@ def _configurations(study: Study, summary: pd.DataFrame) -> str:
     judged = judged_on(summary)
     factors = list(study.grid.levels)
     order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
-    title = f"All configurations by {SET_WORDS[judged]} error in %; {sampling_of(study).words}"
-    return page.table(title, texts.every_configuration(order, factors), left=max(1, len(factors)))
+    title = f"All configurations by {SET_WORDS[judged]} error in %"
+    note = f"{sampling_of(study).words}; working %: without trials that diverged, got stuck or failed"
+    return page.table(title, texts.every_configuration(order, factors), max(1, len(factors)), note)
 
 
 def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -142,12 +143,12 @@ def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFram
 def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     """All configurations against one."""
     named = summary.set_index("config").loc[part["config"], list(study.grid.levels) or ["label"]]
-    title = (
-        f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}: "
-        f"{SET_WORDS[judged_on(summary)]} error in points, and how likely it is better, equal within {study.margin:g} points, "
-        f"or worse; {sampling_of(study).words}"
+    title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
+    note = (
+        f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
+        f"{study.margin:g} points, or worse; {sampling_of(study).words}"
     )
-    return page.table(title, texts.comparisons(part, named), left=len(named.columns))
+    return page.table(title, texts.comparisons(part, named), len(named.columns), note)
 
 
 def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
@@ -158,8 +159,8 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
     meaning = (
         f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: the "
         "training error is less than 2 points below that of always guessing the most frequent class. Failed: the program "
-        "ended with an error. Diverged and stuck models keep their error and are part of every mean. Intervals of shares are "
-        "Wilson's, 95%."
+        "ended with an error. One can be both diverged and stuck; both keep their error and are part of every mean. Intervals "
+        "of shares are Wilson's, 95%."
     )
     parts = [page.paragraph(meaning)]
     if failed and not levels.empty:
@@ -174,8 +175,8 @@ def _verdicts(verdicts: pd.DataFrame) -> Iterator[Section]:
     """What the study says to the claims of its source."""
     if len(verdicts):
         shown = reports.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
-        title = "Claims of the source, and what our rows say: mean ± sd [95% interval of the mean]"
-        yield "verdicts", "The claims of the source", [page.table(title, shown, left=3)]
+        note = "mean ± sd, and the 95% interval of the mean"
+        yield "verdicts", "The claims of the source", [page.table("What our trials say to each claim", shown, 3, note)]
 
 
 def _readings(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:

@@ -68,8 +68,8 @@ def folded(title: str, text: str) -> str:
     return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>\n"
 
 
-def table(title: str, texts: pd.DataFrame, left: int) -> str:
-    """A table of texts that its reader can sort by any column, and filter where it is long.
+def table(title: str, texts: pd.DataFrame, left: int, note: str = "") -> str:
+    """A table of texts, under a title and a note on how to read it, that can be sorted by any column, and filtered if long.
 
     The first `left` columns name the row; the others are numbers. Closing tags that HTML leaves optional are left out: of
     2,600 rows they would be a tenth of the page.
@@ -80,12 +80,13 @@ def table(title: str, texts: pd.DataFrame, left: int) -> str:
         for place, name in enumerate(texts.columns)
     )
     rows = "\n".join(f"<tr>{_cells(row, left)}" for row in texts.astype(str).itertuples(index=False, name=None))
+    explained = f"<div class=note>{escape(note)}</div>" if note else ""
     tools = (
         "<div class=tools><label>Filter <input type=search autocomplete=off></label> <output></output> "
         "<button type=button class=all>Show all</button></div>"
     )
     return (
-        f"<div class=table><div class=title>{escape(title)}</div>{tools if len(texts) > FILTERED else ''}"
+        f"<div class=table><div class=title>{escape(title)}</div>{explained}{tools if len(texts) > FILTERED else ''}"
         f'<div class=box><table aria-label="{escape(title)}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         "</div>\n"
     )
