@@ -83,7 +83,7 @@ def matrix(study: Study, tables: Tables) -> Figure:
     ):
         cells[row, column] = difference
         if np.isfinite(difference):
-            dark = norm(difference) > 0.5
+            dark = norm(difference) > 0.4
             sure = holm_p < LEVEL
             ax.text(
                 column + 0.5,
