@@ -66,7 +66,7 @@ class LeakyReLU(Activation):
         self.slope = slope
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.maximum(x, torch.mul(x, self.slope, out=self._scratch(x)), out=out)
+        return torch.maximum(x, torch.mul(x, ops.number(self.slope, x), out=self._scratch(x)), out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         return torch.sign(self._y, out=out).clamp_(min=self.slope).mul_(gradient)
@@ -113,10 +113,10 @@ class ELU(Activation):
         ops.expm1_of_negative(torch.clamp(x, max=0.0, out=out), out)
         if self.alpha == self.scale == 1:
             return out.add_(above)
-        return ops.add_scaled(above, 1 / self.alpha, out).mul_(self.scale * self.alpha)
+        return ops.add_scaled(above, 1 / self.alpha, out).mul_(ops.number(self.scale * self.alpha, x))
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(self._y, max=0.0, out=out).add_(self.scale * self.alpha)
+        below = torch.clamp(self._y, max=0.0, out=out).add_(ops.number(self.scale * self.alpha, gradient))
         if self.alpha != 1:
             # s a is too much by s a - s where x > 0.
             ops.add_scaled(ops.positive(self._y, self._scratch(gradient)), self.scale * (1 - self.alpha), below)

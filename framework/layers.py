@@ -8,7 +8,7 @@ from torch import Tensor
 
 from framework import ops
 from framework.module import Module
-from framework.streams import Streams
+from framework.streams import CPU, Streams
 
 
 class Linear(Module):
@@ -115,10 +115,12 @@ class BatchNorm(Module):
         if train or self.evaluate == "batch":
             samples = x.shape[2]
             moments = self.passing.take("moments", torch.Size((2, *x.shape[:2], 1)), x)
-            mean, squares = moments
-            torch.sub(x, torch.mean(x, 2, keepdim=True, out=mean), out=centred)
+            mean, squares = moments.unbind()
+            torch.sum(x, 2, keepdim=True, out=mean).div_(ops.number(samples, x))
+            torch.sub(x, mean, out=centred)
             torch.linalg.vector_norm(centred, dim=2, keepdim=True, out=squares).square_()
-            scale = (squares / (samples - self.unbiased)).add_(self.eps).rsqrt_()
+            variance = squares / ops.number(samples - self.unbiased, x)
+            scale = variance.add_(ops.number(self.eps, x)).rsqrt_()
         else:
             mean, variance = self._running(x)
             torch.sub(x, mean, out=centred)
@@ -135,7 +137,7 @@ class BatchNorm(Module):
         # With n samples, u = 1 if unbiased, and x' the normalised x:
         # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
         # What is kept is x' itself without gain and shift, else x' sd: one pass over the batch less.
-        samples = gradient.shape[2]
+        samples, freedom = (ops.number(gradient.shape[2] - lost, gradient) for lost in (0, self.unbiased))
         out = self._input_gradient(gradient.shape, gradient)
         along = torch.mul(gradient, self._centred, out=out).sum(2, keepdim=True)
         total = gradient.sum(2, keepdim=True)
@@ -148,7 +150,7 @@ class BatchNorm(Module):
             scale = scale * self.gain
         if self.gradient == "straight_through":
             return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
-        torch.addcmul(gradient, self._centred, along.div_(samples - self.unbiased), value=-1.0, out=out)
+        torch.addcmul(gradient, self._centred, along.div_(freedom), value=-1.0, out=out)
         return out.sub_(total.div_(samples)).mul_(scale)
 
     @property
@@ -178,7 +180,7 @@ class BatchNorm(Module):
                 "choose a batch size that leaves no batch of one"
             )
         if self.evaluate == "running":
-            moments[1].div_(samples - 1)
+            moments[1].div_(ops.number(samples - 1, moments))
             ops.average(self._running(moments[0]), moments, self.momentum)
 
 
@@ -201,17 +203,20 @@ class Dropout(Module):
             raise ValueError(f"dropout keeps a unit with probability 1 - p, so 0 <= p < 1: {p} was given")
         self.seed([0])
 
-    def seed(self, seeds: Sequence[int]) -> None:
-        self._streams = Streams([(seed,) for seed in seeds])
+    def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
+        self._streams = Streams([(seed,) for seed in seeds], device)
+
+    def generators(self) -> list[torch.Generator]:
+        return self._streams.generators
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         out = self._output(x, train)
         if not train:
             return ops.copy(x, out)
-        drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype))
+        drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype, device=x.device))
         p = self._p.to(x)
         self._mask = self.memory.take("mask", x.shape, x)
-        torch.ge(drawn[self._streams.member].to(x.device).expand_as(x), p, out=self._mask).div_(1 - p)
+        torch.ge(drawn[self._streams.member].expand_as(x), p, out=self._mask).div_(1 - p)
         return torch.mul(x, self._mask, out=out)
 
     def backward(self, gradient: Tensor) -> Tensor:

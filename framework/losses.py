@@ -37,7 +37,7 @@ class Loss:
         value = terms.flatten(1).sum(1)
         if self.reduction == "mean":
             samples = output.shape[2]
-            return value / samples, gradient.mul_(1 / samples)
+            return value / samples, gradient.mul_(ops.number(1 / samples, gradient))
         return value, gradient
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
@@ -51,7 +51,7 @@ class MSELoss(Loss):
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         torch.sub(output, target, out=gradient)
         torch.mul(gradient, gradient, out=terms)
-        gradient.mul_(2.0)
+        gradient.mul_(ops.number(2.0, gradient))
 
 
 class MAELoss(Loss):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from framework.ops import Buffers
-from framework.streams import derive
+from framework.streams import CPU, derive
 
 
 class Module:
@@ -72,8 +72,12 @@ class Module:
     def start(self) -> None:
         """Set parameters to their first values where a constant is the convention (gain 1, shift 0)."""
 
-    def seed(self, seeds: Sequence[int]) -> None:
+    def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
         """Start the random streams of a module that draws during training: one seed per replica, equal seeds draw alike."""
+
+    def generators(self) -> list[torch.Generator]:
+        """The generators of these streams."""
+        return []
 
     def modules(self) -> Iterator["Module"]:
         """This module, or the ones it is made of."""
@@ -102,7 +106,9 @@ class Sequential(Module):
     Raises ValueError where a layer does not fit the one before it.
     """
 
-    def __init__(self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
+    def __init__(
+        self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device = CPU
+    ) -> None:
         super().__init__()
         self.layers = layers
         pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
@@ -156,9 +162,12 @@ class Sequential(Module):
         for layer in self.layers:
             layer.start()
 
-    def seed(self, seeds: Sequence[int]) -> None:
+    def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
         for index, layer in enumerate(self.layers):
-            layer.seed([derive(seed, index) for seed in seeds])
+            layer.seed([derive(seed, index) for seed in seeds], device)
+
+    def generators(self) -> list[torch.Generator]:
+        return [generator for layer in self.layers for generator in layer.generators()]
 
     def modules(self) -> Iterator[Module]:
         for layer in self.layers:

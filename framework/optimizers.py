@@ -36,7 +36,7 @@ class Part(NamedTuple):
 class Stepper(Protocol):
     """What the training loop needs of an optimizer."""
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
 
 
@@ -54,7 +54,7 @@ class Optimizer:
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
         self._gradient, self._work = self._state(), self._state()
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         gradient = self.gradients
         if self._clips:
@@ -62,7 +62,7 @@ class Optimizer:
             shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), 1.0).clamp_(max=1.0)
             gradient = torch.mul(gradient, shrink, out=self._gradient)
         if self._decays:
-            gradient = torch.add(gradient, self._times(self.parameters, self.weight_decay), out=self._gradient)
+            gradient = torch.addcmul(gradient, self.parameters, self.weight_decay, out=self._gradient)
         self._update(gradient, self.lr * factor)
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
@@ -80,17 +80,17 @@ class Optimizer:
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
 
-    def _times(self, x: Tensor, column: Tensor) -> Tensor:
-        """x times one number per replica, in memory that the next call reuses."""
-        return torch.mul(x, column, out=self._work)
-
     def _average(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
         """average <- decay average + (1 - decay) x."""
-        return average.mul_(decay).add_(self._times(x, 1 - decay))
+        return average.lerp_(x, 1 - decay)
 
     def _average_square(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
         """average <- decay average + (1 - decay) x^2."""
-        return average.mul_(decay).add_(torch.mul(x, x, out=self._work).mul_(1 - decay))
+        return self._average(average, torch.mul(x, x, out=self._work), decay)
+
+    def _descend(self, direction: Tensor, lr: Tensor) -> None:
+        """p <- p - lr direction."""
+        self.parameters.addcmul_(direction, lr, value=-1.0)
 
 
 class Several:
@@ -99,7 +99,7 @@ class Several:
     def __init__(self, optimizers: Sequence[Stepper]) -> None:
         self.optimizers = optimizers
 
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Step all of them."""
         for optimizer in self.optimizers:
             optimizer.step(factor)
@@ -133,8 +133,8 @@ class SGD(Optimizer):
         if self._has_momentum:
             direction = self._velocity.mul_(self.momentum).add_(gradient)
         if self.nesterov:
-            direction = self._times(self._velocity, self.momentum).add_(gradient)
-        self.parameters.sub_(self._times(direction, lr))
+            direction = torch.addcmul(gradient, self._velocity, self.momentum, out=self._work)
+        self._descend(direction, lr)
 
 
 class Adagrad(Optimizer):
@@ -150,7 +150,7 @@ class Adagrad(Optimizer):
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         self._sum.add_(torch.mul(gradient, gradient, out=self._work))
         root = ops.sqrt(self._sum, self._work).add_(self.eps)
-        self.parameters.sub_(torch.div(gradient, root, out=self._work).mul_(lr))
+        self._descend(torch.div(gradient, root, out=self._work), lr)
 
 
 class RMSprop(Optimizer):
@@ -172,7 +172,7 @@ class RMSprop(Optimizer):
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         square = self._average_square(self._square, gradient, self.alpha)
         root = ops.sqrt(square, self._work).add_(self.eps)
-        self.parameters.sub_(torch.div(gradient, root, out=self._work).mul_(lr))
+        self._descend(torch.div(gradient, root, out=self._work), lr)
 
 
 class Adadelta(Optimizer):
@@ -199,7 +199,7 @@ class Adadelta(Optimizer):
         torch.add(self._step_square, self.eps, out=self._step).div_(torch.add(square, self.eps, out=self._work))
         ops.sqrt(self._step, self._step).mul_(gradient)
         self._average_square(self._step_square, self._step, self.rho)
-        self.parameters.sub_(self._times(self._step, lr))
+        self._descend(self._step, lr)
 
 
 class Adam(Optimizer):
@@ -233,7 +233,7 @@ class Adam(Optimizer):
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
         correction = (1 - self._power2).rsqrt_().reciprocal_()
         root = ops.sqrt(square, self._work).add_(self.eps * correction)
-        self.parameters.sub_(torch.div(mean, root, out=root).mul_(lr * correction / (1 - self._power1)))
+        self._descend(torch.div(mean, root, out=root), lr * correction / (1 - self._power1))
 
 
 class AdamW(Adam):
@@ -284,4 +284,4 @@ class Adamax(Optimizer):
         mean = self._average(self._mean, gradient, self.beta1)
         size = torch.abs(gradient, out=self._work).add_(self.eps)
         largest = torch.maximum(self._largest.mul_(self.beta2), size, out=self._largest)
-        self.parameters.sub_(torch.div(mean, largest, out=self._work).mul_(lr / (1 - self._power1)))
+        self._descend(torch.div(mean, largest, out=self._work), lr / (1 - self._power1))

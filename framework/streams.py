@@ -23,23 +23,32 @@ def derive(seed: int, index: int) -> int:
     return (z ^ (z >> 31)) >> 1
 
 
-def generator(seed: int) -> torch.Generator:
-    """A generator at the start of the stream of `seed`."""
-    return torch.Generator().manual_seed(seed)
+CPU = torch.device("cpu")
+
+
+def generator(seed: int, device: torch.device = CPU) -> torch.Generator:
+    """A generator at the start of the stream of `seed`; devices of different types draw different numbers."""
+    return torch.Generator(device).manual_seed(seed)
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device; a CUDA device gets it while the host goes on."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 class Streams:
     """One generator for each distinct key, started by the key's last number.
 
-    `keys` lists the distinct keys; `member` is `(R,)`, the place in that list of each replica's own.
+    `keys` lists the distinct keys; `member` is `(R,)`, the place in that list of each replica's own. `generators` draw on the
+    device.
     """
 
-    def __init__(self, keys: Sequence[tuple[int, ...]]) -> None:
+    def __init__(self, keys: Sequence[tuple[int, ...]], device: torch.device = CPU) -> None:
         self.keys = list(dict.fromkeys(keys))
         place = {key: index for index, key in enumerate(self.keys)}
-        self.member = torch.tensor([place[key] for key in keys])
-        self._generators = [generator(key[-1]) for key in self.keys]
+        self.member = torch.tensor([place[key] for key in keys], device=device)
+        self.generators = [generator(key[-1], device) for key in self.keys]
 
     def draw(self, one: Callable[[torch.Generator], Tensor]) -> Tensor:
         """`one(generator)` of every distinct stream, stacked along a new first axis."""
-        return torch.stack([one(stream) for stream in self._generators])
+        return torch.stack([one(stream) for stream in self.generators])

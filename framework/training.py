@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from framework.capture import Captured
 from framework.decisions import Decision, argmax, count_errors, encode, threshold
 from framework.layers import Linear
 from framework.losses import Loss
@@ -17,7 +18,7 @@ from framework.module import Sequential
 from framework.ops import Buffers
 from framework.optimizers import Stepper
 from framework.schedules import Schedule, constant
-from framework.streams import Streams, derive
+from framework.streams import Streams, derive, sent
 
 Shuffle = Literal["epoch", "once", "never"]
 
@@ -105,7 +106,7 @@ def fit(
         raise ValueError(f"seeds is one number, or one for each of the {model.replicas} models: {len(seeds)} were given")
     decide = decide or (argmax if model.outputs != 1 else threshold)
 
-    model.seed([derive(seed, 1) for seed in seeds])
+    model.seed([derive(seed, 1) for seed in seeds], model.parameters.device)
     batches = _Batches(columns["train"], [derive(seed, 0) for seed in seeds], batch_size, shuffle)
     recorded: list[int] = []
     losses: dict[str, list[Tensor]] = {name: [] for name in columns}
@@ -128,18 +129,24 @@ def fit(
     def record_gradients() -> None:
         norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in linear]))
 
+    factor, total = model.parameters.new_ones(()), model.parameters.new_zeros(model.replicas)
+
+    def train_on(x: Tensor, target: Tensor) -> None:
+        value, gradient = loss(model.forward(x), target)
+        model.accumulate(gradient)
+        optimizer.step(factor)
+        total.add_(value)
+
+    step = Captured(train_on, model.parameters.device, model.generators())
     if history_every or not epochs:
         record(0)
     for epoch in range(epochs):
-        factor = schedule(epoch)
-        total = torch.zeros_like(diverged, dtype=model.parameters.dtype)
+        total.zero_()
+        factor.fill_(schedule(epoch))
         for x, target in batches:
-            value, gradient = loss(model.forward(x), target)
-            model.accumulate(gradient)
+            step(x, target)
             if linear and history_every and not norms:
                 record_gradients()
-            optimizer.step(factor)
-            total += value
         diverged |= ~(model.parameters.mul(0.0).sum(1) + total.mul_(0.0) == 0.0)  # 0 times what is not finite is not 0
         if epoch + 1 == epochs or (history_every and (epoch + 1) % history_every == 0):
             record(epoch + 1)
@@ -192,7 +199,7 @@ class _Batches:
 
     def _shuffled(self) -> tuple[Tensor, Tensor]:
         order = self._streams.draw(lambda stream: torch.randperm(self._inputs.shape[2], generator=stream))
-        order = order[:, None].to(self._member.device)
+        order = sent(order[:, None], self._member.device)
         return (
             self._inputs.gather(2, order.expand_as(self._inputs)),
             self._targets.gather(2, order.expand_as(self._targets)),

@@ -12,11 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from studies import files, plan, reports, spec, suite, tables
+from studies import files, plan, reports, spec, standing, suite, tables
 from studies.datasets import Split
 from studies.errors import UserError
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record
 
 INTERRUPTED = 130
 _study = click.argument("study")
@@ -89,6 +89,9 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 @_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
+)
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
@@ -98,6 +101,7 @@ def run(
     results: Path,
     jobs: int | None,
     backend: str,
+    scheduler: str | None,
     force: bool,
     live: bool,
 ) -> None:
@@ -109,11 +113,11 @@ def run(
     for planned in [spec.load(study, overrides, quick) for study in studies]:
         if live:
             _show_live(planned)
-        failed += _run(planned, results, jobs, backend, force)
+        failed += _run(planned, results, jobs, backend, scheduler, force)
     sys.exit(1 if failed else 0)
 
 
-def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: bool) -> int:
+def _run(planned: Study, results: Path, jobs: int | None, backend: str, scheduler: str | None, force: bool) -> int:
     """Train a study under a progress bar, and show its tables; returns how many trials failed."""
     console = Console()
     trained = {"trials": 0, "diverged": 0, "failed": 0}
@@ -141,6 +145,7 @@ def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: b
                 planned,
                 jobs=jobs,
                 backend=backend,
+                scheduler=scheduler,
                 results=results,
                 force=force,
                 started=lambda done, trials: progress.update(bar, completed=done, total=trials),
@@ -153,12 +158,18 @@ def _run(planned: Study, results: Path, jobs: int | None, backend: str, force: b
                 err=True,
             )
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            progress.stop()
+            click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
+            sys.exit(1)
     seconds = time.perf_counter() - begin
     tables.show(planned, tables.read(planned, results / planned.name), console)
     click.echo(
         f"{planned.name}: {len(rows):,} trials, of which this run trained {trained['trials']:,} in {seconds:.1f} s "
         f"({trained['trials'] / seconds:.1f} trials per second); tables in {results / planned.name}"
     )
+    for line in standing.mixed(rows):
+        click.echo(line, err=True)
     if trained["failed"]:
         reasons = rows.loc[rows["status"] != "ok", "reason"].value_counts()
         for reason, count in reasons.items():
@@ -174,6 +185,32 @@ def _show_live(study: Study) -> None:
         click.echo(
             "--live is left out: no window can be opened here; `ablation animate` makes a file of the same picture", err=True
         )
+
+
+@main.command()
+@_study
+@_set
+@_quick
+@_results
+def status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+    """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
+    for line in standing.status(spec.load(study, overrides, quick), results):
+        click.echo(line)
+
+
+@main.command()
+@_study
+@click.argument("trial")
+@_set
+@_quick
+@_results
+def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+    """Say whether a run of STUDY would train TRIAL or reuse its row, and why.
+
+    TRIAL is a key from trials.csv, or how only that one begins.
+    """
+    for line in standing.explain(spec.load(study, overrides, quick), results, trial):
+        click.echo(line)
 
 
 @main.command()

@@ -4,6 +4,7 @@ Everything here is numpy with rows as `(samples, features)`. Classes are integer
 """
 
 import functools
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,11 +149,11 @@ def read_csv(path: Path, target: str) -> Table:
     Raises UserError where the file is missing, empty, not CSV, has no such column, a cell that is no finite number, or fewer
     than two classes.
     """
+    if not path.is_file():  # a device or a pipe may never end
+        raise UserError(f"data.path: there is no file {str(path)!r}")
     try:
-        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"data.path: there is no file {str(path)!r}") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        cells = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
         raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header: {error}") from None
     if target not in cells.columns:
         raise UserError(f"data.target: {unknown('column', target, cells.columns)}")

@@ -72,9 +72,13 @@ class Model:
         """A copy of all parameters, `(1, P)`, in the framework's order."""
         return nn.utils.parameters_to_vector(self.network.parameters()).detach()[None]
 
-    def seed(self, seeds: Sequence[int]) -> None:
+    def seed(self, seeds: Sequence[int], device: torch.device) -> None:  # noqa: ARG002
         """Start the one stream that dropout draws from: torch's own, so the draws are not the framework's."""
         torch.manual_seed(seeds[0])
+
+    def generators(self) -> list[torch.Generator]:
+        """None of its own: torch's."""
+        return []
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         """The outputs, with autograd's graph behind them in training."""
@@ -116,12 +120,12 @@ class Optimizer:
         self._rule, self._clip, self._lr = rule, clip, rule.defaults["lr"]
 
     @torch.inference_mode(False)
-    def step(self, factor: float = 1.0) -> None:
+    def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         (group,) = self._rule.param_groups
         if self._clip:
             nn.utils.clip_grad_norm_(group["params"], self._clip)
-        group["lr"] = self._lr * factor
+        group["lr"] = self._lr * float(factor)
         self._rule.step()
 
 

@@ -9,7 +9,8 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from studies import build, datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError
 from studies.grid import Configuration
-from studies.settings import Settings
+from studies.settings import Settings, flat
 from studies.spec import Study
 from studies.streams import digest
 
-NUMERICS = 2  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
+NUMERICS = 3  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
 CACHE = 8e6  # bytes a stack may touch in one step; measured with two processes: beyond, they crowd each other's cache
 OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
 EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
@@ -85,6 +86,21 @@ def _trials(study: Study) -> list[Trial]:
     ]
 
 
+def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
+    """All that the numbers of a trial, and so its key, depend on, as plain values."""
+    return {
+        "numerics": NUMERICS,
+        "seed": study.seed,
+        **({"reading": study.reading} if study.reading else {}),
+        "repeat": trial.repeat,
+        "fold": trial.fold,
+        **{f"data.{key}": value for key, value in asdict(study.data).items() if key != "path" and value != ""},
+        "validation.folds": study.validation.folds,
+        "validation.stratified": study.validation.stratified,
+        **{f"base.{key}": value for key, value in flat(trial.configuration.settings).items()},
+    }
+
+
 def find(study: Study, beginning: str) -> Trial:
     """The one trial whose key begins so.
 
@@ -127,6 +143,13 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int) -> list[Stack]:
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
         planned += [Stack(source, [group[index] for index in part], shared, work * len(part)) for part in parts]
     return planned
+
+
+def halves(stack: Stack) -> list[Stack]:
+    """A stack in two, or as it is where it is of one model."""
+    middle = (len(stack.trials) + 1) // 2
+    parts = [part for part in (stack.trials[:middle], stack.trials[middle:]) if part]
+    return [replace(stack, trials=part, work=stack.work * len(part) / len(stack.trials)) for part in parts]
 
 
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:

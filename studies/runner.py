@@ -1,14 +1,11 @@
-"""From stacks to rows: each stack trains in one process on one thread, and its rows reach the store at once."""
+"""From a stack to its rows: it trains in one process on one thread."""
 
-import os
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import torch
 
@@ -17,7 +14,7 @@ from studies import build, datasets
 from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
 from studies.settings import Settings
-from studies.store import Record
+from studies.shards import Record
 from studies.streams import seed_for
 
 STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing the majority has learned nothing
@@ -33,36 +30,32 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
-    """Train the stacks in `jobs` processes; `received` gets the records of each as soon as it is done, in any order."""
-    jobs = min(jobs, len(stacks))
-    if backend == "sequential" or jobs < 2:
-        for stack in stacks:
-            received(train(stack))
-        return
-    with joblib.parallel_config(backend=backend, n_jobs=jobs, inner_max_num_threads=1):
-        # One stack a task: it runs for seconds, so larger batches of tasks would only make a lost one larger.
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        for records in parallel(joblib.delayed(_work)(os.getpid(), stack) for stack in stacks):
-            received(records)
-
-
 def train(stack: Stack) -> list[Record]:
-    """One record for each trial of a stack; an exception becomes records of failed trials with its reason."""
+    """One record for each trial of a stack; an exception becomes records of failed trials with its reason.
+
+    Raises MemoryError where memory does not suffice: it may for a smaller stack.
+    """
     try:
         with one_thread():
             results = _results(stack, fit(stack))
     except Exception as error:
         reason = traceback.format_exception_only(error)[-1].strip()
-        results = [{"status": "failed", "reason": reason}] * len(stack.trials)
+        if (
+            isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in reason
+        ):  # the CPU's has no type
+            raise MemoryError(reason) from None
+        return failed(stack, reason)
     return [{**_identity(stack, trial), **result} for trial, result in zip(stack.trials, results, strict=True)]
 
 
-def _work(parent: int, stack: Stack) -> list[Record]:
-    """`train` in a worker: an interrupt is the parent's to handle."""
-    if os.getpid() != parent:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return train(stack)
+def failed(stack: Stack, reason: str) -> list[Record]:
+    """The records of a stack that could not be trained."""
+    return [{**_identity(stack, trial), "status": "failed", "reason": reason} for trial in stack.trials]
+
+
+def made_by() -> Record:
+    """What trains here: within one of these, rows are equal to the bit."""
+    return {"device": "cpu", "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
 
 
 @contextmanager
@@ -207,8 +200,5 @@ def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:
         "fold": trial.fold,
         "seed": stack.source.seed,
         "stack": len(stack.trials),
-        "device": "cpu",
-        "torch": torch.__version__,
-        "threads": 1,
-        "numerics": NUMERICS,
+        **made_by(),
     }

@@ -3,6 +3,7 @@
 Every error is found here, before anything trains, and says which file and key, what was given, and what is allowed.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +16,15 @@ from studies import datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
-from studies.settings import DEFAULTS, choice, flag, number, require, require_keys, resolve, text, whole
+from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
 _SECTIONS = ("title", "question", "source", "seed", "design", "stack", "margin", *_OVERLAID, "reading")
+_NAME = Rule(  # it becomes a folder's
+    "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
+    lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
+)
 QUICK = 10  # repeats at most, of a quick look at a study
 
 
@@ -87,14 +92,16 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Stud
     Raises UserError.
     """
     path = Path(study) if study.endswith(".toml") or "/" in study else SPECS / f"{study}.toml"
-    if not path.is_file():
-        if path.parent == SPECS:
-            raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
-        raise UserError(f"there is no file {study!r}")
     try:
+        if not path.is_file():
+            if path.parent == SPECS:
+                raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
+            raise UserError(f"there is no file {study!r}")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{study!r} cannot be read: {error.strerror}") from None
     try:
         for override in overrides:
             _override(document, override)
@@ -109,6 +116,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
 
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
+    require("the name of the file, and so of the study,", name, _NAME)
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source"):
         require(key, document.get(key, ""), text)
@@ -133,6 +141,7 @@ def _readings(section: object) -> dict[str, Mapping[str, Any]]:
     require_keys("reading", section, section if isinstance(section, Mapping) else {})
     assert isinstance(section, Mapping)
     for name, overlay in section.items():
+        require("the name of a reading", name, _NAME)
         require_keys(f"reading.{name}", overlay, dict.fromkeys(("primary", *_OVERLAID)))
         require(f"reading.{name}.primary", overlay.get("primary", False), flag)
     primary = [name for name, overlay in section.items() if overlay.get("primary")]

@@ -1,16 +1,14 @@
 """`results/<study>/`: rows that survive a crash, and the files they end up in.
 
 While a study runs, each finished stack is one append of JSON lines, flushed to disk, to a shard that only this run writes: a
-trial is done once its line is on disk. Finishing compacts shards and earlier rows to CSV.
+trial is done once its line is on disk. Finishing compacts shards and earlier rows to CSV. Several runs may do so at once,
+without a lock: a shard goes only when no other run is at work that may have read the files before its rows were in them.
 """
 
-import datetime
 import io
 import json
 import os
 import platform
-import secrets
-import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -19,14 +17,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from studies import files
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, TEXTS
+from studies import files, shards
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, TEXTS
 from studies.errors import UserError
-from studies.plan import Trial
+from studies.plan import NUMERICS, Trial
+from studies.shards import Record
 from studies.spec import Study
 
 FORMAT = 1  # of the files in a results folder
-Record = dict[str, Any]
 
 _PARTS = {"history": "epoch", "predictions": "row"}  # what a record holds by column, and the key of its lines
 _REPEATED = ("study", "reading", "trial", "config")  # what these lines repeat of their trial
@@ -50,94 +48,156 @@ class Store:
         self._shard: Path | None = None
 
     def claim(self, force: bool) -> None:
-        """Make the folder this study's; `force` moves what is there aside.
+        """Make the folder this study's, and say in it that a run is at work; `force` moves what is there aside.
 
         Raises UserError where a different study of the same name has filled the folder; nothing in it is touched.
         """
         if force and self.folder.exists():
-            self.folder.rename(self.folder.with_name(f"{self.folder.name}.before-{_now()}"))
+            for shard in self.at_work():
+                host, process = shards.writer(shard)
+                raise UserError(f"--force: process {process} on {host} is at work in {self.folder}; end it first")
+            self.folder.rename(self.folder.with_name(f"{self.folder.name}.before-{shards.now()}"))
         self.require_own()
         if read_manifest(self.folder) is None:
             self._describe(runs=[])
+        self._shard = shards.begin(self.folder / "shards")
 
     def require_own(self) -> None:
         """Raise UserError where the folder holds the results of a different study of the same name."""
         manifest = read_manifest(self.folder)
-        identity = json.loads(json.dumps(self.study.identity()))
-        if manifest and manifest["identity"] != identity:
-            differences = _differences(manifest["identity"], identity)
+        if manifest and manifest["identity"] != self.identity():
+            differences = differing(manifest["identity"], self.identity())
             raise UserError(
                 f"{self.folder} holds the results of another study of this name: {differences}; "
                 "to go on, give the study another name or --results another folder, or run with --force, which moves the "
                 "old results aside"
             )
 
-    def done(self) -> set[str]:
-        """The keys of the trials whose rows are on disk and not failed."""
-        rows = self.load().trials
-        return set(rows["trial"][rows["status"] == "ok"]) if len(rows) else set()
+    def identity(self) -> Any:  # noqa: ANN401
+        """What the study's rows depend on, as a manifest holds it."""
+        return json.loads(json.dumps(self.study.identity()))
 
     def append(self, records: Sequence[Record]) -> None:
         """Put the records of a stack on disk."""
-        if self._shard is None:
-            name = f"{_now()}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
-            self._shard = self.folder / "shards" / name
-            self._shard.parent.mkdir(exist_ok=True)
-        lines = "".join(json.dumps(record) + "\n" for record in records).encode()
-        with self._shard.open("ab", buffering=0) as shard:
-            if shard.write(lines) != len(lines):
-                raise OSError(f"only part of {len(lines)} bytes could be written to {self._shard}: is the disk full?")
-            os.fsync(shard.fileno())
+        shard, self._shard = self._shard or shards.begin(self.folder / "shards"), None
+        shards.append(shard, records)
+        self._shard = shard  # what follows a torn line would be lost with it: after an error, a new shard begins
 
-    def compact(self, trials: Sequence[Trial], run: Mapping[str, Any] | None) -> Rows:
-        """Write `trials.csv`, `history.csv`, `predictions.csv` and, in the manifest, what this run was; returns the rows.
+    def note(self, run: Mapping[str, Any]) -> None:
+        """Put on disk what this run is, so far: its last note enters the manifest."""
+        self.append([{"run": run}])
 
-        They are in the order of the trials. Shards of runs that have ended are then removed.
+    def compact(self, trials: Sequence[Trial]) -> Rows:
+        """Write `trials.csv`, `history.csv`, `predictions.csv` and the runs in the manifest; returns the rows.
+
+        They are in the order of the trials; rows of other versions of the numerics go to files of their own. Where another run
+        has ended and written these files since this one read them, they are written again. Shards are then removed, unless
+        another run is at work: it may be about to replace what was just written by what it read before.
         """
-        shards = self._shards()
         place = {trial.key: index for index, trial in enumerate(trials)}
-        rows = Rows(*(_ordered(table, place) for table in self.load()))
-        rows = rows._replace(trials=rows.trials.reindex(columns=_columns(rows.trials)))
-        for name, table in rows._asdict().items():
-            if name == "trials" or len(table):
-                files.write(self.folder / f"{name}.csv", to_csv(table))
-        if run is not None:
+        while True:
+            ended = [shard for shard in self._shards() if shard == self._shard or not shards.is_live(shard)]
+            sizes, records = shards.sizes(self._shards()), self._records()
+            everything = self._everything(records)
+            self._set_aside(everything)
+            rows = Rows(*(_ordered(table, place) for table in of_numerics(everything, NUMERICS)))
+            rows = rows._replace(trials=rows.trials.reindex(columns=_columns(rows.trials)))
+            for name, table in rows._asdict().items():
+                if name == "trials" or len(table) or self._path(name).exists():
+                    files.write(self._path(name), to_csv(table))
             manifest = read_manifest(self.folder)
-            self._describe(runs=[*manifest["runs"], run])
-        for shard in shards:
-            if shard == self._shard or not _still_written(shard):
-                shard.unlink()
+            if manifest is None:
+                raise FileNotFoundError(f"{self.folder} was removed or moved aside during the run; run again")
+            runs = _runs(manifest, records)
+            if runs != manifest["runs"]:
+                self._describe(runs)
+            grown = [shard for shard, size in shards.sizes(self._shards()).items() if size != sizes.get(shard, 0)]
+            if not any(shard != self._shard and shards.is_finished(shard) for shard in grown):
+                break
+        if not self.at_work():
+            for left in (*ended, *self.folder.glob(files.TEMPORARY)):
+                left.unlink(missing_ok=True)
         return rows
 
     def load(self) -> Rows:
         """What is on disk, each trial once: its first row that did not fail, else its last."""
-        records = [record for shard in self._shards() for record in _lines(shard)]
-        trials = pd.DataFrame([{key: value for key, value in record.items() if key not in _PARTS} for record in records])
-        if (self.folder / "trials.csv").exists():
-            trials = pd.concat([self._read("trials"), self._typed(trials)], ignore_index=True)
-        parts = {name: self._part(name, key, records) for name, key in _PARTS.items()}
-        if len(trials):
-            trials = self._typed(trials)
-            ranked = pd.concat([trials[trials["status"] == "ok"], trials[trials["status"] != "ok"][::-1]])
-            trials = ranked.drop_duplicates("trial")
-        return Rows(trials, **parts)
+        return of_numerics(self._everything(self._records()), NUMERICS)
+
+    def other_numerics(self) -> pd.DataFrame:
+        """The rows of all other versions of the numerics; no run uses or removes them."""
+        kept = [self._everything(self._records()).trials, *map(self._read, self.folder.glob("trials.numerics-*.csv"))]
+        kept = [table[table["numerics"] != NUMERICS] for table in kept if len(table)]
+        return pd.concat(kept, ignore_index=True).drop_duplicates("trial") if kept else pd.DataFrame()
+
+    def runs(self) -> list[Mapping[str, Any]]:
+        """What every run noted last, those that were killed included."""
+        return _runs(read_manifest(self.folder), self._records())
+
+    def at_work(self) -> list[Path]:
+        """The shards of other runs that may still write to this folder."""
+        return [shard for shard in self._shards() if shard != self._shard and shards.is_live(shard)]
 
     def predictions(self) -> pd.DataFrame:
         """`predictions.csv`, without what shards may hold beside it; empty where there is none."""
         return self._part("predictions", "row", [])
 
+    def _records(self) -> Mapping[Path, Sequence[Record]]:
+        """The lines of every shard.
+
+        To be read before the files: a shard that is removed meanwhile has its rows in them.
+        """
+        return {shard: shards.read(shard) for shard in self._shards()}
+
+    def _everything(self, lines: Mapping[Path, Sequence[Record]]) -> Rows:
+        """What is on disk under any version of the numerics, in shards and files."""
+        records = [record for shard in lines.values() for record in shard if "trial" in record]
+        trials = pd.DataFrame([{key: value for key, value in record.items() if key not in _PARTS} for record in records])
+        if self._path("trials").exists():
+            trials = pd.concat([self._read(self._path("trials")), self._typed(trials)], ignore_index=True)
+        parts = {name: self._part(name, key, records) for name, key in _PARTS.items()}
+        if len(trials):
+            trials = self._typed(trials)
+            _require_equal(trials)
+            ranked = pd.concat([trials[trials["status"] == "ok"], trials[trials["status"] != "ok"][::-1]])
+            trials = ranked.drop_duplicates("trial")
+        return Rows(trials, **parts)
+
     def _part(self, name: str, key: str, records: Sequence[Record]) -> pd.DataFrame:
         """The lines of one part of all records, on disk as a table of its own or in the records of shards."""
         lines = [line for record in records for line in _expanded(record, name)]
         tables = [pd.DataFrame(lines)] if lines else []
-        if (self.folder / f"{name}.csv").exists():
-            tables.insert(0, self._read(name))
+        if self._path(name).exists():
+            tables.insert(0, self._read(self._path(name)))
+        tables = [table for table in tables if len(table)]
         if not tables:  # an empty table beside another would turn counts into fractions
             return pd.DataFrame(columns=[*_REPEATED, key])
         return pd.concat(tables, ignore_index=True).drop_duplicates(["trial", key])
 
-    def _read(self, name: str) -> pd.DataFrame:
-        return read_csv(self.folder / f"{name}.csv", texts=(*TEXTS, *self.study.factors))
+    def _set_aside(self, everything: Rows) -> None:
+        """Keep the rows of other versions of the numerics in `<table>.numerics-<its number>.csv`."""
+        for other in set(everything.trials.get("numerics", ())) - {NUMERICS}:
+            for name, table in of_numerics(everything, other)._asdict().items():
+                path = self._path(f"{name}.numerics-{other}")
+                if path.exists():
+                    table = pd.concat([self._read(path), table], ignore_index=True)
+                if len(table):
+                    files.write(path, to_csv(table.drop_duplicates(["trial", *filter(None, [_PARTS.get(name)])])))
+
+    def _path(self, table: str) -> Path:
+        return self.folder / f"{table}.csv"
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        """Raises UserError where the file is no such table."""
+        key = _PARTS.get(path.name.partition(".")[0])
+        try:
+            table = read_csv(path, texts=(*TEXTS, *self.study.factors))
+            missing = {"trial", *([key] if key else ["status", "numerics"])} - set(table)
+            if missing:
+                raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+            return table if key else self._typed(table)
+        except (ValueError, TypeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"{path} is not a table of this suite: {reason}; move it aside, and run again") from None
 
     def _typed(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Rows with counts, flags and texts as such, whatever is missing."""
@@ -164,6 +224,19 @@ class Store:
             "runs": runs,
         }
         files.write(self.folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _require_equal(trials: pd.DataFrame) -> None:
+    """Raise UserError where a trial was trained twice by the same means, and gave other numbers: two workers are not alike."""
+    good = trials[trials["status"] == "ok"]
+    own = [column for column in ("trial", *MADE_BY) if column in good]
+    different = good.drop_duplicates([*own, *(column for column in OUTCOMES if column in good)])
+    different = different[different.duplicated(own)]
+    if len(different):
+        raise UserError(
+            f"a trial has the same numbers wherever it trains: {different['trial'].iloc[0]} was trained twice, with different "
+            "ones; one of the machines is not like the others: move the folder aside, and run the study without it"
+        )
 
 
 def machine() -> dict[str, Any]:
@@ -193,9 +266,16 @@ def read_manifest(folder: Path) -> Any:  # noqa: ANN401
     path = folder / "manifest.json"
     if not path.exists():
         return None
-    manifest = json.loads(path.read_text())
-    if manifest.get("format") != FORMAT:
-        raise UserError(f"{path} is of format {manifest.get('format')}, this version reads {FORMAT}: move the folder aside")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        given = manifest.get("format", "unknown") if isinstance(manifest, dict) else "unknown"
+        raise UserError(
+            f"{path} is of format {given}, this version reads {FORMAT}: its results are kept and not read; give --results "
+            "another folder, or run with --force, which moves them aside"
+        )
     return manifest
 
 
@@ -219,23 +299,33 @@ def _columns(rows: pd.DataFrame) -> list[str]:
     return [*FIRST, *settings, *LAST]
 
 
+def of_numerics(rows: Rows, version: int) -> Rows:
+    """The rows that one version of the numerics made."""
+    if rows.trials.empty:
+        return rows
+    trials = rows.trials[rows.trials["numerics"] == version]
+    return Rows(trials, *(table[table["trial"].isin(trials["trial"])] for table in rows[1:]))
+
+
+def _runs(manifest: Mapping[str, Any] | None, lines: Mapping[Path, Sequence[Record]]) -> list[Mapping[str, Any]]:
+    """The runs in the manifest, overlaid with what is noted in shards."""
+    runs = {run.get("shard", place): run for place, run in enumerate(manifest["runs"])} if manifest else {}
+    for shard, records in lines.items():
+        for record in records:
+            if "run" in record:
+                runs[shard.stem] = {"shard": shard.stem, **record["run"]}
+    return list(runs.values())
+
+
+def good(trials: pd.DataFrame) -> set[str]:
+    """The keys of the rows that did not fail: of the trials that are done."""
+    return set(trials["trial"][trials["status"] == "ok"]) if len(trials) else set()
+
+
 def _ordered(table: pd.DataFrame, place: Mapping[str, int]) -> pd.DataFrame:
     """The lines of a table whose trial has a place, in the order of the places."""
     places = table["trial"].map(place)
     return table[places.notna()].iloc[places.dropna().argsort(kind="stable")].reset_index(drop=True)
-
-
-def _lines(shard: Path) -> list[Record]:
-    """The records of a shard; a line torn by a crash is skipped, and its trials train again."""
-    records = []
-    for line in shard.read_text(errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "trial" in record:
-            records.append(record)
-    return records
 
 
 def _expanded(record: Record, part: str) -> list[Record]:
@@ -247,23 +337,9 @@ def _expanded(record: Record, part: str) -> list[Record]:
     ]
 
 
-def _still_written(shard: Path) -> bool:
-    """Whether the run that writes a shard may be alive: it is of another host, or its process exists."""
-    started_and_host, process, _ = shard.stem.rsplit("-", 2)
-    if started_and_host.partition("-")[2] != socket.gethostname():
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _differences(theirs: object, ours: object, path: str = "") -> str:
-    """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few."""
-    found = list(_walk(theirs, ours, path))
+def differing(theirs: object, ours: object) -> str:
+    """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few; empty where they do not."""
+    found = list(_walk(theirs, ours, ""))
     more = f", and {len(found) - 4} more" if len(found) > 4 else ""
     return ", ".join(found[:4]) + more
 
@@ -277,7 +353,3 @@ def _walk(theirs: object, ours: object, path: str) -> Iterable[str]:
             yield from _walk(one, other, f"{path}.{index + 1}")
     elif theirs != ours:
         yield f"{path} is {json.dumps(theirs)} there, {json.dumps(ours)} here"
-
-
-def _now() -> str:
-    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}"

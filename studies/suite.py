@@ -3,21 +3,24 @@
 import datetime
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, files, plan, runner, spec, tables
+from studies import claims, comparisons, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record, Rows, Store, machine, to_csv
+from studies.store import Rows, Store, good, machine, to_csv
 from studies.tables import Tables
 
-BACKENDS = ("loky", "sequential")
+BACKENDS = ("loky", "sequential", "dask")
+Train = Callable[..., None]  # (stacks, received=...): `received` gets the records of each stack
 
 
 def default_jobs() -> int:
@@ -30,6 +33,7 @@ def run(
     *,
     jobs: int | None = None,
     backend: str = "loky",
+    scheduler: str | None = None,
     results: str | Path = "results",
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -39,44 +43,70 @@ def run(
     """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
 
     * `study`: a name in `studies/specs`, the path of a TOML file, or a `Study`; `overrides` are `key=value` for the first two.
-    * `jobs`: processes, by default one for each usable core; `backend`: "loky", or "sequential" in this process.
+    * `jobs`: processes, by default one for each usable core; `backend`: "loky", "sequential" in this process, or "dask".
+    * `scheduler`: with "dask", the address of one whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
     * `force`: move earlier results of this name aside and train everything.
     * `started` is told how many trials are done of all, `received` the records of each stack as it is done.
 
-    Raises UserError where the spec is wrong or the folder holds another study.
+    Raises UserError where the spec is wrong or the folder holds another study, or rows of another device; OSError where the
+    folder cannot be written to or goes away.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    if scheduler and (backend != "dask" or jobs):
+        raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
     study = study if isinstance(study, Study) else spec.load(str(study), overrides)
-    jobs = jobs or default_jobs()
-    store = Store(Path(results), study)
-    store.claim(force)
-    trials = plan.trials(study)
-    done = store.done()
-    pending = [trial for trial in trials if trial.key not in done]
-    started(len(trials) - len(pending), len(trials))
+    with _workers(backend, jobs or default_jobs(), scheduler) as (jobs, train):
+        store = Store(Path(results), study)
+        store.claim(force)
+        trials, rows = plan.trials(study), store.load().trials
+        done = good(rows)
+        pending = [trial for trial in trials if trial.key not in done]
+        if pending:
+            _require_device(rows, store.folder)
+        started(len(trials) - len(pending), len(trials))
 
-    def keep(records: list[Record]) -> None:
-        store.append(records)
-        received(records)
+        def keep(records: list[Record]) -> None:
+            store.append(records)
+            received(records)
 
-    begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-    runner.run(plan.stacks(study, pending, jobs), jobs, backend, keep)
-    seconds = time.perf_counter() - clock
-    about = {
-        "started": begin.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "trials": len(pending),
-        "trials_per_second": round(len(pending) / seconds, 2),
-        "jobs": jobs,
-        "backend": backend,
-        **machine(),
-    }
-    rows = store.compact(trials, about if pending else None)
-    tables.write(study, tables.compute(study, rows), store.folder)
-    return rows.trials
+        begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+        about = {"started": begin.isoformat(timespec="seconds"), "jobs": jobs, "backend": backend, **machine()}
+        if pending:
+            store.note(about)
+            train(plan.stacks(study, pending, jobs), received=keep)
+        seconds = time.perf_counter() - clock
+    if pending:
+        rate = round(len(pending) / seconds, 2)
+        store.note({**about, "seconds": round(seconds, 1), "trials": len(pending), "trials_per_second": rate})
+    written = store.compact(trials)
+    tables.write(study, tables.compute(study, written), store.folder)
+    return written.trials
+
+
+def _require_device(rows: pd.DataFrame, folder: Path) -> None:
+    """Raise UserError where rows were made on another device than this run would use."""
+    ours = runner.made_by()["device"]
+    others = sorted({*rows["device"]} - {ours}) if len(rows) else []
+    if others:
+        raise UserError(
+            f"rows of two devices are never mixed: {folder} has rows of {', '.join(others)}, this run trains on {ours}; give "
+            "--results another folder, or run with --force, which moves the old results aside"
+        )
+
+
+@contextmanager
+def _workers(backend: str, jobs: int, scheduler: str | None) -> Iterator[tuple[int, Train]]:
+    """How many processes train at once, and what trains stacks on them."""
+    if backend != "dask":
+        yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
+        return
+    from studies import cluster  # needs the extra `distributed`
+
+    with cluster.opened(scheduler, jobs) as client:
+        yield len(client.nthreads()), functools.partial(cluster.run, client=client)
 
 
 def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:

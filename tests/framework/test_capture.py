@@ -1,0 +1,90 @@
+"""A step that is recorded and replayed, on the CPU by a recorder that replays by calling it."""
+
+import pytest
+import torch
+
+import framework as fw
+from framework import capture
+from tests.framework.oracle import disk
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """What was recorded, by a recorder that replays a step as it is written: a list of (replays, generators)."""
+    records = []
+
+    def record(step, generators):
+        replays = [0]
+        records.append((replays, generators))
+
+        def replay():
+            replays[0] += 1
+            step()
+
+        return replay
+
+    monkeypatch.setitem(capture.RECORDERS, "cpu", record)
+    return records
+
+
+def trained(optimizer, schedule=fw.constant, shuffle="epoch"):
+    model = fw.Sequential(fw.Linear(2, 5), fw.BatchNorm(), fw.Tanh(), fw.Dropout(0.2), fw.Linear(5, 2), replicas=3)
+    fw.initialize(model, fw.xavier, seed=1)
+    rows = disk(70)
+    history = fw.fit(
+        model,
+        fw.CrossEntropyLoss(),
+        optimizer(model),
+        rows,
+        epochs=4,
+        batch_size=32,
+        schedule=schedule,
+        shuffle=shuffle,
+        seeds=[1, 2, 3],
+        history_every=1,
+        gradient_norms=True,
+    )
+    return model.parameters, history.loss["train"], history.gradient_norms
+
+
+@pytest.mark.parametrize("shuffle", ["epoch", "never"])
+@pytest.mark.parametrize(
+    "optimizer", [fw.SGD, fw.Adagrad, fw.Adadelta, fw.RMSprop, fw.Adam, fw.AdamW, fw.Adamax], ids=lambda each: each.__name__
+)
+def test_a_recorded_run_is_the_run_as_written(recorded, monkeypatch, optimizer, shuffle):
+    found = trained(optimizer, fw.step_decay(0.5, 2), shuffle)
+    assert recorded
+    monkeypatch.delitem(capture.RECORDERS, "cpu")
+    for one, other in zip(found, trained(optimizer, fw.step_decay(0.5, 2), shuffle), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_each_size_of_batch_is_recorded_once(recorded):
+    trained(fw.SGD)
+    # 4 epochs of 32, 32 and 6 rows; the first three steps are the warm-up
+    assert [replays for (replays,), _ in recorded] == [6, 3]
+
+
+def test_the_generators_of_dropout_are_told_to_the_recorder(recorded):
+    trained(fw.SGD)
+    assert all(len(generators) == 3 for _, generators in recorded)
+
+
+def test_the_cpu_runs_each_step_as_it_is_written():
+    calls = []
+    step = capture.Captured(lambda x: calls.append(float(x)), torch.device("cpu"))
+    for value in range(6):
+        step(torch.tensor(float(value)))
+    assert calls == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is present")
+def test_a_run_on_a_cuda_device_agrees_with_the_cpu():
+    def losses(device):
+        model = fw.Sequential(fw.Linear(2, 8), fw.BatchNorm(), fw.ReLU(), fw.Linear(8, 2), replicas=4, device=device)
+        fw.initialize(model, fw.he, seed=1)
+        rows = disk(100)
+        history = fw.fit(model, fw.CrossEntropyLoss(), fw.Adam(model, 0.005), rows, epochs=20, batch_size=32, history_every=5)
+        return history.loss["train"].cpu()
+
+    assert torch.allclose(losses("cpu"), losses("cuda"), rtol=1e-2, atol=1e-3)
