@@ -28,17 +28,20 @@ def several(study: Study) -> bool:
     return len(study.grid.configurations) > 1
 
 
-def ladder(study: Study, tables: Tables) -> Figure:
+def ladder(study: Study, tables: Tables) -> Figure | str:
     """Change in error of each single change from the baseline, and of each choice of the best that is taken back."""
     table, judged = tables["ladder"], judged_on(tables["summary"])
     mean = f"{judged}_mean_pct"
     starts = {"one at a time": "baseline", "leave one out": "best"}
     words = {"one at a time": "with one choice changed", "leave one out": "with one choice set back to the baseline's"}
-    groups = {kind: table[table["kind"] == kind] for kind in starts if (table["kind"] == kind).any()}
+    changed = table.dropna(subset="change_pct")
+    groups = {kind: changed[changed["kind"] == kind] for kind in starts if (changed["kind"] == kind).any()}
+    if not groups:
+        return "not drawn: the grid has no configuration that is one change away from the baseline or the best"
     rows = [len(group) for group in groups.values()]
     figure = Figure(figsize=(9.5, 1.9 + 0.6 * len(rows) + 0.24 * sum(rows)), layout="constrained")
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 1 for count in rows])[:, 0]
-    moved = table[["change_pct", "change_ci_low_pct", "change_ci_high_pct"]]
+    moved = changed[["change_pct", "change_ci_low_pct", "change_ci_high_pct"]]
     for ax, (kind, group) in zip(axes, groups.items(), strict=True):
         start = table[table["kind"] == starts[kind]].iloc[0]
         places = np.arange(len(group))

@@ -339,6 +339,8 @@ def test_the_ladder_marks_what_is_more_than_chance(draw):
     assert (list(filled.get_xdata()), list(hollow.get_xdata())) == ([-2], [0.5])
     assert filled.get_markerfacecolor() != hollow.get_markerfacecolor() == "w"
     assert _shown(left_out) == [2]
+    reason = draw("ladder", ladder=table[table["kind"].isin(["baseline", "best"])])
+    assert reason == "not drawn: the grid has no configuration that is one change away from the baseline or the best"
 
 
 def test_the_matrix_is_each_row_less_each_column(draw, rich):
