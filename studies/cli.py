@@ -264,6 +264,19 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, object]:
     )
 
 
+@main.command("report")
+@_study
+@_set
+@_quick
+@_results
+@_figures
+def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
+    from studies import report  # matplotlib takes a second that no other command needs
+
+    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
+
+
 @main.command()
 @_quick
 @_results
