@@ -241,7 +241,7 @@ def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Itera
         return
     runs = manifest["runs"]
     if runs:
-        seconds = sum(run["seconds"] for run in runs)
+        seconds = sum(run.get("seconds", 0) for run in runs)  # an interrupted run did not get to say
         yield page.paragraph(f"{counted(len(runs), 'run')}, {seconds:,.0f} seconds of wall time in all.")
         facts = {key: [_fact(run.get(key)) for run in runs] for key in dict.fromkeys(key for run in runs for key in run)}
         table = pd.DataFrame.from_dict(facts, orient="index", columns=[f"run {place}" for place in range(1, len(runs) + 1)])
