@@ -6,7 +6,7 @@ RUN := .venv/bin/ablation
 JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ablation demo reports bench figures test lint clean
+.PHONY: help ablation demo reports bench chaos figures test lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/
 bench: .venv/.bench ## Measure the suite against its peers (about ten minutes on two quiet cores; QUICK=1: two, in quick/)
 	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
 
+chaos: .venv ## Kill, tear and crowd runs for five minutes, and count what is lost: nothing; CHAOS_SECONDS=60 is shorter
+	.venv/bin/python tests/chaos.py --seconds $(or $(CHAOS_SECONDS),300) --results $(RESULTS)
+
 figures: .venv ## Draw all pictures again from the tables in results/
 	$(RUN) figures
 
@@ -61,6 +64,7 @@ lint: .venv ## Check style and types
 	touch $@
 
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
-	rm -rf .venv quick .pytest_cache .ruff_cache .mypy_cache *.egg-info build
-	rm -rf results/*/shards results/*/trials.csv results/*/history.csv results/*/predictions.csv results/*/report.html
+	rm -rf .venv quick .hypothesis .pytest_cache .ruff_cache .mypy_cache *.egg-info build
+	rm -rf results/*/shards results/*/models results/*/trials.csv results/*/history.csv results/*/predictions.csv \
+		results/*/*.numerics-*.csv results/*/report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

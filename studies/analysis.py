@@ -75,15 +75,25 @@ def _middle_half(ordered: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_level(
-    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, baseline: Mapping[str, str] | None = None
+    trials: pd.DataFrame,
+    factors: Sequence[str],
+    sampling: Sampling,
+    baseline: Mapping[str, str] | None = None,
+    around: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
 
     With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
     paired by the rest of the grid, repeat and fold, with interval, p and Holm p over all levels of all factors: the table is
     searched as a whole. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
+
+    `around`: as in `beside`.
     """
-    tables = [summarise(trials, [factor], sampling).rename(columns={factor: "level"}) for factor in factors]
+    parts = [beside(trials, factor, around) for factor in factors]
+    tables = [
+        summarise(part, [factor], sampling).rename(columns={factor: "level"})
+        for factor, part in zip(factors, parts, strict=True)
+    ]
     named = [table.assign(factor=factor) for factor, table in zip(factors, tables, strict=True)]
     if not named:
         return pd.DataFrame()
@@ -98,6 +108,18 @@ def by_level(
     return table.merge(found.round(9), on=["factor", "level"], how="left")
 
 
+def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -> pd.DataFrame:
+    """The rows that have the levels `around` in all factors but this one: where one factor changes at a time, those to compare.
+
+    All rows where nothing is given, or it says nothing of the factor.
+    """
+    if around is None or factor not in around:
+        return table
+    return table[
+        np.logical_and.reduce([table[other] == level for other, level in around.items() if other != factor], initial=True)
+    ]
+
+
 def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
     """The error in percent on the judged set: a row for each configuration, a column for each value that counts as one.
 
@@ -109,16 +131,20 @@ def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
     return table.T.groupby(level="repeat").mean(skipna=False).T if sampling.independent else table
 
 
-def values(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
+def values(
+    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """What the mean and the interval of each level are over: its mean error in percent in each value that counts as one.
 
-    One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent.
+    One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent. `around`: as in
+    `beside`.
     """
     trials = in_percent(trials)
     column = f"{judged_on(trials)}_pct"
     tables = []
     for factor in factors:
-        means = sampling.samples(trials.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
+        own = beside(trials, factor, around)
+        means = sampling.samples(own.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
         tables.append(means.round(9).reset_index().rename(columns={factor: "level"}).assign(factor=factor))
     table = pd.concat(tables, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
@@ -156,8 +182,12 @@ def _differences(values: pd.DataFrame, grid: pd.DataFrame, factor: str, baseline
     )
 
 
-def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def curves(
+    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Median and quartiles over trials of each recorded loss and error (in percent), by level of each factor and epoch.
+
+    `around`: as in `beside`.
 
     Empty where no trial left a history.
     """
@@ -167,7 +197,7 @@ def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
     measures = [f"{name}_{what}" for name in SETS for what in ("loss", "pct") if f"{name}_{what}" in joined]
     tables = []
     for factor in factors or ["study"]:
-        grouped = joined.groupby([factor, "epoch"], sort=False)[measures]
+        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[measures]
         quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
         table = pd.concat(quartiles, axis=1)
         tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
@@ -175,12 +205,14 @@ def curves(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
     return table[["factor", *table.columns.drop("factor")]]
 
 
-def budget(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def budget(
+    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The error in percent that each level reaches within each number of epochs, if the rest of the grid is chosen for it.
 
     Of the configurations with the level and the recorded epochs within the budget, the one of the lowest mean validation error
     is taken, the first of equals; its mean error is on the set that the study is judged on. Without validation rows that
-    set chooses too, which flatters (`chosen_on`). Empty where no trial left a history.
+    set chooses too, which flatters (`chosen_on`). `around`: as in `beside`. Empty where no trial left a history.
     """
     if history.empty:
         return pd.DataFrame()
@@ -193,7 +225,8 @@ def budget(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
     tables = []
     for factor in factors:
         # The first of the lowest by level and epoch, then by level the first of those within each budget.
-        by_epoch = means.loc[means.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
+        own = beside(means, factor, around)
+        by_epoch = own.loc[own.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
         lowest = by_epoch.groupby(factor)[f"{chooser}_pct"].cummin()
         better = lowest < lowest.groupby(by_epoch[factor]).shift(fill_value=np.inf)
         reached = by_epoch[f"{judged}_pct"].where(better).groupby(by_epoch[factor]).ffill()

@@ -62,7 +62,9 @@ def parameters_of(factory: Callable[..., object]) -> dict[str, Any]:
     return {parameter.name: parameter.default for parameter in found if parameter.name not in _FROM_ELSEWHERE}
 
 
-def model(settings: Sequence[Mapping[str, Any]], features: int, classes: int) -> fw.Sequential:
+def model(
+    settings: Sequence[Mapping[str, Any]], features: int, classes: int, device: torch.device | str = "cpu"
+) -> fw.Sequential:
     """An uninitialized stack for configurations of one structure, one replica each."""
     shared = settings[0]
     dropout = [each["dropout"] for each in settings]
@@ -83,7 +85,7 @@ def model(settings: Sequence[Mapping[str, Any]], features: int, classes: int) ->
     output = OUTPUTS[shared["output"]]
     if output is not None:
         layers.append(output())
-    return fw.Sequential(*layers, replicas=len(settings), dtype=DTYPES[shared["dtype"]])
+    return fw.Sequential(*layers, replicas=len(settings), dtype=DTYPES[shared["dtype"]], device=device)
 
 
 def initialize(stack: fw.Sequential, settings: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from studies.errors import UserError, unknown
 from studies.measures import measure
 from studies.spec import Study
 from studies.store import Rows
-from studies.tables import of_reading, sampling_of
+from studies.tables import of_reading
 from studies.verdicts import Comparison, Outcome, Published
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -280,7 +280,7 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
     difference = (values - others - part.than).dropna()
     if len(difference) < 2:
         raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
-    sampling = sampling_of(reading_of(part.reading))
+    sampling = reading_of(part.reading).sampling
     return Comparison(sampling.samples(difference).to_numpy(), part.direction, part.margin, sampling.overlap)  # type: ignore[arg-type]
 
 

@@ -1,21 +1,22 @@
 """The command line: `ablation ...`, or `python -m studies ...`.
 
-Exit status: 0; 1 where trials failed; 2 for wrong input; 130 when interrupted.
+Exit status: 0; 1 where trials failed, numbers differ or something is worse; 2 for wrong input; 3 where two results cannot be
+compared; 130 when interrupted.
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import joblib
+import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from studies import files, plan, reports, spec, standing, suite, tables
+from studies import compare, devices, files, plan, reports, spec, standing, store, suite, tables
 from studies.datasets import Split
 from studies.errors import UserError
-from studies.shards import Record
+from studies.screen import Screen
 from studies.spec import Study
 
 INTERRUPTED = 130
@@ -36,6 +37,9 @@ _figures = click.option(
     help="Folder of pictures; each study has a folder of its name in it.",
 )
 _quick = click.option("--quick", is_flag=True, help="A quick look: the primary reading, no more than 10 repeats.")
+_device = click.option(
+    "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
+)
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50.")
 
 
@@ -46,7 +50,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"ablation: {error}", err=True)
+            click.echo(f"ablation: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -74,11 +78,32 @@ def list_studies() -> None:
 @_study
 @_set
 @_quick
+@_results
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
-def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | None) -> None:
-    """Say what a run of STUDY would train, and check its spec completely."""
+@click.option(
+    "--sd",
+    type=click.FloatRange(0, min_open=True),
+    help="Of the paired differences between two configurations, in points; by default from the study's rows, if there are any.",
+)
+@click.option(
+    "--difference",
+    type=click.FloatRange(0, min_open=True),
+    help="Say how many repeats show a difference of so many points, or sd where none is known.",
+)
+def show_plan(
+    study: str,
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    sd: float | None,
+    difference: float | None,
+) -> None:
+    """Check the spec of STUDY, and say what a run would train and what it could tell."""
     planned = spec.load(study, overrides, quick)
-    for line in plan.describe(planned, jobs or suite.default_jobs()):
+    spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
+    source = "given" if sd else f"by the rows in {results / planned.name}"
+    for line in plan.describe(planned, jobs or devices.processes("cpu"), spreads, difference, source):
         click.echo(line)
 
 
@@ -87,11 +112,12 @@ def show_plan(study: str, overrides: Sequence[str], quick: bool, jobs: int | Non
 @_set
 @_quick
 @_results
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )
+@_device
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
@@ -102,6 +128,7 @@ def run(
     jobs: int | None,
     backend: str,
     scheduler: str | None,
+    device: str,
     force: bool,
     live: bool,
 ) -> None:
@@ -109,72 +136,33 @@ def run(
 
     All studies are checked before the first trains.
     """
-    failed = 0
-    for planned in [spec.load(study, overrides, quick) for study in studies]:
-        if live:
-            _show_live(planned)
-        failed += _run(planned, results, jobs, backend, scheduler, force)
-    sys.exit(1 if failed else 0)
-
-
-def _run(planned: Study, results: Path, jobs: int | None, backend: str, scheduler: str | None, force: bool) -> int:
-    """Train a study under a progress bar, and show its tables; returns how many trials failed."""
-    console = Console()
-    trained = {"trials": 0, "diverged": 0, "failed": 0}
-    begin = time.perf_counter()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f} trials/s, left:"),
-        TimeRemainingColumn(),
-        TextColumn("diverged: {task.fields[diverged]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(planned.name, total=None, rate=0.0, diverged=0)
-
-        def received(records: Sequence[Record]) -> None:
-            trained["trials"] += len(records)
-            trained["diverged"] += sum(bool(record.get("diverged")) for record in records)
-            trained["failed"] += sum(record["status"] != "ok" for record in records)
-            rate = trained["trials"] / (time.perf_counter() - begin)
-            progress.update(bar, advance=len(records), rate=rate, diverged=trained["diverged"])
-
+    planned = [spec.load(study, overrides, quick) for study in studies]
+    for study in planned if live else ():
+        _show_live(study)
+    with Screen(results) as screen:
         try:
-            rows = suite.run(
+            suite.run_all(
                 planned,
                 jobs=jobs,
                 backend=backend,
                 scheduler=scheduler,
+                device=device,
                 results=results,
                 force=force,
-                started=lambda done, trials: progress.update(bar, completed=done, total=trials),
-                received=received,
+                started=screen.started,
+                received=screen.received,
+                finished=screen.finished,
             )
         except KeyboardInterrupt:
-            progress.stop()
             click.echo(
-                f"interrupted: {trained['trials']:,} trials of this run are on disk; the same command goes on from there",
+                f"interrupted: {screen.trained():,} trials of this run are on disk; the same command goes on from there",
                 err=True,
             )
             sys.exit(INTERRUPTED)
         except OSError as error:
-            progress.stop()
             click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
-    seconds = time.perf_counter() - begin
-    tables.show(planned, tables.read(planned, results / planned.name), console)
-    click.echo(
-        f"{planned.name}: {len(rows):,} trials, of which this run trained {trained['trials']:,} in {seconds:.1f} s "
-        f"({trained['trials'] / seconds:.1f} trials per second); tables in {results / planned.name}"
-    )
-    for line in standing.mixed(rows):
-        click.echo(line, err=True)
-    if trained["failed"]:
-        reasons = rows.loc[rows["status"] != "ok", "reason"].value_counts()
-        for reason, count in reasons.items():
-            click.echo(f"{count:,} trials failed: {reason}", err=True)
-    return trained["failed"]
+    sys.exit(1 if screen.trained("failed") else 0)
 
 
 def _show_live(study: Study) -> None:
@@ -255,15 +243,23 @@ def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path
 @_figures
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
-    from studies import figures as pictures  # matplotlib takes a second that no other command needs
-
     named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     if not named:
         raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
-    for study in [spec.load(name, overrides, quick) for name in named]:
-        found, predictions = suite.tables_of(study, results), suite.predictions_of(study, results)
-        for name, outcome in pictures.draw(study, found, figures / study.name, predictions).items():
+    planned = [spec.load(name, overrides, quick) for name in named]
+    drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
+        joblib.delayed(_drawn)(study, results, figures) for study in planned
+    )
+    for study, outcomes in zip(planned, drawn, strict=True):
+        for name, outcome in outcomes.items():
             click.echo(f"{study.name}: {name:12} {outcome}")
+
+
+def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
+    """Draw what there is of a study."""
+    from studies import figures as pictures  # matplotlib takes a second that no other command needs
+
+    return pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
 
 
 @main.command("report")
@@ -293,6 +289,36 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
     if markdown:
         files.write(markdown, reports.in_markdown(table))
+
+
+@main.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def show_changes(a: Path, b: Path) -> None:
+    """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
+
+    Exit status 1 where something is worse beyond chance, 3 where the two cannot be compared.
+    """
+    (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
+    obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
+    both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
+    if both.empty:
+        none = f"no trial is in both: {store.differing(manifest_a['identity'], manifest_b['identity'])}"
+        click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
+        sys.exit(compare.UNTOLD)
+    found = compare.changes(both, compare.samplings(manifest_a["identity"]))
+    status, lines = compare.conclude(both, found)
+    for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
+        click.echo(line)
+    click.echo(
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
+    )
+    if not both["equal"].all():
+        shown = compare.shown(found)
+        tables.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
+    for line in lines:
+        click.echo(line)
+    sys.exit(status)
 
 
 @main.command()
@@ -327,6 +353,29 @@ def animate(
 
 
 @main.command()
+@_study
+@click.argument("trial")
+@_set
+@_quick
+@_results
+@_figures
+def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
+
+    TRIAL is a key from trials.csv, or how only that one begins. Torch alone loads the model's file.
+    """
+    from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    trained = one.retrain(planned, trial)
+    for line in one.described(trained):
+        click.echo(line)
+    click.echo()
+    for path, content in one.write(trained, figures / planned.name, results / planned.name).items():
+        click.echo(f"{path}: {content}")
+
+
+@main.command()
 @click.argument("name")
 def init(name: str) -> None:
     """Write NAME.toml, a commented spec to start a study of your own from."""
@@ -342,6 +391,8 @@ TEMPLATE = """\
 title = "{name}"
 question = "Which activation and learning rate suit this data?"
 seed = 0
+# design = "one_at_a_time"  # the base, and each level with all else as in the base, in place of every combination
+# tune = ["optimizer.lr"]   # compare at the learning rate of least validation error, by test error
 
 [data]
 name = "moons"           # disk, linear, xor, moons, circles, spirals, iris, wine, breast_cancer, digits, csv

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import multiprocessing
 import platform
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -40,7 +42,6 @@ CONNECTION = 10.0  # seconds a scheduler has to answer
 PREFLIGHT = 60.0  # seconds the workers have to report their versions; at the first time they import torch
 SILENCE = 600.0  # seconds without a result until a run gives up, beside a hundred times what the longest stack should take
 BACKEND = "ablation_dask"
-GOES_ON = "finished stacks are on disk; start the cluster again, and the same command goes on from there"
 QUIET = """  # a local worker: an interrupt is its parent's to handle, and its death is no news
 import logging, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -83,9 +84,9 @@ class Backend(DaskDistributedBackend):  # type: ignore[misc]
         self._results.pop(future).set_result(outcome)
         self._callbacks.pop(future)(outcome)
 
-    def effective_n_jobs(self, n_jobs: int) -> int:
-        """At least 2, whatever there is: for 1, joblib trains in this process."""
-        return max(2, super().effective_n_jobs(n_jobs))
+    def effective_n_jobs(self, n_jobs: int) -> int:  # noqa: ARG002
+        """Always 2: for 1, joblib trains in this process, and it waits only seconds for a worker that starts again."""
+        return 2
 
 
 joblib.register_parallel_backend(BACKEND, Backend)
@@ -100,11 +101,12 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
     Raises UserError where no scheduler answers, it has no worker, or one of them cannot give the rows of a local run.
     """
     # Workers that die and runs that stop are told of here, in a line; their own words are many.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         if scheduler is None:
-            local = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "preload": [QUIET]}
+            local = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "preload": [QUIET]}
             cluster = stack.enter_context(LocalCluster(n_workers=jobs, silence_logs=logging.CRITICAL, **local))
             yield stack.enter_context(Client(cluster, set_as_default=False))
             return
@@ -116,6 +118,8 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
 
 def _connected(scheduler: str) -> Client:
     """A client of a scheduler that has a worker."""
+    if not re.fullmatch(r"(\w+://)?.+:\d+", scheduler):
+        raise UserError(f"a scheduler is an address as it prints it, tcp://host:8786: {scheduler!r} was given")
     try:
         client = Client(scheduler, timeout=CONNECTION, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -247,9 +251,9 @@ def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any
                     losses.append(outcome)
                 else:
                     yield waiting.pop(outcome[0]["trial"]), outcome
-    except TimeoutError as error:
-        raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds; {GOES_ON}") from error
+    except multiprocessing.TimeoutError as error:  # joblib's; no relation of the builtin one
+        raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds: see what its workers say") from error
     except (ConnectionError, CommClosedError) as error:
-        raise ConnectionError(f"the scheduler is gone; {GOES_ON}") from error
+        raise ConnectionError("the scheduler is gone: start the cluster again") from error
     # A loss does not say of what; alone, as in the try that decides, it is of the only stack.
     yield from zip(waiting.values(), losses, strict=True)

@@ -83,7 +83,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     """
     axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
-    home = {factor: _home(factor, base) for grid in axes for factor in grid}
+    home = {factor: _home(factor, base, rated="optimizer.lr" not in grid) for grid in axes for factor in grid}
     for index, rule in enumerate(rules):
         for key in rule:
             if key not in home and key not in DEFAULTS:
@@ -148,7 +148,7 @@ def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
     for factor, values in grid.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"{where}.{factor} is a list of levels: {values!r} was given")
-        axes[factor] = [_level(factor, value, f"{where}.{factor}") for value in values]
+        axes[factor] = [_level(factor, value, f"{where}.{factor}", rated="optimizer.lr" not in grid) for value in values]
         labels = [level.label for level in axes[factor]]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
@@ -156,7 +156,7 @@ def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
     return axes
 
 
-def _level(factor: str, value: Any, where: str) -> _Level:  # noqa: ANN401
+def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa: ANN401
     """One level: a value of a base key, or, under a factor of one's own, a labelled table of several keys."""
     given = None
     if isinstance(value, Mapping):
@@ -166,7 +166,7 @@ def _level(factor: str, value: Any, where: str) -> _Level:  # noqa: ANN401
             require(f"{where}: a label", given, text)
     if factor.partition(".")[0] in DEFAULTS:
         require_setting(where, factor, "factor")
-        return _Level(_label(factor, value, where.rpartition(".")[0], given), {factor: value})
+        return _Level(_label(factor, value, where.rpartition(".")[0], rated, given), {factor: value})
     if given is None or not isinstance(value, Mapping):
         raise UserError(
             f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
@@ -179,25 +179,25 @@ def _level(factor: str, value: Any, where: str) -> _Level:  # noqa: ANN401
     return _Level(given, value)
 
 
-def _label(factor: str, value: Any, where: str, given: str | None = None) -> str:  # noqa: ANN401
-    """What a level is called. An optimizer is never named without its learning rate."""
+def _label(factor: str, value: Any, where: str, rated: bool, given: str | None = None) -> str:  # noqa: ANN401
+    """What a level is called. An optimizer is named with its learning rate (`rated`), unless that is a factor beside it."""
     if factor != "optimizer":
         return words(value) if given is None else given
     table = resolve({"optimizer": value}, where)["optimizer"]
     if given is None:
         told = value if isinstance(value, Mapping) else {}
-        return words({"name": table["name"], "lr": table["lr"], **told})
+        return words({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **told})
     rate = words(table["lr"])
-    return given if rate in given else f"{given} lr={rate}"
+    return given if not rated or rate in given else f"{given} lr={rate}"
 
 
-def _home(factor: str, base: Settings) -> str:
+def _home(factor: str, base: Settings, rated: bool) -> str:
     """The label of a factor where the base decides: in another grid, or one factor at a time."""
     key, _, parameter = factor.partition(".")
     if key not in DEFAULTS:
         return "base"
     value = base.get(key, DEFAULTS[key])
-    return _label(factor, resolve(base, "base")[key].get(parameter, "") if parameter else value, "base")
+    return _label(factor, resolve(base, "base")[key].get(parameter, "") if parameter else value, "base", rated)
 
 
 def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -> Iterator[dict[str, _Level]]:

@@ -39,6 +39,11 @@ class Sampling:
     folds: int
     fresh: bool
 
+    @classmethod
+    def of(cls, folds: int, repeats: int, resample: bool) -> "Sampling":
+        """That of a study: a single repeat has one data set, whether or not another would draw anew."""
+        return cls(folds, fresh=resample and repeats > 1)
+
     @property
     def independent(self) -> bool:
         """Whether one value per repeat is all that can be told apart by chance alone."""

@@ -6,7 +6,6 @@ torch, a step costs about a fifth more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,18 +14,21 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 
 import framework as fw
+from studies.errors import UserError
 from studies.settings import Settings
 
-_ACTIVATIONS: dict[type[fw.Module], Callable[[], nn.Module]] = {
-    fw.Identity: nn.Identity,
-    fw.ReLU: nn.ReLU,
-    fw.LeakyReLU: nn.LeakyReLU,
-    fw.PReLU: nn.PReLU,
-    fw.ELU: nn.ELU,
-    fw.SELU: nn.SELU,
-    fw.Tanh: nn.Tanh,
-    fw.Sigmoid: nn.Sigmoid,
-    fw.Softmax: partial(nn.Softmax, dim=1),
+Layer = tuple[str, dict[str, Any]]  # a class of torch.nn and its arguments
+
+_ACTIVATIONS: dict[type[fw.Module], Layer] = {
+    fw.Identity: ("Identity", {}),
+    fw.ReLU: ("ReLU", {}),
+    fw.LeakyReLU: ("LeakyReLU", {}),
+    fw.PReLU: ("PReLU", {}),
+    fw.ELU: ("ELU", {}),
+    fw.SELU: ("SELU", {}),
+    fw.Tanh: ("Tanh", {}),
+    fw.Sigmoid: ("Sigmoid", {}),
+    fw.Softmax: ("Softmax", {"dim": 1}),
 }
 
 
@@ -64,8 +66,8 @@ class Model:
 
     replicas = 1
 
-    def __init__(self, network: nn.Module, takes: int | None, outputs: int | None) -> None:
-        self.network, self.takes, self.outputs = network, takes, outputs
+    def __init__(self, network: nn.Sequential, layers: Sequence[Layer], takes: int | None, outputs: int | None) -> None:
+        self.network, self.layers, self.takes, self.outputs = network, layers, takes, outputs
 
     @property
     def parameters(self) -> Tensor:
@@ -132,24 +134,61 @@ class Optimizer:
 @torch.inference_mode(False)
 def of(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
     """Model, loss and optimizer of torch for an initialized stack of one model, at the stack's parameters."""
-    network = nn.Sequential(*_layers(stack, settings["dropout"])).to(stack.parameters)
-    nn.utils.vector_to_parameters(stack.parameters[0].clone(), network.parameters())
+    layers = list(_layers(stack, settings["dropout"]))
+    network = _network(layers, stack)
     numbers = {key: value for key, value in settings["optimizer"].items() if key != "name"}
     rule = _OPTIMIZERS[settings["optimizer"]["name"]](network.parameters(), **numbers)
     loss = Loss(_LOSSES[settings["loss"]], settings["reduction"])
-    return Model(network, stack.takes, stack.outputs), loss, Optimizer(rule, settings["clip"])
+    return Model(network, layers, stack.takes, stack.outputs), loss, Optimizer(rule, settings["clip"])
 
 
-def _layers(stack: fw.Sequential, dropout: float) -> Iterator[nn.Module]:
-    """The layers of a stack, each as torch's; `settings` allows those only that have an equal there."""
+@torch.inference_mode(False)
+def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]:
+    """A trained stack of one as `layers` and `state_dict`, plain values that build the same network where only torch is.
+
+    `nn.Sequential(*(getattr(nn, name)(**arguments) for name, arguments in layers))` takes the `state_dict`; its predictions are
+    the model's. A batch norm that evaluates by the rows given keeps no running averages there either, so that predictions
+    depend on the rows that are given together; how its gradient was taken leaves no trace in a trained model.
+
+    Raises UserError where torch has no such batch norm.
+    """
+    norm = settings["batchnorm"]
+    if norm.get("evaluate") == "batch" and norm["unbiased"]:
+        raise UserError(
+            "torch.nn's batch norm divides the variance of a batch by n: a model with evaluate = 'batch' and unbiased = true "
+            "has no equal there; write evaluate = 'running', or unbiased = false"
+        )
+    if isinstance(model, Model):
+        layers, network = list(model.layers), model.network
+    else:
+        layers = list(_layers(model, settings["dropout"]))
+        network = _network(layers, model)
+        for ours, theirs in zip(model.layers, network, strict=True):
+            if isinstance(ours, fw.BatchNorm) and isinstance(theirs, nn.BatchNorm1d) and theirs.track_running_stats:
+                theirs.running_mean = ours.running_mean[0, :, 0].clone()
+                theirs.running_var = ours.running_variance[0, :, 0].clone()
+    return {"layers": layers, "state_dict": {name: value.clone() for name, value in network.state_dict().items()}}
+
+
+def _network(layers: Sequence[Layer], stack: fw.Sequential) -> nn.Sequential:
+    """The layers as a network of torch, at the parameters of a stack of one."""
+    network = nn.Sequential(*(getattr(nn, name)(**arguments) for name, arguments in layers)).to(stack.parameters)
+    nn.utils.vector_to_parameters(stack.parameters[0].clone(), network.parameters())
+    return network
+
+
+def _layers(stack: fw.Sequential, dropout: float) -> Iterator[Layer]:
+    """The layers of a stack, each as torch's; for training, `settings` allows those only that have an equal there."""
     width = 0
     for layer in stack.layers:
         if isinstance(layer, fw.Linear):
             width = layer.outputs
-            yield nn.Linear(layer.inputs, width)
+            yield "Linear", {"in_features": layer.inputs, "out_features": width}
         elif isinstance(layer, fw.BatchNorm):
-            yield nn.BatchNorm1d(width, layer.eps, layer.momentum, layer.affine, layer.evaluate == "running")
+            averages = layer.evaluate == "running"
+            options = {"eps": layer.eps, "momentum": layer.momentum, "affine": layer.affine, "track_running_stats": averages}
+            yield "BatchNorm1d", {"num_features": width, **options}
         elif isinstance(layer, fw.Dropout):
-            yield nn.Dropout(dropout)
+            yield "Dropout", {"p": dropout}
         else:
-            yield _ACTIVATIONS[type(layer)]()
+            yield _ACTIVATIONS[type(layer)]

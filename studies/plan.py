@@ -8,13 +8,13 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from studies import build, datasets
+from studies import build, datasets, design, devices
 from studies.datasets import Data, Validation
 from studies.errors import UserError
 from studies.grid import Configuration
@@ -23,9 +23,7 @@ from studies.spec import Study
 from studies.streams import digest
 
 NUMERICS = 3  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
-CACHE = 8e6  # bytes a stack may touch in one step; measured with two processes: beyond, they crowd each other's cache
 OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
-EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,13 @@ class Structure:
 
 @dataclass(frozen=True)
 class Stack:
-    """Trials of one structure, and a rough count of the floating-point operations of training them."""
+    """Trials of one structure, a rough count of the floating-point operations of training them, and where they train."""
 
     source: Source
     trials: Sequence[Trial]
     structure: Structure
     work: float
+    device: str = "cpu"
 
 
 def trials(study: Study) -> list[Trial]:
@@ -113,18 +112,18 @@ def find(study: Study, beginning: str) -> Trial:
     raise UserError(f"a trial is given as its key in trials.csv, or how only that one begins: {beginning!r} fits {fits}")
 
 
-def stacks(study: Study, pending: Iterable[Trial], jobs: int) -> list[Stack]:
+def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Stack]:
     """The pending trials in stacks, the longest first, so that the jobs end together."""
     waiting = list(pending)
     planned = [
         stack
         for reading in study.readings
-        for stack in _stacks(reading, [trial for trial in waiting if trial.reading == reading.reading], jobs)
+        for stack in _stacks(reading, [trial for trial in waiting if trial.reading == reading.reading], jobs, device)
     ]
     return sorted(planned, key=lambda stack: -stack.work)
 
 
-def _stacks(study: Study, pending: Sequence[Trial], jobs: int) -> list[Stack]:
+def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> list[Stack]:
     source = Source(study.name, study.reading, study.seed, study.data, study.validation)
     groups: dict[Structure, list[Trial]] = defaultdict(list)
     rows = {}
@@ -138,10 +137,10 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int) -> list[Stack]:
         # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
         group.sort(key=lambda trial: (build.update_rule(trial.configuration.settings), trial.repeat, trial.fold))
         settings = group[0].configuration.settings
-        size = min(capacity(study, settings, shared), max(8, math.ceil(len(pending) / jobs)))
+        size = min(capacity(study, settings, shared, device), max(8, math.ceil(len(pending) / jobs)))
         work = _operations(study, settings, shared)
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
-        planned += [Stack(source, [group[index] for index in part], shared, work * len(part)) for part in parts]
+        planned += [Stack(source, [group[index] for index in part], shared, work * len(part), device) for part in parts]
     return planned
 
 
@@ -159,15 +158,16 @@ def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
     return Structure(json.dumps(shared, sort_keys=True), rows)
 
 
-def capacity(study: Study, settings: Settings, shared: Structure) -> int:
-    """How many models of a structure train together: what fits the cache while training, and memory while evaluated."""
+def capacity(study: Study, settings: Settings, shared: Structure, device: str) -> int:
+    """How many models of a structure train together: what has room on the device while training, and while evaluated."""
     if settings["engine"] != "stack":
         return 1
     features, units, parameters = _sizes(study, settings)
     size = build.DTYPES[settings["dtype"]].itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
     evaluation = size * max(shared.rows) * (features + 2 * max([*settings["hidden"], 1]))
-    return min(study.stack or sys.maxsize, max(2, min(int(CACHE / step), int(EVALUATION / evaluation))))
+    training, evaluating = devices.room(device)
+    return min(study.stack or sys.maxsize, max(2, min(int(training / step), int(evaluating / evaluation))))
 
 
 def batch_size(settings: Settings, shared: Structure) -> int:
@@ -201,12 +201,19 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
     return len(pool.train.labels), len(pool.validation.labels) if pool.validation else 0, test
 
 
-def describe(study: Study, jobs: int) -> list[str]:
-    """What a run would train, in lines: grid, exclusions, trials, stacks and a rough time."""
+def describe(
+    study: Study, jobs: int, spreads: Mapping[str, float] | None = None, difference: float | None = None, source: str = "given"
+) -> list[str]:
+    """What a run would train and could tell, in lines: grid, exclusions, trials, effects, power, stacks and a rough time.
+
+    `spreads` is the sd of paired differences by reading, in points, and `source` where it is from; see `design.power`.
+    """
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:
         kind = "primary" if reading is study else "exploration"
         lines += ["", *([f"reading        {reading.reading} ({kind})"] if reading.reading else []), *_describe(reading)]
+        lines += design.separation(reading)
+        lines += design.power(reading, (spreads or {}).get(reading.reading), difference, source)
     planned = stacks(study, trials(study), jobs)
     minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
     largest = max(len(stack.trials) for stack in planned)

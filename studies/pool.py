@@ -86,7 +86,7 @@ def in_processes(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None,
                 yield stack, outcome
     finally:
         for worker in workers:
-            worker.shutdown(wait=True, kill_workers=bool(running))
+            worker.shutdown(wait=True, kill_workers=True)  # an idle one holds nothing, and takes long to end
 
 
 def attempt(stack: Stack) -> list[Record] | Lost:
@@ -117,7 +117,7 @@ def _outcome(future: Future[list[Record] | Lost]) -> list[Record] | Lost:
         return future.result()
     except BrokenExecutor as error:
         _, _, codes = str(error).partition("exit codes of the workers are ")
-        return Lost(f"the process that trained it died ({codes.strip('{}') or type(error).__name__})")
+        return Lost(f"the process that trained it died ({codes[1:].partition('}')[0] or type(error).__name__})")
 
 
 def _start(parent: int) -> None:

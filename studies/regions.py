@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
 
@@ -66,19 +66,37 @@ def scene(
 
     Raises UserError where there is no such trial, set or picture.
     """
+    shown = retraining(study, key, on=on, epochs=epochs, every=every)
+    hidden = undrawable(shown)
+    if hidden:
+        raise UserError(hidden)
+    return shown
+
+
+def undrawable(shown: Scene) -> str:
+    """Why a trial has no decision regions, or an empty text."""
+    features = shown.raw.train.inputs.shape[1]
+    if features != 2:
+        name = shown.stack.source.data.name
+        return f"decision regions lie in a plane: {name} has {features} features; choose data of two"
+    if shown.trial.configuration.settings["batchnorm"].get("evaluate") == "batch":
+        return (
+            "decision regions are of models that judge each point alone: batchnorm.evaluate = 'batch' is given; choose another "
+            "trial, or write 'running'"
+        )
+    return ""
+
+
+def retraining(
+    study: Study, key: str | None = None, *, on: str | None = None, epochs: int | None = None, every: int | None = None
+) -> Scene:
+    """`scene`, whether or not there is a picture of it."""
     trial = plan.trials(study)[0] if key is None else plan.find(study, key)
     source = next(reading for reading in study.readings if reading.reading == trial.reading)
     raw, normalise = datasets.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
     settings = trial.configuration.settings
-    last, features = settings["epochs"], raw.train.inputs.shape[1]
+    last = settings["epochs"]
     present = [name for name in SETS if getattr(raw, name)]
-    if features != 2:
-        raise UserError(f"decision regions lie in a plane: {source.data.name} has {features} features; choose data of two")
-    if settings["batchnorm"].get("evaluate") == "batch":
-        raise UserError(
-            "decision regions are of models that judge each point alone: batchnorm.evaluate = 'batch' is given; choose another "
-            "trial, or write 'running'"
-        )
     if on and on not in present:
         raise UserError(f"the set to show is one that the study has, {' or '.join(present)}: {on!r} was given")
     if epochs and epochs > last:
@@ -105,7 +123,7 @@ class Regions:
     their raw coordinates, crosses those decided wrongly.
     """
 
-    def __init__(self, figure: Figure, shown: Scene) -> None:
+    def __init__(self, figure: FigureBase, shown: Scene) -> None:
         self._points, self._on = getattr(shown.raw, shown.on), shown.on
         self._decision = shown.trial.configuration.settings["decision"]
         everywhere = np.concatenate([table.inputs for table in shown.raw if table])

@@ -15,7 +15,7 @@ from studies.inference import LEVEL, wilson
 from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import read_csv, read_manifest
-from studies.tables import Tables, of_reading, sampling_of
+from studies.tables import Tables, around, of_reading
 
 Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
 Section = tuple[str, str, Sequence[str]]  # id, title, parts
@@ -86,7 +86,7 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     """What the tables of one reading show, each with its pictures."""
     summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
     factors = list(study.grid.levels)
-    judged, words = SET_WORDS[judged_on(summary)], sampling_of(study).words
+    judged, words = SET_WORDS[judged_on(summary)], study.sampling.words
 
     def of_section(name: str) -> list[str]:
         return list(_pictures(PLACES[name], pictures))
@@ -99,7 +99,8 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     yield "matters", "What matters", of_section("matters") + explained
     averaged = []
     if not levels.empty:
-        title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in %"
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
         averaged.append(page.table(title, texts.levels(levels), 2, words))
     yield "levels", "Level by level", of_section("levels") + averaged
     changed = []
@@ -107,6 +108,10 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
         title = f"Single changes around the baseline and the best configuration: {judged} error in %"
         changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, words))
     yield "changes", "One change at a time", of_section("changes") + changed
+    if study.tune and not tables["tuned"].empty:
+        fixed = [factor for factor in factors if factor not in study.tune]
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
+        yield "tuned", "Tuned", [page.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
     yield "comparisons", "Configurations compared", of_section("comparisons") + compared
@@ -130,7 +135,7 @@ def _configurations(study: Study, summary: pd.DataFrame) -> str:
     factors = list(study.grid.levels)
     order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
     title = f"All configurations by {SET_WORDS[judged]} error in %"
-    note = f"{sampling_of(study).words}; working %: without trials that diverged, got stuck or failed"
+    note = f"{study.sampling.words}; working %: without trials that diverged, got stuck or failed"
     return page.table(title, texts.every_configuration(order, factors), max(1, len(factors)), note)
 
 
@@ -146,7 +151,7 @@ def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
     note = (
         f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
-        f"{study.margin:g} points, or worse; {sampling_of(study).words}"
+        f"{study.margin:g} points, or worse; {study.sampling.words}"
     )
     return page.table(title, texts.comparisons(part, named), len(named.columns), note)
 
@@ -190,7 +195,7 @@ def _readings(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
 
 def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
     """What another sample would be, and what all values share, so that no interval is about it."""
-    summary, sampling = tables["summary"], sampling_of(study)
+    summary, sampling = tables["summary"], study.sampling
     judged = judged_on(summary)
     if sampling.independent:
         again = "new data, a new split" if sampling.fresh else "the same data"

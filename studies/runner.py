@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import framework as fw
-from studies import build, datasets
+from studies import build, datasets, devices
 from studies.datasets import Split, Table
 from studies.plan import NUMERICS, Stack, Trial, batch_size
 from studies.settings import Settings
@@ -53,9 +53,9 @@ def failed(stack: Stack, reason: str) -> list[Record]:
     return [{**_identity(stack, trial), "status": "failed", "reason": reason} for trial in stack.trials]
 
 
-def made_by() -> Record:
+def made_by(device: str) -> Record:
     """What trains here: within one of these, rows are equal to the bit."""
-    return {"device": "cpu", "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
+    return {"device": devices.described(device), "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
 
 
 @contextmanager
@@ -87,7 +87,8 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
     test = _joined([split.test for split in splits if split.test])
     assert train is not None
 
-    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1)
+    device = devices.here(stack.device)
+    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1, device=device)
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
     loss, optimizer = build.loss(shared), build.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
@@ -127,7 +128,7 @@ def _joined(tables: Sequence[Table]) -> fw.Rows | None:
 def _results(stack: Stack, trained: Trained) -> list[Record]:
     """What each model of a stack achieved."""
     seconds = trained.seconds / len(stack.trials)
-    results = [{**_result(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
+    results = [{**outcome(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
     shared = stack.trials[0].configuration.settings
     if shared["keep_predictions"]:
         for result, predictions in zip(results, _predictions(trained, shared), strict=True):
@@ -156,7 +157,7 @@ def _predictions(trained: Trained, shared: Settings) -> list[Record]:
     ]
 
 
-def _result(history: fw.History, replica: int, split: Split) -> Record:
+def outcome(history: fw.History, replica: int, split: Split) -> Record:
     """What one model achieved, and its history."""
     sizes = {name: len(table.labels) if table else 0 for name, table in split._asdict().items()}
     curves = {"epoch": history.epochs}
@@ -200,5 +201,5 @@ def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:
         "fold": trial.fold,
         "seed": stack.source.seed,
         "stack": len(stack.trials),
-        **made_by(),
+        **made_by(stack.device),
     }

@@ -61,9 +61,10 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: bool = Fals
     return Rule(words, holds)
 
 
-def whole(low: int) -> Rule:
-    """A whole number of at least `low`."""
-    return Rule(f"a whole number from {low}", lambda value: type(value) is int and value >= low)
+def whole(low: int, high: int | None = None) -> Rule:
+    """A whole number of at least `low`, and at most `high`."""
+    words = f"a whole number from {low}" + ("" if high is None else f" to {high:,}")
+    return Rule(words, lambda value: type(value) is int and value >= low and (high is None or value <= high))
 
 
 def choice(*names: str) -> Rule:
@@ -208,7 +209,7 @@ def _activations(value: object, hidden: list[int], where: str) -> list[str]:
     """One activation for each hidden layer."""
     names: list[Any] = value if isinstance(value, list) else [value] * len(hidden)
     for name in names:
-        if name not in build.ACTIVATIONS:
+        if not isinstance(name, str) or name not in build.ACTIVATIONS:
             raise UserError(f"{where}: {unknown('activation', name, build.ACTIVATIONS)}")
     if len(names) != len(hidden):
         raise UserError(f"{where} is one name, or one for each of the {len(hidden)} hidden layers: {value!r} was given")
@@ -220,7 +221,7 @@ def _named(value: object, factories: Mapping[str, Callable[..., Any]], where: st
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, Mapping) or "name" not in table:
         raise UserError(f"{where} is a name, or a table with a name: {value!r} was given; names: {', '.join(factories)}")
-    if table["name"] not in factories:
+    if not isinstance(table["name"], str) or table["name"] not in factories:
         raise UserError(f"{where}: {unknown('name', table['name'], factories)}")
     parameters = build.parameters_of(factories[table["name"]])
     require_keys(f"{where} ({table['name']})", table, {"name": None, **parameters})
@@ -238,7 +239,7 @@ def _batchnorm(value: object, where: str) -> dict[str, Any]:
     table = {"name": value} if isinstance(value, str) else value
     require_keys(where, table, {"name": None, **_BATCHNORM})
     assert isinstance(table, Mapping)
-    if table.get("name", "affine") not in names:
+    if not isinstance(table.get("name", "affine"), str) or table.get("name", "affine") not in names:
         reason = (
             "'none' has no parameters" if table["name"] == "none" else unknown("batch norm", table["name"], ["none", *names])
         )

@@ -16,15 +16,17 @@ from studies import datasets
 from studies.datasets import Data, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
+from studies.inference import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "stack", "margin", *_OVERLAID, "reading")
+_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
 _NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
 )
+SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
 QUICK = 10  # repeats at most, of a quick look at a study
 
 
@@ -34,7 +36,7 @@ class Study:
 
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
-    many as fit the cache): it changes times, never numbers.
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Study:
     validation: Validation
     grid: Grid
     stack: int = 0
+    tune: tuple[str, ...] = ()
     margin: float = 0.5
     reading: str = ""
     others: tuple["Study", ...] = ()
@@ -65,6 +68,11 @@ class Study:
     def trials(self) -> int:
         """How many models this reading trains."""
         return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the intervals of this reading are over."""
+        return Sampling.of(self.validation.folds, self.validation.repeats, self.data.resample)
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
@@ -178,6 +186,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     for each in expanded.configurations:
         _check_against_data(each, data, validation, pool, seed)
+    _check_tune(document.get("tune", []), expanded, data, validation)
     return Study(
         name=name,
         title=document.get("title", name),
@@ -189,8 +198,22 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
         validation=validation,
         grid=expanded,
         stack=document.get("stack", 0),
+        tune=tuple(document.get("tune", [])),
         margin=float(document.get("margin", Study.margin)),
     )
+
+
+def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:
+    """Whether the factors to tune are of the grid, and there are rows to choose by and other rows to judge the choice."""
+    if not isinstance(factors, list):
+        raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
+    for factor in factors:
+        if factor not in grid.levels:
+            raise UserError(f"tune: {unknown('factor', factor, grid.levels)}")
+    if factors and not data.test_samples:
+        raise UserError("tune judges what was chosen on test rows, which no choice has seen: write data.test_samples")
+    if factors and not (validation.folds or data.validation_samples):
+        raise UserError("tune chooses by validation error: write validation.folds, or data.validation_samples")
 
 
 def _baseline(section: object, grid: Grid) -> Mapping[str, str]:
@@ -245,12 +268,14 @@ def _data(section: object, folder: Path) -> Data:
     generated = given["name"] in datasets.GENERATED
     if generated:
         given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
-    require("data.samples", given["samples"], whole(2 if "samples" in section else 0))
+    require("data.samples", given["samples"], whole(2 if "samples" in section else 0, SAMPLES))
     for key in ("validation_samples", "test_samples"):
-        require(f"data.{key}", given[key], whole(0))
+        require(f"data.{key}", given[key], whole(0, SAMPLES))
     require("data.normalize", given["normalize"], choice("none", "feature", "global"))
     require("data.noise", given["noise"], number(0, 1, below=True))
     require("data.resample", given["resample"], flag)
+    for key in ("path", "target"):
+        require(f"data.{key}", given[key], text)
     if given["resample"] and not generated:
         raise UserError(
             f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
@@ -258,7 +283,7 @@ def _data(section: object, folder: Path) -> Data:
         )
     if given["name"] == "csv":
         for key in ("path", "target"):
-            if not isinstance(given[key], str) or not given[key]:
+            if not given[key]:
                 raise UserError(
                     f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
                 )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from studies import plan, shards
-from studies.columns import FIRST, LAST, MADE_BY
+from studies.columns import FIRST, FLAGS, LAST, MADE_BY
 from studies.grid import words
 from studies.plan import NUMERICS, Trial
 from studies.spec import Study
@@ -53,9 +53,9 @@ def _of_reading(reading: Study, rows: pd.DataFrame) -> list[str]:
     """The counts of one reading, and why trials failed."""
     keys = {trial.key for trial in plan.trials(reading) if trial.reading == reading.reading}
     own = rows[rows["trial"].isin(keys)] if len(rows) else pd.DataFrame(columns=["status", "reason", "diverged", "stuck"])
-    failed = own[own["status"] != "ok"]
-    line = f"{len(keys):,} trials: {len(own) - len(failed):,} done, {len(keys) - len(own):,} missing, {len(failed):,} failed"
-    counts = [f"{int(own[flag].sum()):,} {flag}" for flag in ("diverged", "stuck")]
+    done, failed = own[own["status"] == "ok"], own[own["status"] != "ok"]
+    line = f"{len(keys):,} trials: {len(done):,} done, {len(keys) - len(own):,} missing, {len(failed):,} failed"
+    counts = [f"{int(done[flag].sum()):,} {flag}" for flag in FLAGS]
     reasons = failed["reason"].value_counts().items()
     return [
         f"{reading.reading or reading.name:14} {line}; of those done, {', '.join(counts)}",

@@ -279,6 +279,20 @@ def read_manifest(folder: Path) -> Any:  # noqa: ANN401
     return manifest
 
 
+def read_finished(folder: Path) -> tuple[Any, pd.DataFrame]:
+    """Manifest and trials of a folder in which a run has ended, whatever its study.
+
+    Raises UserError where it holds no such results.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {str(folder)!r}; results of a study lie in results/<study>")
+    manifest, path = read_manifest(folder), folder / "trials.csv"
+    if manifest is None or not path.exists():
+        lacks = path.name if manifest else "manifest.json"
+        raise UserError(f"{folder} has no {lacks}: give the folder of one study, results/<study>, once its run has ended")
+    return manifest, read_csv(path, TEXTS)
+
+
 def read_csv(path: Path, texts: Iterable[str]) -> pd.DataFrame:
     """A table that `to_csv` wrote; the columns in `texts` stay texts, and a level called "none" or "NA" is no missing value."""
     return pd.read_csv(path, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=[""], low_memory=False)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, files, plan, pool, runner, spec, tables
+from studies import claims, comparisons, design, devices, files, plan, pool, runner, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.shards import Record
@@ -23,33 +22,61 @@ BACKENDS = ("loky", "sequential", "dask")
 Train = Callable[..., None]  # (stacks, received=...): `received` gets the records of each stack
 
 
-def default_jobs() -> int:
-    """The cores this process may use."""
-    return joblib.cpu_count()
-
-
 def run(
     study: str | Path | Study,
     *,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,
+    device: str = "cpu",
     results: str | Path = "results",
     overrides: Sequence[str] = (),
     force: bool = False,
-    started: Callable[[int, int], None] = lambda done, trials: None,  # noqa: ARG005
     received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
 ) -> pd.DataFrame:
     """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
 
     * `study`: a name in `studies/specs`, the path of a TOML file, or a `Study`; `overrides` are `key=value` for the first two.
-    * `jobs`: processes, by default one for each usable core; `backend`: "loky", "sequential" in this process, or "dask".
+    * `jobs`: processes, by default one for each usable core or CUDA device.
+    * `backend`: "loky", "sequential" in this process, or "dask".
     * `scheduler`: with "dask", the address of one whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
+    * `device`: "cpu" or "cuda".
     * `force`: move earlier results of this name aside and train everything.
-    * `started` is told how many trials are done of all, `received` the records of each stack as it is done.
+    * `received` is told the records of each stack as it is done.
 
     Raises UserError where the spec is wrong or the folder holds another study, or rows of another device; OSError where the
     folder cannot be written to or goes away.
+    """
+    study = study if isinstance(study, Study) else spec.load(str(study), overrides)
+    (rows,) = run_all(
+        [study],
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        device=device,
+        results=results,
+        force=force,
+        received=received,
+    )
+    return rows
+
+
+def run_all(
+    studies: Sequence[Study],
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    device: str = "cpu",
+    results: str | Path = "results",
+    force: bool = False,
+    started: Callable[[Study, int, int], None] = lambda study, done, trials: None,  # noqa: ARG005
+    received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+    finished: Callable[[Study, pd.DataFrame], None] = lambda study, rows: None,  # noqa: ARG005
+) -> list[pd.DataFrame]:
+    """`run` for several studies, one after the other, but that no process waits for the last stack of any but the last.
+
+    `started` is told of each study how many trials are done of all, before any trains; `finished` gets its rows.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
@@ -57,38 +84,79 @@ def run(
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
-    study = study if isinstance(study, Study) else spec.load(str(study), overrides)
-    with _workers(backend, jobs or default_jobs(), scheduler) as (jobs, train):
-        store = Store(Path(results), study)
-        store.claim(force)
-        trials, rows = plan.trials(study), store.load().trials
-        done = good(rows)
-        pending = [trial for trial in trials if trial.key not in done]
-        if pending:
-            _require_device(rows, store.folder)
-        started(len(trials) - len(pending), len(trials))
+    devices.require(device)
+    if len({study.name for study in studies}) < len(studies):
+        raise UserError("studies of one run have different names, since each has a folder: one was given twice")
+    tables_of_all: dict[str, pd.DataFrame] = {}
+    with _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train):
+        about = {"jobs": jobs, "backend": backend, **machine()}
+        runs = {study.name: _Run(study, Path(results), force, device, about) for study in studies}
+
+        def finish(run: _Run) -> None:
+            tables_of_all[run.study.name] = run.finish()
+            finished(run.study, tables_of_all[run.study.name])
+            following = next((each for each in runs.values() if each.pending), None)
+            if following:
+                following.begin()
 
         def keep(records: list[Record]) -> None:
-            store.append(records)
+            run = runs[records[0]["study"]]
+            run.keep(records)
             received(records)
+            if not run.pending:
+                finish(run)
 
-        begin, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        about = {"started": begin.isoformat(timespec="seconds"), "jobs": jobs, "backend": backend, **machine()}
-        if pending:
-            store.note(about)
-            train(plan.stacks(study, pending, jobs), received=keep)
-        seconds = time.perf_counter() - clock
-    if pending:
-        rate = round(len(pending) / seconds, 2)
-        store.note({**about, "seconds": round(seconds, 1), "trials": len(pending), "trials_per_second": rate})
-    written = store.compact(trials)
-    tables.write(study, tables.compute(study, written), store.folder)
-    return written.trials
+        for run in runs.values():
+            started(run.study, len(run.trials) - len(run.pending), len(run.trials))
+        planned = [stack for run in runs.values() for stack in plan.stacks(run.study, run.pending.values(), jobs, device)]
+        for run in [run for run in runs.values() if not run.pending]:
+            finish(run)
+        if planned:
+            train(planned, received=keep)
+    return [tables_of_all[study.name] for study in studies]
 
 
-def _require_device(rows: pd.DataFrame, folder: Path) -> None:
+class _Run:
+    """A study at work: `pending` are the trials that it lacks, by key."""
+
+    def __init__(self, study: Study, results: Path, force: bool, device: str, about: Record) -> None:
+        self.study, self.store, self._about = study, Store(results, study), about
+        self.store.claim(force)
+        self.trials, rows = plan.trials(study), self.store.load().trials
+        done = good(rows)
+        self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
+        self._trained = len(self.pending)
+        if self.pending:
+            _require_device(rows, self.store.folder, devices.described(device))
+        self.begin()
+
+    def begin(self) -> None:
+        """Start its clock: what trained before was another study."""
+        self._clock = time.perf_counter()
+        self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Put the records of a stack on disk; the first of them are told what made them."""
+        if len(self.pending) == self._trained:
+            self.store.note({"started": self._began, **self._about})
+        self.store.append(records)
+        for record in records:
+            del self.pending[record["trial"]]
+
+    def finish(self) -> pd.DataFrame:
+        """Write the files that rows end up in, and the tables."""
+        if self._trained:
+            seconds = time.perf_counter() - self._clock
+            rate = round(self._trained / seconds, 2)
+            counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
+            self.store.note({"started": self._began, **self._about, **counts})
+        written = self.store.compact(self.trials)
+        tables.write(self.study, tables.compute(self.study, written), self.store.folder)
+        return written.trials
+
+
+def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
     """Raise UserError where rows were made on another device than this run would use."""
-    ours = runner.made_by()["device"]
     others = sorted({*rows["device"]} - {ours}) if len(rows) else []
     if others:
         raise UserError(
@@ -98,7 +166,7 @@ def _require_device(rows: pd.DataFrame, folder: Path) -> None:
 
 
 @contextmanager
-def _workers(backend: str, jobs: int, scheduler: str | None) -> Iterator[tuple[int, Train]]:
+def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
     """How many processes train at once, and what trains stacks on them."""
     if backend != "dask":
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
@@ -106,7 +174,10 @@ def _workers(backend: str, jobs: int, scheduler: str | None) -> Iterator[tuple[i
     from studies import cluster  # needs the extra `distributed`
 
     with cluster.opened(scheduler, jobs) as client:
-        yield len(client.nthreads()), functools.partial(cluster.run, client=client)
+        yield (
+            len(client.nthreads()),
+            functools.partial(cluster.run, client=client, resources={"GPU": 1} if device == "cuda" else None),
+        )
 
 
 def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
@@ -129,6 +200,22 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     return found
 
 
+def spreads(study: Study, results: str | Path) -> dict[str, float]:
+    """The sd of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
+    store = Store(Path(results), study)
+    try:
+        store.require_own()
+    except UserError:  # rows of another spec
+        return {}
+    rows = store.load()._asdict()
+    found = {}
+    for reading in study.readings:
+        trials = tables.of_reading(rows, reading)["trials"]
+        if len(trials) and len(reading.grid.configurations) > 1:
+            found[reading.reading] = design.spread(trials, reading.sampling)
+    return {reading: sd for reading, sd in found.items() if sd > 0}
+
+
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     """Every configuration of the primary reading compared with the one whose label, or beginning of the id, is given.
 
@@ -140,7 +227,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     trials = tables.of_reading(_planned(study, store)._asdict(), study)["trials"]
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{store.folder} has no rows of {other.label}; train the study first: ablation run {study.name}")
-    sampling = tables.sampling_of(study)
+    sampling = study.sampling
     labels = {each.id: each.label for each in study.grid.configurations}
     found = comparisons.against(comparisons.paired_cells(trials, sampling), other.id, sampling, study.margin)
     return comparisons.labelled(found, labels)

@@ -9,18 +9,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from studies import analysis, comparisons, datasets, files, texts
+from studies import analysis, comparisons, datasets, files, texts, tuning
 from studies.analysis import SET_WORDS, judged_on
 from studies.effects import effects
-from studies.inference import Sampling
 from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values", "curves", "budget", "gradients")
-TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level")
+NAMES = (
+    *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
+    *("curves", "budget", "gradients", "tuned"),
+)
+TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
 
@@ -58,7 +60,7 @@ def _compute(study: Study, rows: Tables) -> Tables:
     trials, history = rows["trials"], rows["history"]
     levels, baseline = study.grid.levels, study.grid.baseline
     factors = list(levels)
-    sampling = sampling_of(study)
+    sampling = study.sampling
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
     cells = comparisons.paired_cells(trials, sampling)
     labels = dict(zip(summary["config"], summary["label"], strict=True))
@@ -66,26 +68,28 @@ def _compute(study: Study, rows: Tables) -> Tables:
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling, baseline),
+        "levels": analysis.by_level(trials, factors, sampling, baseline, around(study)),
         "effects": effects(trials, factors, sampling, guess_pct(study)),
         "comparisons": comparisons.compare(cells, labels, start.id if start else None, sampling, study.margin),
         "pairs": comparisons.pairs(cells, labels, start.id if start else None, sampling, study.margin),
         "ladder": comparisons.ladder(cells, trials, levels, baseline, sampling),
-        "values": analysis.values(trials, drawn, sampling),
-        "curves": analysis.curves(trials, history, drawn),
-        "budget": analysis.budget(trials, history, drawn),
+        "values": analysis.values(trials, drawn, sampling, around(study)),
+        "curves": analysis.curves(trials, history, drawn, around(study)),
+        "budget": analysis.budget(trials, history, drawn, around(study)),
         "gradients": analysis.gradients(trials, history),
+        "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
     }
+
+
+def around(study: Study) -> Mapping[str, str] | None:
+    """The levels of the base where factors leave it one at a time; None in a grid, and where the base itself is excluded."""
+    base = (each.levels for each in study.grid.configurations if each.settings == study.grid.identity["base"])
+    return next(base, None) if study.design == "one_at_a_time" else None
 
 
 def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The table with a column moved to the front, where it has it."""
     return table[[column, *table.columns.drop(column)]] if column in table else table
-
-
-def sampling_of(study: Study) -> Sampling:
-    """What the intervals of a study are over."""
-    return Sampling(study.validation.folds, fresh=study.data.resample and study.validation.repeats > 1)
 
 
 def guess_pct(study: Study) -> float:
@@ -120,7 +124,7 @@ def read(study: Study, folder: Path) -> Tables:
 def show(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
     for title, table in _shown_of_all(study, tables):
-        print_table(title, table, (table.columns[0], "level", "configuration", *study.factors), console)
+        print_table(title, table, (table.columns[0], "level", "configuration", "chosen", "usual", *study.factors), console)
     for sentence in remembered(study, tables):
         console.print(f"* {sentence}", markup=False, highlight=False)
 
@@ -129,7 +133,7 @@ def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None
     """Print what `suite.against` found, the lowest error first."""
     shown = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
     title = (
-        f"Error in points less that of {table['other_label'].iloc[0]} ({sampling_of(study).words}), "
+        f"Error in points less that of {table['other_label'].iloc[0]} ({study.sampling.words}), "
         f"and how likely it is better, equal within {study.margin:g} points, or worse"
     )
     print_table(title, shown, ("configuration", "id"), console)
@@ -178,9 +182,10 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
             ),
             (f"The {SHOWN} worst", texts.configurations(order[-SHOWN:], factors)),
         ]
-    words = sampling_of(study).words
+    words = study.sampling.words
     if not levels.empty:
-        title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in % ({words})"
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words})"
         shown.append((title, texts.levels(levels)))
     if not effects.empty:
         title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
@@ -188,6 +193,9 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     if not ladder.empty:
         title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words})"
         shown.append((title, texts.ladder(ladder)))
+    if study.tune and not tables["tuned"].empty:
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({words})"
+        shown.append((title, texts.tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
     return shown
 
 

@@ -91,6 +91,21 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """What was chosen and its error, that of the usual levels, and the difference."""
+    order = tuned.sort_values("test_mean_pct", kind="stable")
+    texts = order[[*factors, "chosen"]].astype(str)
+    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
+        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
+        if name == "untuned_test":
+            texts["usual"] = order["usual"].astype(str)
+        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
+        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
+        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
+    return texts
+
+
 def _numbers(values: pd.Series, digits: int = 2) -> list[str]:
     return ["" if pd.isna(value) else f"{value:.{digits}f}" for value in values]
 

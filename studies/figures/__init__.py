@@ -166,12 +166,12 @@ def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder:
         with mpl.rc_context(STYLE):
             drawn = picture.figure(study, tables)
             if isinstance(drawn, Figure):
-                files.write(path, _png(drawn))
+                files.write(path, png(drawn))
         outcome[name] = drawn if isinstance(drawn, str) else path
     return outcome
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """The picture in 256 colours, which is what it takes, and half the bytes: pictures are committed."""
     drawn, content = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from studies.analysis import SETS, judged_on
@@ -181,6 +181,26 @@ def learning(study: Study, tables: Tables) -> Figure:
     legend_beside(figure, axes[0, 0].get_legend_handles_labels()[0])
     titled(figure, title_of(study), lines_over(study))
     return figure
+
+
+def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
+    """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
+    history = record["history"]
+    sets = [name for name in SETS[::-1] if f"{name}_errors" in history]
+    loss, error = figure.subplots(2, 1, sharex=True)
+    lowest = 100.0
+    for name, look in zip(sets, looks(), strict=False):
+        percent = [100 * errors / record[f"n_{name}"] for errors in history[f"{name}_errors"]]
+        lowest = min(lowest, *percent)
+        for ax, values in ((loss, history[f"{name}_loss"]), (error, percent)):
+            every = max(1, math.ceil(len(values) / _MARKED))
+            ax.plot(history["epoch"], values, label=SET_WORDS[name], linewidth=1.4, markersize=4, markevery=every, **look)
+    loss.set_ylabel("loss per sample")
+    log_axis(loss)
+    percent_axis(error, "error in %", lowest)
+    error.set_xlabel("epoch")
+    error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    loss.legend()
 
 
 def _learning(loss: Axes, error: Axes, line: pd.DataFrame, sets: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from studies.comparisons import LEADING
 from studies.figures.style import error_bars, in_lines, title_of, titled
 from studies.inference import LEVEL
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables, sampling_of
+from studies.tables import SET_WORDS, Tables
 
 _HEAT = "rocket_r"
 _POINTS = (0.5, 1, 2, 5, 10, 20, 50)
@@ -61,7 +61,7 @@ def ladder(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Bars: {sampling_of(study).words}, of paired differences. Filled: Holm p below {LEVEL:g} within its panel. "
+        f"Bars: {study.sampling.words}, of paired differences. Filled: Holm p below {LEVEL:g} within its panel. "
         "Left of 0 is better than what it starts from.",
     )
     return figure

@@ -21,7 +21,7 @@ from studies.figures.style import (
     used,
 )
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables, sampling_of
+from studies.tables import SET_WORDS, Tables
 
 MATTERS = 1.0  # % of the variance that the whole interval of a pair's share lies above
 SHOWN = 24  # effects at most, the largest
@@ -97,7 +97,7 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
         title_of(study),
         f"Mean over the rest of the grid ({over(study)}) for {rest} whose share of the variance lies above {MATTERS:g}% with "
         "its whole interval. Lines that are not parallel: what one choice does depends on the other. Brackets: "
-        f"{sampling_of(study).words}.",
+        f"{study.sampling.words}.",
     )
     return figure
 

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from studies.analysis import judged_on
+from studies.analysis import beside, judged_on
 from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables, sampling_of
+from studies.tables import SET_WORDS, Tables, around
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own
@@ -80,8 +80,9 @@ def levels(study: Study, tables: Tables) -> Figure:
     for ax in axes[len(factors) :]:
         ax.set_axis_off()
     for ax, (factor, names) in zip(axes, factors.items(), strict=False):
+        compared = beside(summary, factor, around(study))
         for place, name in enumerate(names):
-            values = summary.loc[summary[factor] == name, f"{judged}_mean_pct"]
+            values = compared.loc[compared[factor] == name, f"{judged}_mean_pct"]
             ax.plot(place + rng.uniform(-0.3, 0.3, len(values)), values, ".", color="0.72", markersize=3, zorder=1)
         shown = table[table["factor"] == factor].set_index("level").loc[list(names)]
         mean, low, high, median = (shown[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high", "median"))
@@ -100,7 +101,7 @@ def levels(study: Study, tables: Tables) -> Figure:
     percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", summary[f"{judged}_mean_pct"].min())
     axes[0].plot([], [], ".", color="0.72", label="one configuration")
     axes[0].legend(loc="upper left", fontsize=7)
-    titled(figure, title_of(study), f"{over(study)}; {sampling_of(study).words}")
+    titled(figure, title_of(study), f"{over(study)}; {study.sampling.words}")
     return figure
 
 
@@ -163,7 +164,7 @@ def seeds(study: Study, tables: Tables) -> Figure:
         ax.grid(visible=False, axis="y")
     ends = values[f"{judged}_pct"].agg(["min", "max"])
     percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", ends["min"], along="x", highest=ends["max"])
-    sampling = sampling_of(study)
+    sampling = study.sampling
     one = f"one {'repeat' if sampling.independent else 'fold'}"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
     titled(figure, title_of(study), f"{what}. Blue: their mean, with the {sampling.words}.")

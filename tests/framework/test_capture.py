@@ -5,7 +5,7 @@ import torch
 
 import framework as fw
 from framework import capture
-from tests.framework.oracle import disk
+from oracle import disk
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import time
 import pandas as pd
 import pytest
 
+import studies
+
 ABLATION = [sys.executable, "-m", "studies"]
 
 
@@ -64,6 +66,40 @@ def test_a_study_end_to_end(tiny, tmp_path):
     assert compared.returncode == 0
     assert "Error in points less that of relu | sgd lr=0.1" in compared.stdout
     assert sum(f"{other} " in compared.stdout for other in ("relu | adam", "tanh | sgd", "tanh | adam")) == 3
+
+
+def test_one_factor_at_a_time(tiny, tmp_path):
+    path = tiny(('title = "Tiny"', 'title = "Tiny"\ndesign = "one_at_a_time"'))
+    planned = call("plan", path, cwd=tmp_path)
+    assert "3 configurations x 3 folds = 9 models" in planned.stdout
+    assert "separates      every factor and 0 of 1 pairs" in planned.stdout
+    run = call("run", path, "-j", "1", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Each level, all else as in the base" in run.stdout
+    levels = pd.read_csv(tmp_path / "results" / "tiny" / "levels.csv").set_index(["factor", "level"])
+    summary = pd.read_csv(tmp_path / "results" / "tiny" / "summary.csv").set_index(["activation", "optimizer"])
+    assert levels["trials"].tolist() == [3] * 4
+    effects = pd.read_csv(tmp_path / "results" / "tiny" / "effects.csv").set_index("effect")
+    assert effects["method"].tolist() == ["model fit", "model fit", "confounded", "confounded"]
+    assert effects.loc["activation x optimizer", ["share_pct", "rank_share_pct"]].isna().all()
+    errors = {level: levels.loc[level, "test_mean_pct"] for level in levels.index}
+    base = summary.loc[("tanh", "sgd lr=0.1"), "test_mean_pct"]
+    assert errors["activation", "tanh"] == errors["optimizer", "sgd lr=0.1"] == base
+    assert errors["activation", "relu"] == summary.loc[("relu", "sgd lr=0.1"), "test_mean_pct"]
+    assert call("figures", path, cwd=tmp_path).returncode == 0
+
+
+def test_compare_ends_with_its_status(tiny, tmp_path):
+    for folder in ("a", "b"):
+        studies.run(tiny(), jobs=1, results=tmp_path / folder)
+    path = tmp_path / "b" / "tiny" / "trials.csv"
+    rows = pd.read_csv(path)
+    rows.assign(test_errors=rows["test_errors"] + 20 + rows["fold"] % 2).to_csv(path, index=False)
+    assert call("compare", "a/tiny", "b/tiny", cwd=tmp_path).returncode == 1
+    studies.run(tiny(("samples = 60", "samples = 61")), jobs=1, results=tmp_path / "c")
+    other = call("compare", "a/tiny", "c/tiny", cwd=tmp_path)
+    assert other.returncode == 3
+    assert other.stderr.count("\n") == 1
 
 
 def test_list_names_the_declared_studies(tmp_path):

@@ -1,0 +1,160 @@
+"""What a grid can tell before anything trains: which effects it separates, how small a difference shows, how many repeats.
+
+An effect is separable where its columns of the design matrix are no combination of those of the effects beside it: for a
+factor all other factors and the pairs without it, for a pair all factors and all other pairs. These models are hierarchical, so
+how levels are coded makes no difference. A full factorial grid separates everything.
+"""
+
+import bisect
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from studies import analysis
+from studies.inference import Sampling, needed, resolvable
+from studies.spec import Study
+
+Effect = tuple[str, ...]  # a factor, or a pair of them
+_RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0
+_LISTED = 4  # effects that a line names
+
+
+def unseparated(points: pd.DataFrame) -> dict[Effect, int]:
+    """The factors and pairs that a design does not separate, each with the number of its degrees of freedom that are left.
+
+    `points` has one row for each configuration and a column of levels for each factor. A factor of one level has no effect.
+    """
+    factors = _varied(points)
+    if len(points) == math.prod(points[factor].nunique() for factor in factors) and not points.duplicated(factors).any():
+        return {}
+    mains: dict[Effect, NDArray[np.float64]] = {(factor,): _dummies(points[factor]) for factor in factors}
+    pairs: dict[Effect, NDArray[np.float64]] = {
+        pair: _products(mains[pair[:1]], mains[pair[1:]]) for pair in itertools.combinations(factors, 2)
+    }
+    left = {}
+    for effect in mains:
+        others = {pair: columns for pair, columns in pairs.items() if effect[0] not in pair}
+        left[effect] = _freedom({**mains, **others}, [effect])[effect]
+    left |= _freedom({**mains, **pairs}, list(pairs))
+    sizes = {effect: columns.shape[1] for effect, columns in {**mains, **pairs}.items()}
+    return {effect: freedom for effect, freedom in left.items() if freedom < sizes[effect]}
+
+
+def _varied(points: pd.DataFrame) -> list[str]:
+    """The factors with more than one level."""
+    return [factor for factor in points if len(points[factor].unique()) > 1]
+
+
+def _dummies(levels: pd.Series) -> NDArray[np.float64]:
+    """A column for each level but the first."""
+    return pd.get_dummies(levels, drop_first=True).to_numpy(dtype=float)
+
+
+def _products(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All products of a column of the one and a column of the other."""
+    return (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
+
+
+def _freedom(model: Mapping[Effect, NDArray[np.float64]], asked: Sequence[Effect]) -> dict[Effect, int]:
+    """The degrees of freedom that each effect adds to the rest of the model: its columns, less the rank of its null directions.
+
+    A direction in which the columns of the whole model cancel is one that the data leave open.
+    """
+    rows = len(next(iter(model.values())))
+    columns = np.concatenate([np.ones((rows, 1)), *model.values()], axis=1)
+    norms = np.sqrt((columns**2).sum(0))
+    columns = columns / np.where(norms > 0, norms, 1)
+    values, vectors = np.linalg.eigh(columns.T @ columns)
+    null = vectors[:, values < _RANK * max(1.0, values[-1])]
+    ends = np.cumsum([1, *(each.shape[1] for each in model.values())])
+    place = {effect: slice(start, end) for effect, start, end in zip(model, ends[:-1], ends[1:], strict=True)}
+    rank = {effect: int(np.linalg.matrix_rank(null[place[effect]], tol=1e-6)) if null.size else 0 for effect in asked}
+    return {effect: model[effect].shape[1] - rank[effect] for effect in asked}
+
+
+def separation(study: Study) -> list[str]:
+    """Which effects the grid of one reading separates, in a line or two."""
+    points = pd.DataFrame([each.levels for each in study.grid.configurations], columns=list(study.grid.levels))
+    varied = _varied(points)
+    if len(varied) < 2:
+        return []
+    open_ = unseparated(points)
+    pairs = list(itertools.combinations(varied, 2))
+    lost = {size: [effect for effect in open_ if len(effect) == size] for size in (1, 2)}
+    kept = [
+        "every factor" if not lost[1] else f"{len(varied) - len(lost[1])} of {len(varied)} factors",
+        "every pair of factors" if not lost[2] else f"{len(pairs) - len(lost[2])} of {len(pairs)} pairs",
+    ]
+    lines = [f"separates      {' and '.join(kept)}"]
+    if open_:
+        named = [_why(effect, open_[effect], points) for effect in (*lost[1], *lost[2])]
+        more = f"; and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
+        lines.append(f"does not       {'; '.join(named[:_LISTED])}{more}")
+    return lines
+
+
+def _why(effect: Effect, freedom: int, points: pd.DataFrame) -> str:
+    """An effect that is not separated, and what is missing for it."""
+    name, part = " x ".join(effect), " in part" if freedom else ""
+    if len(effect) == 1:
+        tied = [factor for factor in _varied(points) if factor != effect[0] and _together(points[effect[0]], points[factor])]
+        return f"{name}{part} (changes together with {tied[0] if tied else 'other factors and their pairs'})"
+    cells = math.prod(points[factor].nunique() for factor in effect)
+    empty = cells - len(points.drop_duplicates(list(effect)))
+    return f"{name}{part} ({f'{empty} of {cells} cells empty' if empty else 'mixed with other pairs'})"
+
+
+def _together(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two factors take fewer directions together than each would alone."""
+    found = _freedom({("one",): _dummies(one), ("other",): _dummies(other)}, [("one",)])[("one",)]
+    return found < one.nunique() - 1
+
+
+def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
+    """The typical sd of the paired differences between two configurations in points: the median over pairs with the best.
+
+    NaN where there are too few values.
+    """
+    errors = analysis.in_percent(trials)
+    values = errors.set_index(["config", "repeat", "fold"])[f"{analysis.judged_on(errors)}_pct"]
+    samples = sampling.samples(values).rename("pct").reset_index()
+    table = samples.pivot_table("pct", [key for key in ("repeat", "fold") if key in samples], "config")
+    best = table.mean().idxmin()
+    return float(table.drop(columns=best).sub(table[best], axis=0).std().median())
+
+
+def power(study: Study, sd: float | None = None, difference: float | None = None, source: str = "given") -> list[str]:
+    """How small a difference between two configurations shows, and how many repeats a stated one needs.
+
+    `sd` is that of the paired differences in points, from this `source`: between two trials of equal fold, or, where repeats
+    draw new data, between two means over folds. Without one, differences are told in units of it.
+    """
+    sampling, folds = study.sampling, max(study.validation.folds, 1)
+    count = study.validation.repeats * (1 if sampling.independent else folds)
+    unit = "sd of their paired differences" if sd is None else "points"
+    known = "" if sd is None else f" (sd of paired differences: {sd:.3g}, {source})"
+    lines = []
+    if count > 1:
+        found = resolvable(1.0 if sd is None else sd, count, sampling.overlap)
+        lines.append(f"resolves       {found:.2g} {unit} between two configurations, four times in five{known}")
+    else:
+        lines.append("resolves       nothing: one value of each configuration is no more than chance; add folds or repeats")
+    if difference is not None:
+        stated = f"{difference:g} {'sd' if sd is None else 'points'}"
+        values = enough(1.0 if sd is None else sd, difference, sampling.overlap)
+        repeats = math.ceil(values / (1 if sampling.independent else folds)) if values else 0
+        never = f"no repeats on one data set show {stated}: its folds overlap too much; draw new data for each (data.resample)"
+        lines.append(f"needs          {f'repeats = {repeats} to show {stated}' if values else never}")
+    return lines
+
+
+def enough(sd: float, difference: float, overlap: float) -> int | None:
+    """The fewest values whose `resolvable` difference is no larger than this one; None where no number is enough."""
+    least = needed(sd, difference, overlap)
+    if least is None:
+        return None
+    return bisect.bisect_left(range(8 * least + 50), True, lo=least, key=lambda n: resolvable(sd, n, overlap) <= difference)

@@ -1,0 +1,71 @@
+"""Where stacks train: the cores of a machine, or its CUDA devices, one process each."""
+
+import fcntl
+import functools
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+import joblib
+import torch
+
+from studies.errors import UserError, unknown
+
+NAMES = ("cpu", "cuda")
+CACHE = 8e6  # bytes a stack may touch in one step; measured with two processes: beyond, they crowd each other's cache
+EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
+SHARE = 0.4  # of a CUDA device's memory that a stack may fill: what is counted leaves out temporaries and the recorded step
+
+
+def require(device: str) -> None:
+    """Raise UserError unless it is the name of a device that is here."""
+    if device not in NAMES:
+        raise UserError(unknown("device", device, NAMES))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device cuda was asked for, and torch finds none here: give --device cpu, or install a CUDA build of torch"
+        )
+
+
+def processes(device: str) -> int:
+    """How many processes train at once, unless told otherwise: one for each usable core, or for each CUDA device."""
+    return joblib.cpu_count() if device == "cpu" else torch.cuda.device_count()
+
+
+def room(device: str) -> tuple[float, float]:
+    """The bytes that a stack may touch in one step, and when it is evaluated."""
+    if device == "cpu":
+        return CACHE, EVALUATION
+    memory = SHARE * torch.cuda.get_device_properties(0).total_memory
+    return memory, memory
+
+
+def described(device: str) -> str:
+    """What the column `device` says: rows are equal to the bit within one kind of device at most."""
+    return "cpu" if device == "cpu" else f"cuda {torch.cuda.get_device_name(0)}"
+
+
+@functools.cache
+def here(device: str) -> torch.device:
+    """The device of this process: of several CUDA devices, one that no other process of a run has taken."""
+    if device == "cpu" or torch.cuda.device_count() < 2:
+        return torch.device(device)
+    return torch.device("cuda", _claimed(torch.cuda.device_count()))
+
+
+_held: list[IO[str]] = []  # open files: a lock on one ends with its process, however that ends
+
+
+def _claimed(count: int) -> int:
+    """The first of `count` devices whose lock is free, and now taken; by the process's number where none is."""
+    for index in range(count):
+        file = (Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-cuda-{index}.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        _held.append(file)
+        return index
+    return os.getpid() % count

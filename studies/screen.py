@@ -1,0 +1,83 @@
+"""What a run shows: a bar for each study while it trains, and its tables once it is done."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from studies import standing, tables
+from studies.shards import Record
+from studies.spec import Study
+
+
+class Screen:
+    """To be told by `suite.run_all` of what has `started`, was `received` and is `finished`; counts what this run trained."""
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+        self._console = Console()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.0f} trials/s, left:"),
+            TimeRemainingColumn(),
+            TextColumn("diverged: {task.fields[diverged]}"),
+            console=self._console,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._clock = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def trained(self, kind: str = "trials") -> int:
+        """How many trials this run trained, of all studies; or how many of these are "diverged" or "failed"."""
+        return sum(counts[kind] for counts in self._counts.values())
+
+    def started(self, study: Study, done: int, trials: int) -> None:
+        """Show a bar."""
+        self._bars[study.name] = self._progress.add_task(study.name, completed=done, total=trials, rate=0.0, diverged=0)
+
+    def received(self, records: Sequence[Record]) -> None:
+        """Move the bar of the records' study on."""
+        name = records[0]["study"]
+        counts = self._counts[name]
+        counts["trials"] += len(records)
+        counts["diverged"] += sum(bool(record.get("diverged")) for record in records)
+        counts["failed"] += sum(record["status"] != "ok" for record in records)
+        rate = counts["trials"] / (time.perf_counter() - self._clock)
+        self._progress.update(self._bars[name], advance=len(records), rate=rate, diverged=counts["diverged"])
+
+    def finished(self, study: Study, rows: pd.DataFrame) -> None:
+        """Print the tables of a study, what was trained, and what failed."""
+        seconds, trained = time.perf_counter() - self._clock, self._counts[study.name]["trials"]
+        folder = self._results / study.name
+        self._progress.remove_task(self._bars[study.name])
+        tables.show(study, tables.read(study, folder), self._console)
+        self._say(
+            f"{study.name}: {len(rows):,} trials, of which this run trained {trained:,} in {seconds:.1f} s "
+            f"({trained / seconds:.1f} trials per second); tables in {folder}"
+        )
+        for line in standing.mixed(rows):
+            self._say(line, err=True)
+        if self._counts[study.name]["failed"]:
+            for reason, count in rows.loc[rows["status"] != "ok", "reason"].value_counts().items():
+                self._say(f"{count:,} trials failed: {reason}", err=True)
+        self._clock = time.perf_counter()
+
+    def _say(self, line: str, err: bool = False) -> None:
+        """Print a line as it is, above the bars."""
+        console = Console(stderr=True) if err else self._console
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,113 @@
+"""Stacks whose processes die."""
+
+import signal
+from dataclasses import asdict, replace
+
+import pytest
+
+import studies
+from studies import plan, pool, runner, spec
+from studies.plan import Source
+from studies.pool import Lost
+
+
+class Deadly(Source):
+    """Kills the process that it is sent to."""
+
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
+def poisoned(stack):
+    return replace(stack, source=Deadly(**vars(stack.source)))
+
+
+@pytest.fixture
+def stacks(tiny):
+    study = replace(spec.load(str(tiny())), stack=3)
+    return plan.stacks(study, plan.trials(study), jobs=2)
+
+
+LOST = {
+    "never": (0, [(3, 2)], 0),
+    "once": (1, [(3, 2), (3, 1)], 0),
+    "twice": (2, [(3, 2), (3, 1), (2, 1), (1, 1)], 0),
+    "always": (3, [(3, 2), (3, 1), (2, 1), (1, 1)], 3),
+}
+
+
+@pytest.mark.parametrize(("times", "expected", "failures"), LOST.values(), ids=LOST)
+def test_a_lost_stack_trains_again_alone_then_in_halves_then_has_failed(stacks, times, expected, failures):
+    victim = {trial.key for trial in stacks[0].trials}
+    tries, rounds, received = [], [], []
+
+    def train(given, jobs):
+        rounds.append(given)
+        for stack in given:
+            if {trial.key for trial in stack.trials} <= victim:
+                tries.append((len(stack.trials), jobs))
+                lost = len(rounds) <= times
+                yield stack, Lost("it died") if lost else [{"trial": trial.key, "status": "ok"} for trial in stack.trials]
+            else:
+                yield stack, [{"trial": trial.key, "status": "ok"} for trial in stack.trials]
+
+    pool.persistently(train, stacks, 2, received.extend)
+    assert tries == expected
+    assert sorted(record["trial"] for record in received) == sorted(trial.key for stack in stacks for trial in stack.trials)
+    failed = [record for record in received if record["status"] == "failed"]
+    assert len(failed) == failures
+    assert {record["reason"] for record in failed} <= {"it died: 3 tries"}
+
+
+def test_a_stack_that_kills_its_process_fails_and_the_others_do_not_notice(tiny, tmp_path, monkeypatch):
+    planned = plan.stacks
+
+    def with_one_poisoned(*given):
+        first, *others = planned(*given)
+        return [poisoned(first), *others]
+
+    monkeypatch.setattr(plan, "stacks", with_one_poisoned)
+    study = replace(spec.load(str(tiny())), stack=3)
+    rows = studies.run(study, results=tmp_path / "r", jobs=2)
+    assert (rows["status"] == "ok").sum() == 9
+    assert set(rows["reason"].dropna()) == {"the process that trained it died (SIGKILL(-9)): 3 tries"}
+    monkeypatch.undo()
+    again = []
+    rows = studies.run(study, results=tmp_path / "r", jobs=1, received=again.extend)
+    assert len(again) == 3
+    assert (rows["status"] == "ok").all()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")]
+)
+def test_a_stack_too_large_for_the_memory_trains_in_halves(stacks, monkeypatch, error):
+    fit, received = runner.fit, []
+
+    def limited(stack):
+        if len(stack.trials) > 2:
+            raise error
+        return fit(stack)
+
+    monkeypatch.setattr(runner, "fit", limited)
+    pool.run(stacks, 1, "sequential", received.extend)
+    assert len(received) == 12
+    assert {(record["status"], record["stack"]) for record in received} == {("ok", 2), ("ok", 1)}
+
+
+def test_memory_that_never_suffices_is_a_reason(stacks, monkeypatch):
+    def hungry(_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(runner, "fit", hungry)
+    received = []
+    pool.run(stacks[:1], 1, "sequential", received.extend)
+    assert [record["reason"] for record in received] == ["out of memory: MemoryError: no room: 3 tries"] * 3
+
+
+def test_halves_are_the_stack(stacks):
+    one, other = plan.halves(stacks[0])
+    assert [*one.trials, *other.trials] == list(stacks[0].trials)
+    assert one.work + other.work == pytest.approx(stacks[0].work)
+    assert asdict(one.source) == asdict(stacks[0].source)
+    assert plan.halves(other) == [other]

@@ -1,0 +1,226 @@
+"""What a folder holds, who writes to it, and why a trial is or is not trained again."""
+
+import json
+import os
+import resource
+
+import pandas as pd
+import pytest
+from test_plan import CHANGES
+
+import studies
+from studies import plan, runner, shards, spec, standing
+from studies.errors import UserError
+from studies.store import Store
+
+
+@pytest.fixture
+def trained(tiny, tmp_path):
+    """The tiny study, trained, and its folder."""
+    studies.run(tiny(), results=tmp_path / "results", jobs=1)
+    return spec.load(str(tiny())), tmp_path / "results" / "tiny"
+
+
+def rewrite(path, change):
+    table = pd.read_csv(path)
+    change(table).to_csv(path, index=False)
+
+
+def records(study):
+    return [record for stack in plan.stacks(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+
+
+def explained(study, folder, trial=0):
+    return "\n".join(standing.explain(study, folder.parent, plan.trials(study)[trial].key))
+
+
+def test_two_runs_that_finish_at_once_lose_no_row_and_no_run(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_exists", lambda _: True)
+    study = spec.load(str(tiny()))
+    trials, rows = plan.trials(study), records(study)
+    one, other = Store(tmp_path, study), Store(tmp_path, study)
+    one.claim(force=False)
+    other.claim(force=False)
+    one.append(rows[:7])
+    one.note({"seconds": 1})
+    set_aside = one._set_aside
+
+    def meanwhile(everything):  # between what the first reads and what it writes
+        monkeypatch.setattr(one, "_set_aside", set_aside)
+        other.append(rows[5:])
+        other.note({"seconds": 2})
+        other.compact(trials)
+        set_aside(everything)
+
+    monkeypatch.setattr(one, "_set_aside", meanwhile)
+    one.compact(trials)
+    written = pd.read_csv(tmp_path / "tiny" / "trials.csv")
+    assert written["trial"].tolist() == [trial.key for trial in trials]
+    runs = json.loads((tmp_path / "tiny" / "manifest.json").read_text())["runs"]
+    assert sorted(run["seconds"] for run in runs) == [1, 2]
+    assert len(list((tmp_path / "tiny" / "shards").iterdir())) == 2  # either may be about to be needed by the other
+    monkeypatch.undo()
+    Store(tmp_path, study).compact(trials)
+    assert list((tmp_path / "tiny" / "shards").iterdir()) == []
+    assert pd.read_csv(tmp_path / "tiny" / "trials.csv").equals(written)
+
+
+def test_a_shard_of_another_host_stays_for_a_day(trained):
+    study, folder = trained
+    shard = folder / "shards" / "20260101T000000-elsewhere-1-abcd.jsonl"
+    row = records(study)[0]
+    shard.write_text(json.dumps(row) + "\n")
+    Store(folder.parent, study).compact(plan.trials(study))
+    assert shard.exists()
+    assert "at work        process 1 on elsewhere" in standing.status(study, folder.parent)
+    os.utime(shard, (0, 0))
+    Store(folder.parent, study).compact(plan.trials(study))
+    assert not shard.exists()
+
+
+def test_force_leaves_a_run_at_work_alone(trained, monkeypatch):
+    study, folder = trained
+    other = Store(folder.parent, study)
+    other.claim(force=False)
+    monkeypatch.setattr(shards, "_exists", lambda _: True)
+    with pytest.raises(UserError, match=r"is at work in .*; end it first"):
+        Store(folder.parent, study).claim(force=True)
+
+
+def test_what_follows_a_line_cut_short_is_not_lost_with_it(tiny, tmp_path):
+    study = spec.load(str(tiny()))
+    store, rows = Store(tmp_path, study), records(study)
+    store.claim(force=False)
+    store.append(rows[:1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(json.dumps(rows[0])) + 100, hard))
+    try:
+        with pytest.raises(OSError, match="is the disk full"):
+            store.append(rows[1:3])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.append(rows[3:5])
+    assert set(store.load().trials["trial"]) == {rows[place]["trial"] for place in (0, 3, 4)}
+
+
+def test_a_table_that_does_not_fit_the_disk_leaves_the_old_one_and_no_other_file(trained):
+    study, folder = trained
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            studies.run(study, results=folder.parent, jobs=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_folder_removed_during_a_run_is_told_and_not_made_again(tiny, tmp_path):
+    def remove(_):
+        (tmp_path / "results" / "tiny").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FileNotFoundError, match="was removed or moved aside"):
+        studies.run(tiny(), results=tmp_path / "results", jobs=1, received=remove)
+    assert not (tmp_path / "results" / "tiny").exists()
+
+
+def test_rows_of_older_numerics_are_kept_and_not_used(trained):
+    study, folder = trained
+    older = {"trial": lambda table: table["trial"].str[::-1]}
+    rewrite(folder / "trials.csv", lambda table: table.assign(**older, numerics=1))
+    rewrite(folder / "history.csv", lambda table: table.assign(**older))
+    assert f"numerics is 1 there, {plan.NUMERICS} here" in explained(study, folder)
+    assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
+    for name, rows in (("trials", 12), ("history", 48)):
+        assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / f"{name}.numerics-1.csv")) == rows
+    assert standing.status(study, folder.parent)[-1] == (
+        f"not used       rows of numerics 1 (12): this version computes numerics {plan.NUMERICS}"
+    )
+    assert "reused" in explained(study, folder)
+
+
+def test_two_devices_are_not_mixed_and_two_builds_are_told(trained):
+    study, folder = trained
+    rewrite(folder / "trials.csv", lambda table: table.assign(torch=["1.0"] + ["2.0"] * 11))
+    assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in standing.status(study, folder.parent))
+    rewrite(folder / "trials.csv", lambda table: table.assign(device="cuda")[1:])
+    before = (folder / "trials.csv").read_bytes()
+    with pytest.raises(UserError, match=r"never mixed: .* has rows of cuda, this run trains on cpu"):
+        studies.run(study, results=folder.parent, jobs=1)
+    assert (folder / "trials.csv").read_bytes() == before
+
+
+DAMAGED = {
+    "a manifest of another format": ("manifest.json", '{"format": 0}', "is of format 0, this version reads 1: its results"),
+    "no manifest": ("manifest.json", "{", "is of format unknown"),
+    "no table": ("trials.csv", "\x00\n1,2", "is not a table of this suite"),
+    "another table": ("trials.csv", "a,b\n1,2\n", "it has no column numerics, status, trial"),
+    "no number": ("trials.csv", "trial,status,numerics\na,ok,two\n", "is not a table of this suite"),
+    "an empty file": ("history.csv", "", "is not a table of this suite"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_what_cannot_be_read_is_told_and_left_as_it_is(trained, name, content, message):
+    study, folder = trained
+    (folder / name).write_text(content)
+    for call in (lambda: studies.run(study, results=folder.parent, jobs=1), lambda: standing.status(study, folder.parent)):
+        with pytest.raises(UserError) as told:
+            call()
+        assert message in str(told.value)
+    assert (folder / name).read_text() == content
+
+
+def test_status_counts_what_is_done_missing_and_failed_and_why(trained):
+    study, folder = trained
+
+    def damage(table):
+        table.loc[0, ["status", "reason"]] = "failed", "ValueError: x"
+        return table.assign(reason=table["reason"].astype(str).where(table["status"] == "failed"), stuck=True)[:-2]
+
+    rewrite(folder / "trials.csv", lambda table: damage(table.astype({"reason": object})))
+    first, second, third, *_ = standing.status(study, folder.parent)
+    assert first == "tiny           12 trials: 9 done, 2 missing, 1 failed; of those done, 0 diverged, 9 stuck"
+    assert second == "failed         1: ValueError: x"
+    assert third.startswith("made by        device cpu (10), torch 2.")
+    assert "its row in" in explained(study, folder)
+    assert "failed: ValueError: x" in explained(study, folder)
+    missing = explained(study, folder, 11)
+    assert "has no row of it" in missing
+    assert "activation is relu there, tanh here" in missing or "optimizer" in missing
+
+
+UNCHANGED = {
+    "jobs": ({"jobs": 2}, []),
+    "backend": ({"jobs": 1, "backend": "sequential"}, []),
+    "title and question": ({"jobs": 1}, [('"Tiny"', '"Other"\nquestion = "?"')]),
+    "size of stacks": ({"jobs": 1}, [('"Tiny"', '"Tiny"\nstack = 2')]),
+}
+
+
+@pytest.mark.parametrize(("options", "changes"), UNCHANGED.values(), ids=UNCHANGED)
+def test_what_numbers_do_not_depend_on_never_trains_again(trained, tiny, options, changes):
+    _, folder = trained
+    path, counted = tiny(*changes), []
+    study = spec.load(str(path))
+    assert all("reused" in explained(study, folder, place) for place in range(12))
+    studies.run(path, results=folder.parent, received=counted.extend, **options)
+    assert counted == []
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_numbers_depend_on_always_trains_again_and_is_named(trained, tiny, change):
+    _, folder = trained
+    study = spec.load(str(tiny(change)))
+    told = explained(study, folder)
+    assert "to be trained" in told
+    assert "holds another study of this name, and no run adds to it: " in told
+    assert " there, " in told.partition("no run adds to it: ")[2]
+    with pytest.raises(UserError):
+        studies.run(study, results=folder.parent, jobs=1)
+
+
+def test_what_differs_from_the_nearest_row_is_named(trained, tiny):
+    _, folder = trained
+    assert "epochs is 3 there, 4 here" in explained(spec.load(str(tiny(("epochs = 3", "epochs = 4")))), folder)
