@@ -131,16 +131,20 @@ def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
     return table.T.groupby(level="repeat").mean(skipna=False).T if sampling.independent else table
 
 
-def values(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling) -> pd.DataFrame:
+def values(
+    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """What the mean and the interval of each level are over: its mean error in percent in each value that counts as one.
 
-    One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent.
+    One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent. `around`: as in
+    `beside`.
     """
     trials = in_percent(trials)
     column = f"{judged_on(trials)}_pct"
     tables = []
     for factor in factors:
-        means = sampling.samples(trials.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
+        own = beside(trials, factor, around)
+        means = sampling.samples(own.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
         tables.append(means.round(9).reset_index().rename(columns={factor: "level"}).assign(factor=factor))
     table = pd.concat(tables, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
@@ -201,12 +205,14 @@ def curves(
     return table[["factor", *table.columns.drop("factor")]]
 
 
-def budget(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def budget(
+    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The error in percent that each level reaches within each number of epochs, if the rest of the grid is chosen for it.
 
     Of the configurations with the level and the recorded epochs within the budget, the one of the lowest mean validation error
     is taken, the first of equals; its mean error is on the set that the study is judged on. Without validation rows that
-    set chooses too, which flatters (`chosen_on`). Empty where no trial left a history.
+    set chooses too, which flatters (`chosen_on`). `around`: as in `beside`. Empty where no trial left a history.
     """
     if history.empty:
         return pd.DataFrame()
@@ -219,7 +225,8 @@ def budget(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) 
     tables = []
     for factor in factors:
         # The first of the lowest by level and epoch, then by level the first of those within each budget.
-        by_epoch = means.loc[means.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
+        own = beside(means, factor, around)
+        by_epoch = own.loc[own.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
         lowest = by_epoch.groupby(factor)[f"{chooser}_pct"].cummin()
         better = lowest < lowest.groupby(by_epoch[factor]).shift(fill_value=np.inf)
         reached = by_epoch[f"{judged}_pct"].where(better).groupby(by_epoch[factor]).ffill()

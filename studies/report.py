@@ -15,7 +15,7 @@ from studies.inference import LEVEL, wilson
 from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import read_csv, read_manifest
-from studies.tables import Tables, of_reading
+from studies.tables import Tables, around, of_reading
 
 Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
 Section = tuple[str, str, Sequence[str]]  # id, title, parts
@@ -99,7 +99,8 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     yield "matters", "What matters", of_section("matters") + explained
     averaged = []
     if not levels.empty:
-        title = f"Each level, averaged over the rest of the grid, and less the factor's baseline: {judged} error in %"
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
         averaged.append(page.table(title, texts.levels(levels), 2, words))
     yield "levels", "Level by level", of_section("levels") + averaged
     changed = []
@@ -107,6 +108,10 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
         title = f"Single changes around the baseline and the best configuration: {judged} error in %"
         changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, words))
     yield "changes", "One change at a time", of_section("changes") + changed
+    if study.tune and not tables["tuned"].empty:
+        fixed = [factor for factor in factors if factor not in study.tune]
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
+        yield "tuned", "Tuned", [page.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
     yield "comparisons", "Configurations compared", of_section("comparisons") + compared
@@ -241,7 +246,7 @@ def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Itera
         return
     runs = manifest["runs"]
     if runs:
-        seconds = sum(run["seconds"] for run in runs)
+        seconds = sum(run.get("seconds", 0) for run in runs)  # an interrupted run did not get to say
         yield page.paragraph(f"{counted(len(runs), 'run')}, {seconds:,.0f} seconds of wall time in all.")
         facts = {key: [_fact(run.get(key)) for run in runs] for key in dict.fromkeys(key for run in runs for key in run)}
         table = pd.DataFrame.from_dict(facts, orient="index", columns=[f"run {place}" for place in range(1, len(runs) + 1)])

@@ -18,7 +18,10 @@ from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values", "curves", "budget", "gradients", "tuned")
+NAMES = (
+    *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
+    *("curves", "budget", "gradients", "tuned"),
+)
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
@@ -70,9 +73,9 @@ def _compute(study: Study, rows: Tables) -> Tables:
         "comparisons": comparisons.compare(cells, labels, start.id if start else None, sampling, study.margin),
         "pairs": comparisons.pairs(cells, labels, start.id if start else None, sampling, study.margin),
         "ladder": comparisons.ladder(cells, trials, levels, baseline, sampling),
-        "values": analysis.values(trials, drawn, sampling),
+        "values": analysis.values(trials, drawn, sampling, around(study)),
         "curves": analysis.curves(trials, history, drawn, around(study)),
-        "budget": analysis.budget(trials, history, drawn),
+        "budget": analysis.budget(trials, history, drawn, around(study)),
         "gradients": analysis.gradients(trials, history),
         "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
     }

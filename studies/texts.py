@@ -92,17 +92,17 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
 
 
 def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """What was chosen and its error, that of the usual levels, and the difference, the lowest error first."""
+    """What was chosen and its error, that of the usual levels, and the difference."""
     order = tuned.sort_values("test_mean_pct", kind="stable")
     texts = order[[*factors, "chosen"]].astype(str)
-    texts["test %"] = _numbers(order["test_mean_pct"])
-    texts["its interval"] = _ranges(order, "test_ci_low_pct", "test_ci_high_pct")
-    texts["usual"] = order["usual"].astype(str)
-    texts["untuned %"] = _numbers(order["untuned_test_mean_pct"])
-    texts["untuned interval"] = _ranges(order, "untuned_test_ci_low_pct", "untuned_test_ci_high_pct")
-    texts["difference"] = _signed(order["difference_pct"])
-    texts["difference interval"] = _ranges(order, "difference_ci_low_pct", "difference_ci_high_pct")
-    texts["Holm p"] = _probabilities(order["p_holm"])
+    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
+        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
+        if name == "untuned_test":
+            texts["usual"] = order["usual"].astype(str)
+        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
+        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
+        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
     return texts
 
 
