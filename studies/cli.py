@@ -255,13 +255,24 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
             click.echo(f"{study.name}: {name:12} {outcome}")
 
 
-def _drawn(study: Study, results: Path, figures: Path) -> dict[str, object]:
+def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
     """Draw what there is of a study."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
 
-    return dict(
-        pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
-    )
+    return pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
+
+
+@main.command("report")
+@_study
+@_set
+@_quick
+@_results
+@_figures
+def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
+    from studies import report  # matplotlib takes a second that no other command needs
+
+    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
 
 
 @main.command()

@@ -27,16 +27,26 @@ def test_a_study_end_to_end(call, tiny, tmp_path):
     assert (tmp_path / "results" / "tiny" / "trials.csv").is_file()
     drawn = call("figures", path, cwd=tmp_path)
     assert drawn.returncode == 0
-    assert sorted(file.name for file in (tmp_path / "figures" / "tiny").iterdir()) == [
+    pictures = {file.name for file in (tmp_path / "figures" / "tiny").iterdir()} - {"interactions.png"}  # if any matters
+    assert sorted(pictures) == [
         "activations.png",
+        "budget.png",
         "compared.png",
         "curves.png",
         "data.png",
+        "effects.png",
         "grid.png",
+        "ladder.png",
         "learning.png",
         "levels.png",
+        "matrix.png",
         "models.png",
+        "seeds.png",
     ]
+    told = call("report", path, cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == "results/tiny/report.html\n"
+    assert (tmp_path / "results" / "tiny" / "report.html").read_text().count("<img") >= 13
     again = call("run", path, cwd=tmp_path)
     assert "12 trials, of which this run trained 0" in again.stdout
     shown = call("tables", path, cwd=tmp_path)
@@ -113,6 +123,7 @@ WRONG = {
         "has no rows of relu | mse",
     ),
     "unknown configuration": (["tables", "demo", "--against", "relu"], "there is no configuration 'relu'"),
+    "no page": (["report", "demo"], "has neither rows nor tables"),
     "no figures": (["figures"], "no declared study has tables in results"),
     "unknown command": (["trian"], "No such command 'trian'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),

@@ -1,0 +1,138 @@
+"""Tables of numbers to tables of texts, as a reader sees them: on the screen, in Markdown, on the page."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from studies import analysis
+from studies.analysis import SET_WORDS, judged_on
+
+
+def configurations(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Configurations with their levels, and mean and sd of each error."""
+    named = order[list(factors)] if factors else order[["label"]]
+    return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
+
+
+def every_configuration(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Configurations with their levels, the error that the study is judged on by mean, interval, sd and median, and counts.
+
+    "working %": the mean without trials that failed, diverged or got stuck.
+    """
+    judged = judged_on(order)
+    named = order[list(factors)] if factors else order[["label"]]
+    table = _with_counts(named, order, [judged], "interval")
+    also = {"sd": "sd", "median %": "median", "working %": "working_mean"}
+    for place, (title, what) in enumerate(also.items(), len(named.columns) + 2):
+        table.insert(place, title, _numbers(order[f"{judged}_{what}_pct"]))
+    table.insert(len(named.columns) + 5, "training %", _numbers(order["train_mean_pct"]))
+    return table
+
+
+def failures(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
+    """Rows of a summary, by the share of their trials that diverged, got stuck or failed, with its interval, and counts."""
+    order = table.sort_values("failure_pct", ascending=False, kind="stable")
+    texts = order[list(named)].astype(str)
+    texts["failures %"] = _numbers(order["failure_pct"], digits=1)
+    texts["interval"] = _ranges(order, "failure_ci_low_pct", "failure_ci_high_pct", digits=1)
+    for column in (*analysis.COUNTED, "trials"):
+        texts[column] = [f"{count:,}" for count in order[column]]
+    return texts
+
+
+def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
+    """Configurations less another one, the lowest error first, under the names that `named` has for the rows of the table."""
+    order = table.reset_index(drop=True).sort_values("difference_pct", kind="stable", na_position="last")
+    texts = named.reset_index(drop=True).loc[order.index].astype(str)
+    texts["difference"] = _signed(order["difference_pct"])
+    texts["interval"] = _ranges(order, "ci_low_pct", "ci_high_pct")
+    for name, title in {"p": "p", "holm_p": "Holm p", "better": "better", "equal": "equal", "worse": "worse"}.items():
+        texts[title] = _probabilities(order[name])
+    return texts
+
+
+def levels(levels: pd.DataFrame) -> pd.DataFrame:
+    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline."""
+    judged = judged_on(levels)
+    named = levels[["factor", "level"]]
+    table = _with_counts(named, levels, [judged], "interval")
+    table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
+    table.insert(5, "less baseline", _signed(levels["difference_pct"]))
+    table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
+    table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
+    table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
+    return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
+
+
+def effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """Effects, the largest first, with their share of the variance of the error, of its rank, and where every trial works."""
+    ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
+    table = ordered[["effect"]].astype(str)
+    for kind, title in (("share", "of the error"), ("rank_share", "of its rank"), ("working_share", "where it works")):
+        table[title] = _numbers(ordered[f"{kind}_pct"], digits=1)
+        table[" " * table.shape[1] + "interval"] = _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1)
+    methods = ordered["method"] + " / " + ordered["working_method"]
+    return table.assign(**{"method / where it works": methods})
+
+
+def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
+    """Single changes with their mean error, and what they change."""
+    levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
+    steps = levels.where(ladder["factor"].notna(), ladder["label"])
+    return pd.DataFrame(
+        {
+            "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
+            "configuration": steps,
+            "mean %": [f"{value:.2f}" for value in ladder[f"{judged_on(ladder)}_mean_pct"]],
+            "change": _signed(ladder["change_pct"]),
+            "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
+            "Holm p": _probabilities(ladder["holm_p"]),
+        }
+    )
+
+
+def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """What was chosen and its error, that of the usual levels, and the difference."""
+    order = tuned.sort_values("test_mean_pct", kind="stable")
+    texts = order[[*factors, "chosen"]].astype(str)
+    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
+        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
+        if name == "untuned_test":
+            texts["usual"] = order["usual"].astype(str)
+        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
+        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
+        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
+    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
+    return texts
+
+
+def _numbers(values: pd.Series, digits: int = 2) -> list[str]:
+    return ["" if pd.isna(value) else f"{value:.{digits}f}" for value in values]
+
+
+def _signed(values: pd.Series) -> list[str]:
+    return ["" if pd.isna(value) else f"{value:+.2f}" for value in values]
+
+
+def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
+    """Intervals as texts, empty where there is none."""
+    ends = zip(table[low], table[high], strict=True)
+    return ["" if pd.isna(one) else f"{one:.{digits}f} to {other:.{digits}f}" for one, other in ends]
+
+
+def _probabilities(values: pd.Series) -> list[str]:
+    return ["" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" for value in values]
+
+
+def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
+    """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
+    texts = named.astype(str).reset_index(drop=True)
+    for name in sets:
+        texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
+        if spread == "sd":
+            texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
+        else:
+            texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
+    for column in ("trials", *analysis.COUNTED):
+        texts[column] = [f"{count:,}" for count in table[column]]
+    return texts
