@@ -15,6 +15,8 @@ FILES = {
     "summary.csv",
     "levels.csv",
     "effects.csv",
+    "comparisons.csv",
+    "ladder.csv",
     "curves.csv",
     "manifest.json",
     "tables.md",
