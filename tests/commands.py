@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 
 PATIENCE = 120.0  # seconds for what takes one or two on a quiet machine
 _SERVER = """
-import json, os, sys
+import gc, json, os, sys
 from studies import cli, cluster, figures
 
+gc.freeze()  # else every process looks through all that was imported as it ends, for 2 s
 for line in sys.stdin:
     asked = json.loads(line)
     if "ended" in asked:
