@@ -1,9 +1,10 @@
 """Real runs that are killed: the faults of the soak, one after the other."""
 
 import time
+from functools import partial
 
 import pandas as pd
-from chaos import BAD, Soak, round_of, tail_torn, workers_killed
+from chaos import BAD, PROCESSES, Soak, round_of, tail_torn, workers_killed
 
 import studies
 
@@ -12,7 +13,7 @@ def test_a_killed_parent_killed_workers_and_a_torn_line_cost_no_row(commands, tm
     soak = Soak(tmp_path, seed=0, commands=commands)
     studies.run(soak.spec, backend="sequential", results=tmp_path / "undisturbed")
     expected = pd.read_csv(tmp_path / "undisturbed" / "chaos" / "trials.csv")
-    soak.faults = iter([tail_torn, workers_killed])
+    soak.faults = iter([partial(tail_torn, options=PROCESSES), workers_killed])
 
     def rows():
         return sum(shard.read_text().count('"trial"') for shard in (tmp_path / "round").glob("chaos/shards/*.jsonl"))
