@@ -102,7 +102,8 @@ class Store:
             self._set_aside(everything)
             rows = Rows(*(_ordered(table, place) for table in of_numerics(everything, NUMERICS)))
             rows = rows._replace(trials=rows.trials.reindex(columns=_columns(rows.trials)))
-            for name, table in rows._asdict().items():
+            # The trials last: one that is done there has its other lines on disk, whatever becomes of the shards.
+            for name, table in reversed(rows._asdict().items()):
                 if name == "trials" or len(table) or self._path(name).exists():
                     files.write(self._path(name), to_csv(table))
             manifest = read_manifest(self.folder)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from studies import files
+from studies.analysis import judged_on
 from studies.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.figures.style import STYLE
 from studies.spec import Study
@@ -152,12 +153,17 @@ def draw(
 
 def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder: Path, since: float) -> dict[str, Path | str]:
     outcome: dict[str, Path | str] = {}
+    summary = tables["summary"]
+    nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
     for name, picture in pictures.items():
         if not picture.applies(study):
             continue
         path = folder / f"{name}.png"
         if path.exists() and path.stat().st_mtime > since:
             outcome[name] = path
+            continue
+        if picture.needs and nothing:
+            outcome[name] = "not drawn: every trial failed"
             continue
         missing = [table for table in picture.needs if tables[table].empty]
         if missing:

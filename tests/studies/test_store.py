@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import spec
+from studies import files, spec
 from studies.errors import UserError
 from studies.store import Store, read_csv, to_csv
 
@@ -89,6 +89,27 @@ def test_a_run_goes_on_after_an_interrupt_and_a_torn_line(trained, tmp_path):
     first, second = (pd.read_csv(folder / "trials.csv") for folder in (undisturbed, tmp_path / "again" / "tiny"))
     told = ["seconds", "stack"]
     pd.testing.assert_frame_equal(first.drop(columns=told), second.drop(columns=told), check_exact=True)
+    assert (undisturbed / "history.csv").read_bytes() == (tmp_path / "again" / "tiny" / "history.csv").read_bytes()
+
+
+@pytest.mark.parametrize("last", ["history.csv", "trials.csv"])
+def test_a_compaction_that_is_cut_short_loses_nothing_even_if_the_shard_is_torn_later(trained, tmp_path, monkeypatch, last):
+    path, undisturbed = trained
+    write = files.write
+
+    def cut_short(target, content):
+        if target.name == last:
+            raise KeyboardInterrupt
+        write(target, content)
+
+    monkeypatch.setattr(files, "write", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        studies.run(path, results=tmp_path / "again", jobs=1)
+    monkeypatch.undo()
+    (shard,) = (tmp_path / "again" / "tiny" / "shards").iterdir()
+    # without the second note of what the run was, and half of the last record
+    shard.write_bytes(b"\n".join(shard.read_bytes().splitlines()[:-1])[:-300])
+    studies.run(path, results=tmp_path / "again", jobs=1)
     assert (undisturbed / "history.csv").read_bytes() == (tmp_path / "again" / "tiny" / "history.csv").read_bytes()
 
 
