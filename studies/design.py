@@ -5,7 +5,6 @@ factor all other factors and the pairs without it, for a pair all factors and al
 how levels are coded makes no difference. A full factorial grid separates everything.
 """
 
-import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from studies import analysis
-from studies.inference import Sampling, needed, resolvable
+from studies.analysis import cells
+from studies.comparisons import best_of
+from studies.inference import Sampling, enough, resolvable
 from studies.spec import Study
 
 Effect = tuple[str, ...]  # a factor, or a pair of them
@@ -103,9 +103,9 @@ def _why(effect: Effect, freedom: int, points: pd.DataFrame) -> str:
     if len(effect) == 1:
         tied = [factor for factor in _varied(points) if factor != effect[0] and _together(points[effect[0]], points[factor])]
         return f"{name}{part} (changes together with {tied[0] if tied else 'other factors and their pairs'})"
-    cells = math.prod(points[factor].nunique() for factor in effect)
-    empty = cells - len(points.drop_duplicates(list(effect)))
-    return f"{name}{part} ({f'{empty} of {cells} cells empty' if empty else 'mixed with other pairs'})"
+    combinations = math.prod(points[factor].nunique() for factor in effect)
+    empty = combinations - len(points.drop_duplicates(list(effect)))
+    return f"{name}{part} ({f'{empty} of {combinations} cells empty' if empty else 'mixed with other pairs'})"
 
 
 def _together(one: pd.Series, other: pd.Series) -> bool:
@@ -119,12 +119,9 @@ def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
 
     NaN where there are too few values.
     """
-    errors = analysis.in_percent(trials)
-    values = errors.set_index(["config", "repeat", "fold"])[f"{analysis.judged_on(errors)}_pct"]
-    samples = sampling.samples(values).rename("pct").reset_index()
-    table = samples.pivot_table("pct", [key for key in ("repeat", "fold") if key in samples], "config")
-    best = table.mean().idxmin()
-    return float(table.drop(columns=best).sub(table[best], axis=0).std().median())
+    values = cells(trials, sampling)
+    best = best_of(values)
+    return math.nan if best is None else float(values.drop(best).sub(values.loc[best]).std(axis=1).median())
 
 
 def power(study: Study, sd: float | None = None, difference: float | None = None, source: str = "given") -> list[str]:
@@ -150,11 +147,3 @@ def power(study: Study, sd: float | None = None, difference: float | None = None
         never = f"no repeats on one data set show {stated}: its folds overlap too much; draw new data for each (data.resample)"
         lines.append(f"needs          {f'repeats = {repeats} to show {stated}' if values else never}")
     return lines
-
-
-def enough(sd: float, difference: float, overlap: float) -> int | None:
-    """The fewest values whose `resolvable` difference is no larger than this one; None where no number is enough."""
-    least = needed(sd, difference, overlap)
-    if least is None:
-        return None
-    return bisect.bisect_left(range(8 * least + 50), True, lo=least, key=lambda n: resolvable(sd, n, overlap) <= difference)

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from studies import analysis, comparisons, datasets, files, tuning
+from studies import analysis, comparisons, datasets, files, texts, tuning
 from studies.analysis import SET_WORDS, judged_on
 from studies.effects import effects
 from studies.sentences import sentences
@@ -124,23 +124,12 @@ def show(study: Study, tables: Tables, console: Console) -> None:
 
 def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None:
     """Print what `suite.against` found, the lowest error first."""
-    shown = table.sort_values("difference_pct", kind="stable", na_position="last")
-    texts = pd.DataFrame(
-        {
-            "configuration": shown["label"],
-            "id": shown["config"],
-            "difference": _signed(shown["difference_pct"]),
-            "interval": _ranges(shown, "ci_low_pct", "ci_high_pct"),
-            "p": _probabilities(shown["p"]),
-            "Holm p": _probabilities(shown["holm_p"]),
-            **{name: _probabilities(shown[name]) for name in ("better", "equal", "worse")},
-        }
-    )
+    shown = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
     title = (
         f"Error in points less that of {table['other_label'].iloc[0]} ({study.sampling.words}), "
         f"and how likely it is better, equal within {study.margin:g} points, or worse"
     )
-    print_table(title, texts, ("configuration", "id"), console)
+    print_table(title, shown, ("configuration", "id"), console)
 
 
 def remembered(study: Study, tables: Tables) -> list[str]:
@@ -177,116 +166,30 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")
     each = f"mean and sd of the error in % over {study.trials // len(study.grid.configurations)} trials each"
     if len(order) <= 2 * SHOWN:
-        shown = [(f"Configurations by {judged} error ({each})", _ranking(order, factors))]
+        shown = [(f"Configurations by {judged} error ({each})", texts.configurations(order, factors))]
     else:
         shown = [
-            (f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})", _ranking(order[:SHOWN], factors)),
-            (f"The {SHOWN} worst", _ranking(order[-SHOWN:], factors)),
+            (
+                f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})",
+                texts.configurations(order[:SHOWN], factors),
+            ),
+            (f"The {SHOWN} worst", texts.configurations(order[-SHOWN:], factors)),
         ]
     words = study.sampling.words
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
         title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words})"
-        shown.append((title, _levels(levels)))
+        shown.append((title, texts.levels(levels)))
     if not effects.empty:
         title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
-        shown.append((title, _effects(effects)))
+        shown.append((title, texts.effects(effects)))
     if not ladder.empty:
         title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words})"
-        shown.append((title, _ladder(ladder)))
+        shown.append((title, texts.ladder(ladder)))
     if study.tune and not tables["tuned"].empty:
         title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({words})"
-        shown.append((title, _tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
+        shown.append((title, texts.tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
     return shown
-
-
-def _tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """What was chosen and its error, that of the usual levels, and the difference."""
-    order = tuned.sort_values("test_mean_pct", kind="stable")
-    texts = order[[*factors, "chosen"]].astype(str)
-    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
-        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
-        if name == "untuned_test":
-            texts["usual"] = order["usual"].astype(str)
-        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
-        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
-        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
-    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
-    return texts
-
-
-def _ranking(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Configurations with their levels, and mean and sd of each error."""
-    named = order[list(factors)] if factors else order[["label"]]
-    return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
-
-
-def _levels(levels: pd.DataFrame) -> pd.DataFrame:
-    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline."""
-    judged = judged_on(levels)
-    named = levels[["factor", "level"]]
-    table = _with_counts(named, levels, [judged], "interval")
-    table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
-    table.insert(5, "less baseline", _signed(levels["difference_pct"]))
-    table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
-    table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
-    table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
-    return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
-
-
-def _effects(effects: pd.DataFrame) -> pd.DataFrame:
-    """Effects, the largest first, with their share of the variance of the error, of its rank, and where every trial works."""
-    ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
-    table = ordered[["effect"]].astype(str)
-    for kind, title in (("share", "of the error"), ("rank_share", "of its rank"), ("working_share", "where it works")):
-        table[title] = [f"{value:.1f}" for value in ordered[f"{kind}_pct"]]
-        table[" " * table.shape[1] + "interval"] = _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1)
-    methods = ordered["method"] + " / " + ordered["working_method"]
-    return table.assign(**{"method / where it works": methods})
-
-
-def _ladder(ladder: pd.DataFrame) -> pd.DataFrame:
-    """Single changes with their mean error, and what they change."""
-    levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
-    steps = levels.where(ladder["factor"].notna(), ladder["label"])
-    return pd.DataFrame(
-        {
-            "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
-            "configuration": steps,
-            "mean %": [f"{value:.2f}" for value in ladder[f"{judged_on(ladder)}_mean_pct"]],
-            "change": _signed(ladder["change_pct"]),
-            "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
-            "Holm p": _probabilities(ladder["holm_p"]),
-        }
-    )
-
-
-def _signed(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:+.2f}" for value in values]
-
-
-def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
-    """Intervals as texts, empty where there is none."""
-    ends = zip(table[low], table[high], strict=True)
-    return ["" if pd.isna(one) else f"{one:.{digits}f} to {other:.{digits}f}" for one, other in ends]
-
-
-def _probabilities(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" for value in values]
-
-
-def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
-    """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
-    texts = named.astype(str).reset_index(drop=True)
-    for name in sets:
-        texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
-        if spread == "sd":
-            texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
-        else:
-            texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
-    for column in ("trials", *analysis.COUNTED):
-        texts[column] = [f"{count:,}" for count in table[column]]
-    return texts
 
 
 def markdown(table: pd.DataFrame) -> str:
