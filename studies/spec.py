@@ -59,6 +59,10 @@ class Study:
         """Every reading of the study, the primary one first."""
         return (self, *self.others)
 
+    def named(self, reading: str) -> "Study":
+        """The reading of that name; the primary one where there is none, as in a quick look."""
+        return next((each for each in self.readings if each.reading == reading), self)
+
     @property
     def factors(self) -> list[str]:
         """The factors of all readings."""
