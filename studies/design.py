@@ -11,37 +11,35 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from studies.analysis import cells
 from studies.comparisons import best_of
+from studies.effects import Effect, Numbers, codes_of, columns_of, is_full
 from studies.inference import Sampling, enough, resolvable
 from studies.spec import Study
 
-Effect = tuple[str, ...]  # a factor, or a pair of them
+Named = tuple[str, ...]  # an effect: a factor, or a pair of them
 _RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0
 _LISTED = 4  # effects that a line names
 
 
-def unseparated(points: pd.DataFrame) -> dict[Effect, int]:
+def unseparated(points: pd.DataFrame) -> dict[Named, int]:
     """The factors and pairs that a design does not separate, each with the number of its degrees of freedom that are left.
 
     `points` has one row for each configuration and a column of levels for each factor. A factor of one level has no effect.
     """
     factors = _varied(points)
-    if len(points) == math.prod(points[factor].nunique() for factor in factors) and not points.duplicated(factors).any():
+    if not factors or is_full(codes_of(points[factors])):
         return {}
-    mains: dict[Effect, NDArray[np.float64]] = {(factor,): _dummies(points[factor]) for factor in factors}
-    pairs: dict[Effect, NDArray[np.float64]] = {
-        pair: _products(mains[pair[:1]], mains[pair[1:]]) for pair in itertools.combinations(factors, 2)
-    }
-    left = {}
+    columns = columns_of(codes_of(points[factors]))
+    mains, pairs = ({effect: part for effect, part in columns.items() if len(effect) == size} for size in (1, 2))
+    left = _freedom(columns, list(pairs))
     for effect in mains:
-        others = {pair: columns for pair, columns in pairs.items() if effect[0] not in pair}
-        left[effect] = _freedom({**mains, **others}, [effect])[effect]
-    left |= _freedom({**mains, **pairs}, list(pairs))
-    sizes = {effect: columns.shape[1] for effect, columns in {**mains, **pairs}.items()}
-    return {effect: freedom for effect, freedom in left.items() if freedom < sizes[effect]}
+        others = {pair: part for pair, part in pairs.items() if effect[0] not in pair}
+        left |= _freedom({**mains, **others}, [effect])
+    return {
+        tuple(factors[index] for index in effect): left[effect] for effect in columns if left[effect] < columns[effect].shape[1]
+    }
 
 
 def _varied(points: pd.DataFrame) -> list[str]:
@@ -49,17 +47,7 @@ def _varied(points: pd.DataFrame) -> list[str]:
     return [factor for factor in points if len(points[factor].unique()) > 1]
 
 
-def _dummies(levels: pd.Series) -> NDArray[np.float64]:
-    """A column for each level but the first."""
-    return pd.get_dummies(levels, drop_first=True).to_numpy(dtype=float)
-
-
-def _products(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All products of a column of the one and a column of the other."""
-    return (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
-
-
-def _freedom(model: Mapping[Effect, NDArray[np.float64]], asked: Sequence[Effect]) -> dict[Effect, int]:
+def _freedom(model: Mapping[Effect, Numbers], asked: Sequence[Effect]) -> dict[Effect, int]:
     """The degrees of freedom that each effect adds to the rest of the model: its columns, less the rank of its null directions.
 
     A direction in which the columns of the whole model cancel is one that the data leave open.
@@ -97,7 +85,7 @@ def separation(study: Study) -> list[str]:
     return lines
 
 
-def _why(effect: Effect, freedom: int, points: pd.DataFrame) -> str:
+def _why(effect: Named, freedom: int, points: pd.DataFrame) -> str:
     """An effect that is not separated, and what is missing for it."""
     name, part = " x ".join(effect), " in part" if freedom else ""
     if len(effect) == 1:
@@ -110,8 +98,8 @@ def _why(effect: Effect, freedom: int, points: pd.DataFrame) -> str:
 
 def _together(one: pd.Series, other: pd.Series) -> bool:
     """Whether two factors take fewer directions together than each would alone."""
-    found = _freedom({("one",): _dummies(one), ("other",): _dummies(other)}, [("one",)])[("one",)]
-    return found < one.nunique() - 1
+    columns = columns_of(codes_of(pd.DataFrame({"one": one, "other": other})))
+    return _freedom({effect: columns[effect] for effect in ((0,), (1,))}, [(0,)])[0,] < one.nunique() - 1
 
 
 def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
