@@ -212,19 +212,8 @@ def _judged(published: Published, rounds: NDArray[np.float64], p_mean: float | N
         outcome, reason = Outcome.UNDECIDED, f"{m} rounds are too few to judge by: it takes {MIN_ROUNDS}"
     else:
         outcome, reason = _weighed(published, difference, p_mean, s, m, n, bool(spread))
-    return NumberVerdict(
-        outcome,
-        mean,
-        sd,
-        float(found.ci_low),
-        float(found.ci_high),
-        m,
-        difference,
-        p_mean,
-        p_sd,
-        bool(spread),
-        _sentence(reason + spread),
-    )
+    low, high = float(found.ci_low), float(found.ci_high)
+    return NumberVerdict(outcome, mean, sd, low, high, m, difference, p_mean, p_sd, bool(spread), _sentence(reason + spread))
 
 
 def _weighed(
