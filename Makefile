@@ -11,13 +11,13 @@ JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-ablation: .venv ## Train the full grid (8,640 models) and draw its tables and pictures; JOBS=2 sets the processes
+ablation: .venv ## Train the full grid (8,640 models) and put its tables and pictures on a page; JOBS=2 sets the processes
 	$(RUN) run ablation $(JOBS_OPTION)
-	$(RUN) figures ablation
+	$(RUN) report ablation
 
 demo: .venv ## The same on a small grid, in under a minute
 	$(RUN) run demo $(JOBS_OPTION)
-	$(RUN) figures demo
+	$(RUN) report demo
 
 REPORTS := eight_models loss_criteria activations optimizers schedules border sgd_vs_adam history_and_boundary linear xor \
 	vanishing batchnorm mixtures output_layer noise rates late_decay costs
@@ -64,5 +64,5 @@ lint: .venv ## Check style and types
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
 	rm -rf .venv quick .hypothesis .pytest_cache .ruff_cache .mypy_cache *.egg-info build
 	rm -rf results/*/shards results/*/models results/*/trials.csv results/*/history.csv results/*/predictions.csv \
-		results/*/*.numerics-*.csv
+		results/*/*.numerics-*.csv results/*/report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

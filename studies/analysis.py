@@ -132,6 +132,25 @@ def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
     return samples.unstack(list(samples.index.names[1:])).loc[trials["config"].unique()]  # noqa: PD010
 
 
+def values(
+    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """What the mean and the interval of each level are over: its mean error in percent in each value that counts as one.
+
+    One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent. `around`: as in
+    `beside`.
+    """
+    trials = in_percent(trials)
+    column = f"{judged_on(trials)}_pct"
+    tables = []
+    for factor in factors:
+        own = beside(trials, factor, around)
+        means = sampling.samples(own.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
+        tables.append(means.round(9).reset_index().rename(columns={factor: "level"}).assign(factor=factor))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["factor", *table.columns.drop("factor")]]
+
+
 def levels_of(trials: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """The level of each factor, by configuration."""
     return trials.drop_duplicates("config").set_index("config")[list(factors)]
@@ -175,6 +194,51 @@ def curves(
     """
     if history.empty:
         return pd.DataFrame()
+    joined = _by_epoch(trials, history, factors)
+    measures = [f"{name}_{what}" for name in SETS for what in ("loss", "pct") if f"{name}_{what}" in joined]
+    tables = []
+    for factor in factors or ["study"]:
+        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[measures]
+        quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
+        table = pd.concat(quartiles, axis=1)
+        tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["factor", *table.columns.drop("factor")]]
+
+
+def budget(
+    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """The error in percent that each level reaches within each number of epochs, if the rest of the grid is chosen for it.
+
+    Of the configurations with the level and the recorded epochs within the budget, the one of the lowest mean validation error
+    is taken, the first of equals; its mean error is on the set that the study is judged on. Without validation rows that
+    set chooses too, which flatters (`chosen_on`). `around`: as in `beside`. Empty where no trial left a history.
+    """
+    if history.empty:
+        return pd.DataFrame()
+    joined = _by_epoch(trials, history, [])
+    judged = judged_on(joined)
+    chooser = "val" if "val_pct" in joined and joined["val_pct"].notna().any() else judged
+    means = joined.groupby(["config", "epoch"], sort=False)[[f"{name}_pct" for name in dict.fromkeys([chooser, judged])]].mean()
+    means = means.round(9).reset_index().dropna(subset=f"{chooser}_pct")
+    means = means.merge(levels_of(trials, factors), left_on="config", right_index=True)
+    tables = []
+    for factor in factors:
+        # The first of the lowest by level and epoch, then by level the first of those within each budget.
+        own = beside(means, factor, around)
+        by_epoch = own.loc[own.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
+        lowest = by_epoch.groupby(factor)[f"{chooser}_pct"].cummin()
+        better = lowest < lowest.groupby(by_epoch[factor]).shift(fill_value=np.inf)
+        reached = by_epoch[f"{judged}_pct"].where(better).groupby(by_epoch[factor]).ffill()
+        tables.append(
+            pd.DataFrame({"factor": factor, "level": by_epoch[factor], "epoch": by_epoch["epoch"], f"{judged}_pct": reached})
+        )
+    return pd.concat(tables, ignore_index=True).assign(chosen_on=chooser)
+
+
+def _by_epoch(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """The history with the levels of its trials, and, for each set that it records, `<set>_loss` and the error `<set>_pct`."""
     sizes = [f"n_{name}" for name in SETS]
     joined = history.merge(trials[list(dict.fromkeys(["trial", *sizes, *factors]))], on="trial")
     measures = {}
@@ -182,15 +246,7 @@ def curves(
         if f"{name}_errors" in joined:
             measures[f"{name}_loss"] = joined[f"{name}_loss"].astype(float)
             measures[f"{name}_pct"] = (100 * joined[f"{name}_errors"] / joined[f"n_{name}"]).astype(float)
-    joined = joined.assign(**measures)
-    tables = []
-    for factor in factors or ["study"]:
-        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[list(measures)]
-        quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
-        table = pd.concat(quartiles, axis=1)
-        tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
-    table = pd.concat(tables, ignore_index=True)
-    return table[["factor", *table.columns.drop("factor")]]
+    return joined.assign(**measures)
 
 
 def gradients(trials: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ differences are paired; that they do is checked where the cells are made. A conf
 no value there: its row stays, with neither difference nor p.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -13,6 +14,7 @@ from studies.analysis import cells, in_percent, judged_on, levels_of
 from studies.errors import UserError
 from studies.inference import Sampling, chances, estimate_rows, holm
 
+LEADING = 12  # configurations at most that are compared each with each, beside the baseline
 SHARED = ("seed", "n_train", "n_val", "n_test")  # what trials of one (repeat, fold) share if they are paired
 
 
@@ -102,6 +104,24 @@ def labelled(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     named = {"label": table["config"].map(labels), "other_label": table["other"].map(labels)}
     rest = table.columns.drop(["config", "other"])
     return table.assign(**named)[["config", "label", "other", "other_label", *rest]]
+
+
+def pairs(
+    values: pd.DataFrame, labels: Mapping[str, str], baseline: str | None, sampling: Sampling, margin: float
+) -> pd.DataFrame:
+    """Each of the `LEADING` configurations of the lowest mean errors, and the baseline, less every one that errs less than it.
+
+    Columns as in `compare`, `holm_p` over all pairs. Rows in the order of the means; empty for fewer than two configurations.
+    Those that lack a value come last.
+    """
+    order = values.mean(axis=1, skipna=False).round(9).sort_values(kind="stable").index
+    chosen = [config for place, config in enumerate(order) if place < LEADING or config == baseline]
+    if len(chosen) < 2:
+        return pd.DataFrame()
+    ahead, behind = zip(*itertools.combinations(chosen, 2), strict=True)
+    table = differences(values, behind, ahead, sampling, margin)
+    table.insert(table.columns.get_loc("p") + 1, "holm_p", holm(table["p"]))
+    return labelled(table, labels)
 
 
 def ladder(

@@ -5,6 +5,7 @@ import pandas as pd
 from studies import tables
 from studies.verdicts import Outcome
 
+TEXTS = ("source", "id", "claim", "study", "reading", "role", "measure", "verdict", "reason")  # columns of verdicts.csv
 _PREFACE = """# The five reports, reproduced
 
 Written by `ablation verdict --markdown docs/reports.md` from the rows that `make reports` trains. Published numbers and

@@ -18,7 +18,10 @@ from studies.store import Rows, read_csv, to_csv
 
 Tables = Mapping[str, pd.DataFrame]
 
-NAMES = ("summary", "levels", "effects", "comparisons", "ladder", "curves", "gradients", "tuned")
+NAMES = (
+    *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
+    *("curves", "budget", "gradients", "tuned"),
+)
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
@@ -61,14 +64,17 @@ def _compute(study: Study, rows: Tables) -> Tables:
     factors, start = list(grid.levels), grid.baseline_configuration
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
     cells = comparisons.paired_cells(trials, sampling)
-    told_apart = ["label"] if len(summary) <= COMPARED else []
+    drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
         "levels": analysis.by_level(trials, factors, sampling, grid.baseline, around(study)),
         "effects": effects(trials, factors, sampling, guess_pct(study)),
         "comparisons": comparisons.compare(cells, grid.labels, start.id if start else None, sampling, study.margin),
+        "pairs": comparisons.pairs(cells, grid.labels, start.id if start else None, sampling, study.margin),
         "ladder": comparisons.ladder(cells, trials, grid.levels, grid.baseline, sampling),
-        "curves": analysis.curves(trials, history, [*factors, *told_apart], around(study)),
+        "values": analysis.values(trials, drawn, sampling, around(study)),
+        "curves": analysis.curves(trials, history, drawn, around(study)),
+        "budget": analysis.budget(trials, history, drawn, around(study)),
         "gradients": analysis.gradients(trials, history),
         "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), sampling),
     }

@@ -14,6 +14,32 @@ def configurations(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
 
 
+def every_configuration(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Configurations with their levels, the error that the study is judged on by mean, interval, sd and median, and counts.
+
+    "working %": the mean without trials that failed, diverged or got stuck.
+    """
+    judged = judged_on(order)
+    named = order[list(factors)] if factors else order[["label"]]
+    table = _with_counts(named, order, [judged], "interval")
+    also = {"sd": "sd", "median %": "median", "working %": "working_mean"}
+    for place, (title, what) in enumerate(also.items(), len(named.columns) + 2):
+        table.insert(place, title, _numbers(order[f"{judged}_{what}_pct"]))
+    table.insert(len(named.columns) + 5, "training %", _numbers(order["train_mean_pct"]))
+    return table
+
+
+def failures(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
+    """Rows of a summary, by the share of their trials that diverged, got stuck or failed, with its interval, and counts."""
+    order = table.sort_values("failure_pct", ascending=False, kind="stable")
+    texts = order[list(named)].astype(str)
+    texts["failures %"] = _numbers(order["failure_pct"], digits=1)
+    texts["interval"] = _ranges(order, "failure_ci_low_pct", "failure_ci_high_pct", digits=1)
+    for column in (*analysis.COUNTED, "trials"):
+        texts[column] = [f"{count:,}" for count in order[column]]
+    return texts
+
+
 def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     """Configurations less another one, the lowest error first, under the names that `named` has for the rows of the table."""
     order = table.reset_index(drop=True).sort_values("difference_pct", kind="stable", na_position="last")

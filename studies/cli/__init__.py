@@ -40,7 +40,7 @@ def main() -> None:
 for command in (
     *(specs.init, specs.list_studies, specs.show_plan),
     *(runs.run, runs.status, runs.explain, runs.verify),
-    *(results.show_tables, results.figures, results.show_changes, results.verdict),
+    *(results.show_tables, results.figures, results.write_report, results.show_changes, results.verdict),
     *(trials.show, trials.animate),
 ):
     main.add_command(command)

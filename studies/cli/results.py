@@ -1,4 +1,4 @@
-"""Commands about what rows say: tables, pictures, what changed between two folders, verdicts."""
+"""Commands about what rows say: tables, pictures, the page, what changed between two folders, verdicts."""
 
 import sys
 from collections.abc import Sequence
@@ -50,13 +50,24 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
             click.echo(f"{study.name}: {name:12} {outcome}")
 
 
-def _drawn(study: Study, results: Path, figures: Path) -> dict[str, object]:
+def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
     """Draw what there is of a study."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
 
-    return dict(
-        pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
-    )
+    return pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
+
+
+@click.command("report")
+@options.study
+@options.overrides
+@options.quick
+@options.results
+@options.figures
+def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
+    from studies import report  # matplotlib takes a second that no other command needs
+
+    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
 
 
 @click.command()

@@ -4,6 +4,7 @@ A picture is drawn only where it means something, and says over how many models 
 """
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,63 +15,159 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from studies import files
-from studies.figures import curves, functions, gradients, grid, points
+from studies.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.figures.style import STYLE
 from studies.spec import Study
 from studies.tables import Tables, of_reading
 
 
 class Picture(NamedTuple):
-    """Which tables a picture needs, for which studies it means something, and how it is drawn."""
+    """Which tables a picture needs, for which studies it means something, how it is drawn, and what it shows, in words.
+
+    In place of a figure there may be the reason why there is none.
+    """
 
     needs: Sequence[str]
     applies: Callable[[Study], bool]
-    figure: Callable[[Study, Tables], Figure]
+    figure: Callable[[Study, Tables], Figure | str]
+    shows: str
 
 
 EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
 PICTURES = {
-    "grid": Picture(["summary"], grid.has_several_factors, grid.grid),
-    "levels": Picture(["summary", "levels"], grid.has_several_factors, grid.levels),
-    "models": Picture(["summary"], lambda _: True, grid.models),
-    "curves": Picture(["curves"], curves.recorded, curves.curves),
-    "compared": Picture(["curves"], curves.comparable, curves.compared),
-    "learning": Picture(["curves"], curves.few, curves.learning),
-    "gradients": Picture(["gradients"], gradients.recorded, gradients.gradients),
-    "activations": Picture([], functions.differently_bent, functions.activations),
-    "schedules": Picture([], functions.scheduled, functions.schedules),
-    "data": Picture([], points.flat, points.data),
-    "points": Picture(["summary", "predictions"], points.predicted, points.points),
+    "effects": Picture(
+        ["summary", "effects"],
+        grid.has_several_factors,
+        effects.effects,
+        "How much of the difference between configurations each factor and each pair of factors explains, with intervals: on "
+        "the error, on its rank, and among the configurations that work.",
+    ),
+    "interactions": Picture(
+        ["summary", "effects"],
+        grid.has_several_factors,
+        effects.interactions,
+        "Mean error of every two levels of the pairs of factors that matter. Where lines are parallel, neither choice depends "
+        "on the other.",
+    ),
+    "levels": Picture(
+        ["summary", "levels"],
+        grid.has_several_factors,
+        grid.levels,
+        "Error by level of each factor: a dot for each configuration, and the mean over the grid with its interval.",
+    ),
+    "ladder": Picture(
+        ["summary", "ladder"],
+        differences.has_baseline,
+        differences.ladder,
+        "Change in error when one choice of the baseline is changed, and when one choice of the best is taken back.",
+    ),
+    "grid": Picture(
+        ["summary"],
+        grid.has_several_factors,
+        grid.grid,
+        "Mean and standard deviation of the error of every configuration, as heat maps: darker is worse.",
+    ),
+    "models": Picture(
+        ["summary"],
+        lambda _: True,
+        grid.models,
+        "Training error and error of each configuration, mean and standard deviation; best and worst where there are many.",
+    ),
+    "seeds": Picture(
+        ["summary", "values"],
+        lambda _: True,
+        grid.seeds,
+        "The single values under each mean, as points: how much depends on the split and the first weights.",
+    ),
+    "matrix": Picture(
+        ["summary", "pairs"],
+        differences.several,
+        differences.matrix,
+        "Paired differences in error between the best configurations and the baseline, each with each.",
+    ),
+    "budget": Picture(
+        ["budget"],
+        curves.budgeted,
+        curves.budget,
+        "Error that each level reaches within a number of epochs, when the rest of the grid is chosen for it.",
+    ),
+    "curves": Picture(
+        ["curves"],
+        curves.recorded,
+        curves.curves,
+        "Training loss and error by epoch for each level of every factor: median and quartiles of its models.",
+    ),
+    "compared": Picture(
+        ["curves"],
+        curves.comparable,
+        curves.compared,
+        "Training loss and error by epoch, all configurations together.",
+    ),
+    "learning": Picture(
+        ["curves"],
+        curves.few,
+        curves.learning,
+        "Loss and error by epoch on each set of rows, a column for each configuration.",
+    ),
+    "gradients": Picture(
+        ["gradients"],
+        gradients.recorded,
+        gradients.gradients,
+        "Norm of the gradient by layer, before and after training.",
+    ),
+    "activations": Picture(
+        [],
+        functions.differently_bent,
+        functions.activations,
+        "The activation functions of the study and their derivatives.",
+    ),
+    "schedules": Picture([], functions.scheduled, functions.schedules, "The learning rate by epoch."),
+    "data": Picture([], points.flat, points.data, "The rows that there are to learn, by class."),
+    "points": Picture(
+        ["summary", "predictions"],
+        points.predicted,
+        points.points,
+        "What models make of the rows that they are judged on: crosses are wrong.",
+    ),
 }
 
 
-def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, str]:
+def draw(
+    study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None, since: float = math.inf
+) -> dict[str, Path | str]:
     """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
 
-    `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path or what it
-    still needs; a picture that means nothing for the study is not named.
+    `predictions` are the rows of `predictions.csv`, where there are any. A file written after `since` (seconds of the epoch)
+    stays as it is. Returns, for each picture by name, its path, or why there is none; a picture that means nothing for the
+    study is not named.
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
-    outcome = _draw(study, PICTURES, of_reading(known, study), folder)
+    outcome = _draw(study, PICTURES, of_reading(known, study), folder, since)
     explored = {name: PICTURES[name] for name in EXPLORED}
     for other in study.others:
-        drawn = _draw(other, explored, of_reading(known, other), folder / other.reading)
+        drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, since)
         outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     return outcome
 
 
-def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder: Path) -> dict[str, str]:
-    outcome = {}
+def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder: Path, since: float) -> dict[str, Path | str]:
+    outcome: dict[str, Path | str] = {}
     for name, picture in pictures.items():
         if not picture.applies(study):
+            continue
+        path = folder / f"{name}.png"
+        if path.exists() and path.stat().st_mtime > since:
+            outcome[name] = path
             continue
         missing = [table for table in picture.needs if tables[table].empty]
         if missing:
             outcome[name] = f"not drawn: it needs {' and '.join(f'{table}.csv' for table in missing)}; run the study first"
             continue
         with mpl.rc_context(STYLE):
-            files.write(folder / f"{name}.png", png(picture.figure(study, tables)))
-        outcome[name] = str(folder / f"{name}.png")
+            drawn = picture.figure(study, tables)
+            if isinstance(drawn, Figure):
+                files.write(path, png(drawn))
+        outcome[name] = drawn if isinstance(drawn, str) else path
     return outcome
 
 

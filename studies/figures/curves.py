@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from studies.analysis import SETS
+from studies.analysis import SETS, judged_on
 from studies.figures.style import (
     in_lines,
     legend_below,
@@ -18,6 +18,7 @@ from studies.figures.style import (
     lines_over,
     log_axis,
     looks,
+    over,
     percent_axis,
     shape,
     title_of,
@@ -35,6 +36,11 @@ _MARKED = 12  # markers on a line at most
 def recorded(study: Study) -> bool:
     """Whether models were looked at while they trained."""
     return any(each.settings["history_every"] > 0 for each in study.grid.configurations)
+
+
+def budgeted(study: Study) -> bool:
+    """Whether there are levels to compare by the epochs they take."""
+    return recorded(study) and len(study.grid.configurations) > 1
 
 
 def comparable(study: Study) -> bool:
@@ -70,6 +76,53 @@ def curves(study: Study, tables: Tables) -> Figure:
     axes[0, 0].set_yscale("log")
     percent_axis(axes[1, 0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
+    return figure
+
+
+def budget(study: Study, tables: Tables) -> Figure:
+    """Error that each level reaches within a budget of epochs, when the rest of the grid is chosen for it: a panel a factor.
+
+    Unlike `curves`, which is about the models of a level as they come, this is about what one can make of it.
+    """
+    table = tables["budget"][tables["budget"]["epoch"] > 0]
+    judged = judged_on(table)
+    factors = {factor: names for factor, names in study.grid.levels.items() if len(names) > 1}
+    down, across = shape(len(factors), _ACROSS)
+    figure = Figure(figsize=(max(6.0, 3.6 * across), 0.9 + 3.9 * down), layout="constrained")
+    axes = used(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat, len(factors))
+    for ax, (factor, names) in zip(axes, factors.items(), strict=True):
+        part = table[table["factor"] == factor].groupby("level")
+        for name, look in zip(names, looks(), strict=False):
+            if name in part.groups:
+                line = part.get_group(name)
+                every = max(1, math.ceil(len(line) / _MARKED))
+                drawn = "steps-post"
+                ax.plot(
+                    line["epoch"],
+                    line[f"{judged}_pct"],
+                    label=name,
+                    linewidth=1.4,
+                    markersize=4,
+                    markevery=every,
+                    drawstyle=drawn,
+                    **look,
+                )
+        ax.set_title(factor, loc="left")
+        ax.set_xlabel("budget of epochs")
+        ax.tick_params(labelbottom=True, labelleft=True)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.legend(fontsize=7)
+    percent_axis(axes[0], "", float(table[f"{judged}_pct"].min()), highest=float(table[f"{judged}_pct"].max()))
+    for ax in axes[::across]:
+        ax.set_ylabel(f"{SET_WORDS[judged]} error in %")
+    chosen = str(table["chosen_on"].iloc[0])
+    honest = "" if chosen != judged else ", which flatters: there is no other set to choose on"
+    titled(
+        figure,
+        title_of(study),
+        f"Mean {SET_WORDS[judged]} error ({over(study)}) of the configuration with this level, and the recorded epoch within "
+        f"the budget, that have the lowest mean {SET_WORDS[chosen]} error{honest}.",
+    )
     return figure
 
 

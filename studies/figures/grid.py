@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from studies.analysis import beside, judged_on
-from studies.figures.style import over, percent_axis, percent_ticks, title_of, titled
+from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled
 from studies.spec import Study
 from studies.tables import SET_WORDS, Tables, around
 
@@ -135,6 +135,39 @@ def models(study: Study, tables: Tables) -> Figure:
     axes[0].legend(loc="best", fontsize=8)
     axes[-1].set_xlabel(f"error in %: mean and sd over {over(study)}")
     titled(figure, title_of(study))
+    return figure
+
+
+def seeds(study: Study, tables: Tables) -> Figure:
+    """Every value that a mean is over as a point under it: of each configuration, or, where these are many, of each level."""
+    values = tables["values"]
+    judged = judged_on(values)
+    known = tables["summary"].sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
+    groups = {"": known.rename(columns={"label": "level"})}
+    if "label" not in set(values["factor"]):
+        table = tables["levels"]
+        groups = {factor: table[table["factor"] == factor] for factor in study.grid.levels}
+    rows = [len(group) for group in groups.values()]
+    figure = Figure(figsize=(9.5, 1.7 + sum(0.3 * count + 0.3 for count in rows)), layout="constrained")
+    axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 0.6 for count in rows])[:, 0]
+    rng = np.random.default_rng(0)
+    for ax, (factor, group) in zip(axes, groups.items(), strict=True):
+        own = values[values["factor"] == (factor or "label")].groupby("level")[f"{judged}_pct"]
+        for place, level in enumerate(group["level"]):
+            points = own.get_group(level)
+            ax.plot(points, place + rng.uniform(-0.25, 0.25, len(points)), ".", color="0.65", markersize=4, zorder=1)
+        mean, low, high = (group[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high"))
+        error_bars(ax, mean, np.arange(len(group)), low.clip(lower=0), high)
+        ax.set_yticks(np.arange(len(group)), list(group["level"]), fontsize=8)
+        ax.set_ylim(len(group) - 0.4, -0.6)
+        ax.set_title(factor, loc="left")
+        ax.grid(visible=False, axis="y")
+    ends = values[f"{judged}_pct"].agg(["min", "max"])
+    percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", ends["min"], along="x", highest=ends["max"])
+    sampling = study.sampling
+    one = f"one {'repeat' if sampling.independent else 'fold'}"
+    what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
+    titled(figure, title_of(study), f"{what}. Blue: their mean, with the {sampling.words}.")
     return figure
 
 

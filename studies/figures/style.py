@@ -7,14 +7,16 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
+from numpy.typing import ArrayLike
 
 from studies.spec import Study
 
@@ -58,16 +60,36 @@ def lines_over(study: Study) -> str:
     return f"Lines: median over {models} each ({over(study)}); bands: quartiles."
 
 
-def percent_axis(ax: Axes, words: str, lowest: float) -> None:
+def percent_axis(ax: Axes, words: str, lowest: float, along: Literal["x", "y"] = "y", highest: float = 100.0) -> None:
     """Percent on a logarithmic scale, or, where errors come near 0, on one that is linear below 1%."""
+    top = min(1.25 * highest, 100)
     if lowest > 0.05:
-        ax.set_yscale("log")
-        ax.set_ylim(0.8 * lowest, 100)
+        ax.set(**{f"{along}scale": "log", f"{along}lim": (0.8 * lowest, top), f"{along}label": words})
     else:
-        ax.set_yscale("symlog", linthresh=1.0)
-        ax.set_ylim(0, 100)
-    ax.set_ylabel(words)
-    percent_ticks(ax.yaxis, _TICKS if lowest > 0.05 else [tick for tick in _TICKS if not 0 < tick < 0.5])
+        getattr(ax, f"set_{along}scale")("symlog", linthresh=1.0)
+        ax.set(**{f"{along}lim": (0, top), f"{along}label": words})
+    axis = ax.yaxis if along == "y" else ax.xaxis
+    percent_ticks(axis, _TICKS if lowest > 0.05 else [tick for tick in _TICKS if not 0 < tick < 0.5])
+
+
+def error_bars(
+    ax: Axes, values: ArrayLike, places: ArrayLike, low: ArrayLike, high: ArrayLike, marker: str = "o", *, hollow: bool = False
+) -> None:
+    """Values along x with their intervals, each at its place along y; a bar of no length where there is no interval."""
+    values = np.asarray(values, dtype=float)
+    reach = np.nan_to_num(np.stack((values - low, high - values)), nan=0.0).clip(min=0)
+    ax.errorbar(
+        values,
+        places,
+        xerr=reach,
+        fmt=marker,
+        color="C0",
+        markerfacecolor="w" if hollow else "C0",
+        markersize=5,
+        capsize=3,
+        linewidth=1.2,
+        zorder=3,
+    )
 
 
 def log_axis(ax: Axes) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from oracle import disk
 
 import framework as fw
 from framework import capture
-from tests.framework.oracle import disk
 
 
 @pytest.fixture

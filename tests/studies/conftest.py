@@ -1,9 +1,10 @@
-"""A study small enough to train in a test, and how to change it."""
+"""A study small enough to train in a test, how to change it, and the command line in real processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import Commands
 
 TINY = """
 title = "Tiny"
@@ -38,3 +39,14 @@ def tiny(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    with Commands() as started:
+        yield started
+
+
+@pytest.fixture
+def call(commands: Commands) -> Callable:
+    return commands.call

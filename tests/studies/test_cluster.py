@@ -13,13 +13,16 @@ from pathlib import Path
 import joblib._dask
 import pandas as pd
 import pytest
+from commands import PATIENCE
 
 import studies
+from studies import cluster as dask
+from studies import plan, spec
+from studies.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds for what takes one or two on a quiet machine
 WORKER = """
-import os, signal
+import os, signal, time
 from studies import runner
 def dask_setup(worker):
     fit = runner.fit
@@ -28,8 +31,15 @@ def dask_setup(worker):
             fits.write(f"{os.environ['NAME']} {os.getpid()}\\n")
         if any(trial.fold == 2 and "elu" in trial.configuration.settings["activation"] for trial in stack.trials):
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.2)  # long enough to be killed in
         return fit(stack, observe)
     runner.fit = told
+"""
+NANNY = """  # a worker that is started again is forked from a process that has imported everything
+import multiprocessing
+from distributed.utils import get_mp_context
+get_mp_context()
+multiprocessing.set_forkserver_preload(["distributed", "studies.cluster"])
 """
 
 
@@ -37,7 +47,7 @@ def wait_for(condition):
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < end, inspect.getsource(condition)
-        time.sleep(0.05)
+        time.sleep(0.02)
     return found
 
 
@@ -48,6 +58,7 @@ class Cluster:
         self.folder, self.fits, self.processes = folder, folder / "fits", {}
         self.fits.touch()
         (folder / "preload.py").write_text(WORKER)
+        (folder / "preload_nanny.py").write_text(NANNY)
         place = folder / "scheduler.json"
         self.start("scheduler", "scheduler", "--port", "0", "--scheduler-file", place)
         self.address = wait_for(lambda: place.exists() and place.read_text() and json.loads(place.read_text())["address"])
@@ -59,6 +70,7 @@ class Cluster:
             "FITS": str(self.fits),
             "NAME": name,
             "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+            "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",
         }
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard"]
         with (self.folder / f"{name}.log").open("w") as log:
@@ -66,11 +78,14 @@ class Cluster:
                 [*command, *map(str, options)], cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
-    def worker(self, name, *options, path=ROOT, threads=1):
-        preload = ["--preload", self.folder / "preload.py"] if path == ROOT else []
-        options = ["--nthreads", threads, "--local-directory", self.folder, *preload, *options]
-        self.start(name, "worker", self.address, *options, path=path)
-        wait_for(lambda: "Registered to" in (self.folder / f"{name}.log").read_text())
+    def workers(self, like=True, **options):
+        """Start workers with their options; what is not like this process is not kept alive, and imports nothing."""
+        preload = ("--preload", self.folder / "preload.py", "--preload-nanny", self.folder / "preload_nanny.py")
+        for name, own in options.items():
+            own = ("--local-directory", self.folder, *(preload if like else ("--no-nanny",)), *own)
+            self.start(name, "worker", self.address, *own, path=ROOT if like else self.folder / name)
+        for name in options:
+            wait_for(lambda log=self.folder / f"{name}.log": "Registered to" in log.read_text())
 
     def kill(self, name):
         process = self.processes.pop(name)
@@ -84,79 +99,45 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    """Two workers, of which the second has a resource."""
     started = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        started.worker("one")
-        started.worker("two")
+        started.workers(one=("--nthreads", 1), two=("--nthreads", 1, "--resources", "GPU=1"))
         yield started
     finally:
         for name in list(started.processes):
             started.kill(name)
 
 
-@pytest.fixture
-def lonely(tmp_path):
-    """A cluster of one worker, and so of one core."""
-    (tmp_path / "lonely").mkdir()
-    started = Cluster(tmp_path / "lonely")
-    try:
-        started.worker("only")
-        yield started
-    finally:
-        for name in list(started.processes):
-            started.kill(name)
-
-
-def begin(*arguments, cwd, code="from studies.cli import main; main()"):
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def call(*arguments, cwd, **options):
-    process = begin(*arguments, cwd=cwd, **options)
-    output, errors = process.communicate(timeout=2 * PATIENCE)
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-
-def ended(group):
+def processes(group):
+    """Whether a process group has processes."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
-        return True
-    return False
+        return False
+    return True
 
 
 def outcomes(folder, study="tiny"):
     return pd.read_csv(folder / study / "trials.csv").drop(columns="seconds")
 
 
-LONG = (
-    ("epochs = 3", "epochs = 150"),
-    ("folds = 3", "folds = 3\nrepeats = 3"),
-    ('title = "Tiny"', 'title = "Tiny"\nstack = 2'),
-)
+PAIRS = ('title = "Tiny"', 'title = "Tiny"\nstack = 2')
 
 
-def test_rows_are_those_of_a_local_run_although_a_worker_is_killed(tiny, cluster, tmp_path):
-    path = tiny(*LONG)
-    process = begin("run", path, "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
+def test_rows_are_those_of_a_local_run_although_a_worker_is_killed(commands, tiny, cluster, tmp_path):
+    path = tiny(PAIRS)
+    run = commands.begin("run", path, "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
     (victim, *_) = wait_for(lambda: cluster.trained("one"))
     os.kill(victim, signal.SIGKILL)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (0, "")
+    ended = run.finish()
+    assert (ended.returncode, ended.stderr) == (0, "")
     studies.run(path, backend="sequential", results=tmp_path / "local")
     pd.testing.assert_frame_equal(outcomes(tmp_path / "results"), outcomes(tmp_path / "local"), check_exact=True)
     assert cluster.trained("two")
 
 
-def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(tiny, cluster, tmp_path):
+def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(call, tiny, cluster, tmp_path):
     path = tiny(('["relu", "tanh"]', '["relu", "elu"]'), (', { name = "adam", lr = 0.01 }', ""))
     run = call("run", path, "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
     assert run.returncode == 1, run.stderr
@@ -166,36 +147,31 @@ def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(ti
     assert table["elu", 2] == "failed"
 
 
-def other_numerics(folder):
-    for package in ("framework", "studies"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    module = folder / "studies" / "plan.py"
-    module.write_text(module.read_text() + "\nNUMERICS = 999\n")
-
-
-def no_package(folder):
-    (folder / "studies").mkdir(parents=True)
-    (folder / "studies" / "__init__.py").write_text("raise ImportError\n")
-
-
 UNLIKE = {
-    "no package": (no_package, 1, "ablation-suite is missing"),
-    "another version": (other_numerics, 1, "numerics 999 there"),
-    "two threads": (None, 2, "has 2; start it with --nthreads 1"),
+    "no package": ({"studies/__init__.py": "raise ImportError"}, 1, "ablation-suite is missing"),
+    "another version": (
+        {"framework/__init__.py": "", "studies/__init__.py": "", "studies/plan.py": "NUMERICS = 999"},
+        1,
+        "numerics 999 there",
+    ),
+    "two threads": ({}, 2, "has 2; start it with --nthreads 1"),
 }
 
 
-@pytest.mark.parametrize(("made", "threads", "message"), UNLIKE.values(), ids=UNLIKE)
-def test_a_worker_that_is_not_like_this_process_is_refused_in_one_line(tiny, cluster, tmp_path, made, threads, message):
-    path = ROOT
-    if made:
-        path = tmp_path / "there"
-        made(path)
-    cluster.worker("unlike", path=path, threads=threads)
+@pytest.mark.parametrize(("modules", "threads", "message"), UNLIKE.values(), ids=UNLIKE)
+def test_a_worker_that_is_not_like_this_process_is_refused_in_one_line(
+    call, tiny, cluster, tmp_path, modules, threads, message
+):
+    for name, content in modules.items():
+        module = cluster.folder / "unlike" / name
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text(content)
+    cluster.workers(like=False, unlike=("--nthreads", threads))
     try:
         run = call("run", tiny(), "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
     finally:
         cluster.kill("unlike")
+        shutil.rmtree(cluster.folder / "unlike", ignore_errors=True)
     assert run.returncode == 2
     assert run.stderr.startswith("ablation: ")
     assert run.stderr.count("\n") == 1
@@ -204,78 +180,25 @@ def test_a_worker_that_is_not_like_this_process_is_refused_in_one_line(tiny, clu
     assert not (tmp_path / "results").exists()
 
 
-WITH_RESOURCES = """
-import sys
-from studies import cluster, plan, spec
-study = spec.load(sys.argv[1])
-with cluster.opened(sys.argv[2], 1) as client:
+def test_units_that_need_a_resource_go_where_it_is(tiny, cluster):
+    study = spec.load(str(tiny()))
+    stacks = plan.stacks(study, plan.trials(study), 1)
+    before = {name: len(cluster.trained(name)) for name in ("one", "two")}
     records = []
-    cluster.run(plan.stacks(study, plan.trials(study), 1), client, records.extend, {"GPU": 1})
-    assert len(records) == 12 and {record["status"] for record in records} == {"ok"}
-    try:
-        cluster.run(plan.stacks(study, plan.trials(study), 1), client, records.extend, {"GPU": 2})
-    except cluster.UserError as error:
-        print(error)
-"""
+    with dask.opened(cluster.address, 1) as client:
+        dask.run(stacks, client, records.extend, {"GPU": 1})
+        with pytest.raises(UserError, match=r"no worker has GPU=2: "):
+            dask.run(stacks, client, records.extend, {"GPU": 2})
+    assert len(records) == 12
+    assert {record["status"] for record in records} == {"ok"}
+    assert {name: len(cluster.trained(name)) - before[name] for name in before} == {"one": 0, "two": len(stacks)}
 
 
-def test_units_that_need_a_resource_go_where_it_is(tiny, cluster, tmp_path):
-    before = len(cluster.trained("one") + cluster.trained("two"))
-    cluster.worker("three", "--resources", "GPU=1")
-    try:
-        called = call(tiny(), cluster.address, cwd=tmp_path, code=WITH_RESOURCES)
-    finally:
-        cluster.kill("three")
-    assert called.returncode == 0, called.stderr
-    assert called.stdout.startswith("no worker has GPU=2: ")
-    assert len(cluster.trained("three")) == 2
-    assert len(cluster.trained("one") + cluster.trained("two")) == before
-
-
-SHORT_SILENCE = "from studies import cluster; cluster.SILENCE = 2.0; from studies.cli import main; main()"
-
-
-def test_silence_and_a_lost_scheduler_are_one_clear_error_and_the_next_run_goes_on(tiny, lonely, tmp_path):
-    path = tiny(*LONG, ("epochs = 150", "epochs = 500"))
-    command = ("run", path, "--backend", "dask", "--scheduler", lonely.address)
-    shards = tmp_path / "results" / "tiny" / "shards"
-
-    def rows():
-        return sum(shard.read_text().count('"trial": "') for shard in shards.glob("*.jsonl"))
-
-    process = begin(*command, cwd=tmp_path, code=SHORT_SILENCE)
-    wait_for(lambda: rows() > 2)
-    lonely.kill("only")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    assert errors.startswith("ablation: nothing was heard of the cluster for ")
-    assert errors.count("\n") == 1
-    assert lonely.trained("only")  # the one core was the worker's, not this process's
-
-    safe = rows()
-    lonely.worker("another")
-    process = begin(*command, cwd=tmp_path)
-    wait_for(lambda: rows() > safe + 2)
-    lonely.kill("scheduler")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    assert errors.startswith("ablation: the scheduler is gone: start the cluster again; ")
-    assert errors.count("\n") == 1
-
-    safe = rows()
-    refused = call(*command, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "no scheduler answers at" in refused.stderr
-    trained = []
-    table = studies.run(path, backend="sequential", results=tmp_path / "results", received=trained.extend)
-    assert (len(table), len(trained)) == (36, 36 - safe)
-
-
-def test_without_a_scheduler_a_cluster_of_this_machine_trains_and_ends(tiny, tmp_path):
-    process = begin("run", tiny(), "--backend", "dask", "-j", "1", cwd=tmp_path)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (0, "")
-    wait_for(lambda: ended(process.pid))
+def test_without_a_scheduler_a_cluster_of_this_machine_trains_and_ends(commands, tiny, tmp_path):
+    run = commands.begin("run", tiny(), "--backend", "dask", "-j", "1", cwd=tmp_path)
+    ended = run.finish()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    wait_for(lambda: not processes(run.pid))
     studies.run(tiny(), backend="sequential", results=tmp_path / "local")
     pd.testing.assert_frame_equal(outcomes(tmp_path / "results"), outcomes(tmp_path / "local"), check_exact=True)
 
@@ -283,10 +206,48 @@ def test_without_a_scheduler_a_cluster_of_this_machine_trains_and_ends(tiny, tmp
 @pytest.mark.parametrize(
     "options", [("--scheduler", "tcp://127.0.0.1:1"), ("--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "-j", "2")]
 )
-def test_a_scheduler_goes_with_dask_and_without_jobs(tiny, tmp_path, options):
+def test_a_scheduler_goes_with_dask_and_without_jobs(call, tiny, tmp_path, options):
     called = call("run", tiny(), *options, cwd=tmp_path)
     assert called.returncode == 2
     assert "a scheduler goes with backend dask, and without jobs" in called.stderr
+
+
+def test_silence_and_a_lost_scheduler_are_one_clear_error_and_the_next_run_goes_on(commands, tiny, cluster, tmp_path):
+    """The last that needs the cluster: it ends it, piece by piece."""
+    path = tiny(PAIRS, ("folds = 3", "folds = 3\nrepeats = 3"))
+    command = ("run", path, "--backend", "dask", "--scheduler", cluster.address)
+    shards = tmp_path / "results" / "tiny" / "shards"
+
+    def rows():
+        return sum(shard.read_text().count('"trial": "') for shard in shards.glob("*.jsonl"))
+
+    run = commands.begin(*command, cwd=tmp_path, first="cluster.SILENCE = 2.0")
+    wait_for(lambda: rows() > 2)
+    cluster.kill("one")
+    cluster.kill("two")
+    ended = run.finish()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("ablation: nothing was heard of the cluster for ")
+    assert ended.stderr.count("\n") == 1
+
+    safe = rows()
+    cluster.workers(only=("--nthreads", 1))
+    run = commands.begin(*command, cwd=tmp_path)
+    wait_for(lambda: rows() > safe + 2)
+    cluster.kill("scheduler")
+    ended = run.finish()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("ablation: the scheduler is gone: start the cluster again; ")
+    assert ended.stderr.count("\n") == 1
+    assert cluster.trained("only")  # the one core was the worker's, not this process's
+
+    safe = rows()
+    refused = commands.call(*command, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "no scheduler answers at" in refused.stderr
+    trained = []
+    table = studies.run(path, backend="sequential", results=tmp_path / "results", received=trained.extend)
+    assert (len(table), len(trained)) == (36, 36 - safe)
 
 
 def test_the_parts_of_joblib_that_are_replaced_are_as_they_were():

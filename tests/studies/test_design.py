@@ -92,6 +92,8 @@ def test_the_spread_is_that_of_differences_to_the_best():
             "n_train": 1,
             "n_val": 0,
             "status": "ok",
+            "diverged": False,
+            "stuck": False,
         }
         for config, values in errors.items()
         for fold, each in enumerate(values)

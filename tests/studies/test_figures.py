@@ -1,15 +1,19 @@
 """Pictures: which are drawn, and what is in them."""
 
+from pathlib import Path
+
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 
 import studies
 from studies import figures, spec, suite, tables
 from studies.figures import grid, style
 
-ALL = {"models", "curves", "learning", "activations", "data"}
-COMPARING = {"grid", "levels", "compared"}
+ALL = {"models", "seeds", "curves", "learning", "activations", "data"}
+FACTORIAL = {"grid", "levels", "effects", "interactions"}
+COMPARING = {*FACTORIAL, "ladder", "matrix", "budget", "compared"}
 ONE_OPTIMIZER = ('optimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', "")
 NO_GRID = (
     '[[grid]]\nactivation = ["relu", "tanh"]\noptimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]',
@@ -17,10 +21,11 @@ NO_GRID = (
 )
 HOLES = ("[[grid]]", '[[exclude]]\nactivation = "tanh"\noptimizer = "adam lr=0.01"\n[[grid]]\ninit = ["he", "xavier"]')
 SEVEN = ('["relu", "tanh"]', '["relu", "tanh", "elu", "selu", "sigmoid", "leaky_relu", "prelu"]')
+NO_BASELINE = ("[[grid]]", '[[exclude]]\nactivation = "tanh"\noptimizer = "sgd lr=0.1"\n[[grid]]')
 NO_TEST = ("test_samples = 40", "test_samples = 0")
 NO_FOLDS = ("folds = 3", "folds = 0")
 SHAPES = {
-    "one factor, no folds": ([ONE_OPTIMIZER, NO_FOLDS], (ALL | COMPARING) - {"grid", "levels"}),
+    "one factor, no folds": ([ONE_OPTIMIZER, NO_FOLDS], (ALL | COMPARING) - FACTORIAL),
     "no factor, no test set": ([NO_GRID, NO_TEST], ALL - {"activations"}),
     "many, with holes": ([SEVEN, HOLES], (ALL | COMPARING) - {"learning", "compared"}),
 }
@@ -29,6 +34,11 @@ SHAPES = {
 MEANINGS = {
     "grid": ([], [ONE_OPTIMIZER]),
     "levels": ([], [ONE_OPTIMIZER]),
+    "effects": ([], [ONE_OPTIMIZER]),
+    "interactions": ([], [ONE_OPTIMIZER]),
+    "ladder": ([], [NO_BASELINE]),
+    "matrix": ([], [NO_GRID]),
+    "budget": ([], [NO_GRID]),
     "curves": ([], [("history_every = 1", "history_every = 0")]),
     "compared": ([], [NO_GRID]),
     "learning": ([], [SEVEN]),
@@ -82,7 +92,7 @@ def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes, expected
     study = spec.load(str(path))
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert set(outcome) == expected
-    for name in expected:
+    for name in {name for name in expected if isinstance(outcome[name], Path)}:
         pixels = matplotlib.image.imread(tmp_path / "f" / f"{name}.png")
         assert min(pixels.shape[:2]) > 150
         assert pixels[..., :3].std() > 0.01
@@ -97,15 +107,16 @@ def test_a_picture_is_drawn_only_where_it_means_something(tiny, name, changes):
 def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path):
     path = tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"))
     studies.run(path, results=tmp_path / "r", jobs=1)
-    for name in ("trials", "history", "curves", "predictions"):
+    for name in ("trials", "history", "curves", "pairs", "values", "budget", "predictions"):
         (tmp_path / "r" / "tiny" / f"{name}.csv").unlink()
     study = spec.load(str(path))
     predictions = suite.predictions_of(study, tmp_path / "r")
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: it needs curves.csv; run the study first"
     assert outcome["points"] == "not drawn: it needs predictions.csv; run the study first"
-    drawn = {name for name, text in outcome.items() if text == str(tmp_path / "f" / f"{name}.png")}
-    assert drawn == {"grid", "levels", "models", "activations", "data"}
+    assert outcome["matrix"] == "not drawn: it needs pairs.csv; run the study first"
+    drawn = {name for name, path in outcome.items() if path == tmp_path / "f" / f"{name}.png"}
+    assert drawn - {"interactions"} == {"grid", "levels", "models", "effects", "ladder", "activations", "data"}
 
 
 def test_the_heat_map_of_the_ablation_is_wide_with_optimizers_along_rows():
@@ -141,8 +152,8 @@ def test_readings_have_folders_of_their_own(tiny, tmp_path):
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
-    assert outcome["models"] == str(tmp_path / "f" / "models.png")
-    assert outcome["two/models"] == str(tmp_path / "f" / "two" / "models.png")
+    assert outcome["models"] == tmp_path / "f" / "models.png"
+    assert outcome["two/models"] == tmp_path / "f" / "two" / "models.png"
     assert set(outcome) == {*(ALL - {"activations"}), "two/models", "two/learning"}
 
 
@@ -274,3 +285,99 @@ def test_labels_break_between_levels():
         "three\N{NO-BREAK SPACE}four",
     ]
     assert style.in_lines("a level longer than a line", 12) == "a level\nlonger than\na line"
+
+
+@pytest.fixture(scope="module")
+def effects():
+    """Effects of the rich study as if they had been found: one pair that surely matters, one that may, one that is small."""
+    pairs = {"model": (60.0, 50.0, 70.0), "activation x model": (20.0, 15.0, 25.0), "model x schedule": (9.0, 0.5, 15.0)}
+    pairs |= {"activation x schedule": (0.4, 0.2, 0.6)}
+    table = pd.DataFrame.from_dict(pairs, orient="index", columns=["share_pct", "share_ci_low_pct", "share_ci_high_pct"])
+    for kind in ("rank_share", "working_share"):
+        table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low_pct", "ci_high_pct")})
+    table.loc["model", "working_share_pct"] = np.nan
+    return table.rename_axis("effect").reset_index().assign(interval="95% t interval over repeats")
+
+
+def test_effects_are_sorted_with_what_cannot_be_told_said(draw, effects):
+    figure = draw("effects", effects=effects[::-1])
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(effects["effect"])
+    np.testing.assert_allclose(_shown(figure.axes[0]), [60, 20, 9, 0.4])
+    np.testing.assert_allclose(_shown(figure.axes[1]), [30, 10, 4.5, 0.2])
+    assert [text.get_text() for text in figure.axes[2].texts] == ["confounded"]
+
+
+def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
+    figure = draw("interactions", effects=effects)
+    (ax,) = figure.axes
+    assert ax.get_title(loc="left") == "model x activation: 20.0% of the variance [15.0, 25.0]"
+    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    expected = [
+        summary.query("activation == 'tanh' and model == @model")["test_mean_pct"].mean() for model in ("MSE", "BCE", "CE")
+    ]
+    np.testing.assert_allclose(lines["tanh"], expected)
+    assert len(lines) == 2
+    reason = draw("interactions", effects=effects[effects["effect"] != "activation x model"])
+    assert reason == "not drawn: no pair of factors explains more than 1% of the variance by its whole interval"
+
+
+def test_the_ladder_marks_what_is_more_than_chance(draw):
+    rows = [
+        ("baseline", None, None, "start", 5.0, None, None),
+        ("one at a time", "activation", "tanh", "x", 3.0, -2.0, 0.01),
+        ("one at a time", "model", "CE", "y", 5.5, 0.5, 0.8),
+        ("best", None, None, "x", 3.0, -2.0, 0.01),
+        ("leave one out", "activation", "relu", "start", 5.0, 2.0, 0.01),
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "factor", "level", "label", "test_mean_pct", "change_pct", "holm_p"])
+    table = table.assign(change_ci_low_pct=table["change_pct"] - 1, change_ci_high_pct=table["change_pct"] + 1)
+    changed, left_out = draw("ladder", ladder=table).axes
+    assert [text.get_text() for text in changed.get_yticklabels()] == ["activation = tanh", "model = CE"]
+    assert "5.00%" in changed.get_title(loc="left")
+    filled, hollow = (line for line in changed.get_lines() if line.get_marker() == "o")
+    assert (list(filled.get_xdata()), list(hollow.get_xdata())) == ([-2], [0.5])
+    assert filled.get_markerfacecolor() != hollow.get_markerfacecolor() == "w"
+    assert _shown(left_out) == [2]
+    reason = draw("ladder", ladder=table[table["kind"].isin(["baseline", "best"])])
+    assert reason == "not drawn: the grid has no configuration that is one change away from the baseline or the best"
+
+
+def test_the_matrix_is_each_row_less_each_column(draw, rich):
+    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    one, two, three = summary["config"][:3]
+    pairs = pd.DataFrame(
+        [(two, one, 0.25, 0.5), (three, one, 2.0, 0.001), (three, two, np.nan, np.nan)],
+        columns=["config", "other", "difference_pct", "holm_p"],
+    )
+    ax = draw("matrix", pairs=pairs.assign(method="corrected t")).axes[0]
+    cells = {text.get_position(): (text.get_text(), text.get_weight()) for text in ax.texts}
+    assert cells == {(0.5, 1.5): ("0.25", "normal"), (0.5, 2.5): ("2.00*", "bold")}
+    assert [label.get_text().partition("  ")[0] for label in ax.get_yticklabels()][1:] == list(summary["label"][1:3])
+
+
+def test_every_value_lies_under_its_mean(draw, rich):
+    found = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])
+    (ax,) = draw("seeds").axes
+    order = found["summary"].sort_values("test_mean_pct", kind="stable")
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(order["label"])
+    points = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "."]
+    np.testing.assert_allclose([each.mean() for each in points], order["test_mean_pct"])
+    assert [len(each) for each in points] == [2] * 12
+    levels = draw("seeds", values=found["values"][found["values"]["factor"] != "label"])
+    assert [ax.get_title(loc="left") for ax in levels.axes] == ["activation", "model", "schedule"]
+
+
+def test_a_budget_starts_with_the_first_epoch(draw, rich):
+    table = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["budget"]
+    activation, model, schedule = draw("budget").axes[:3]
+    assert [ax.get_title(loc="left") for ax in (activation, model, schedule)] == ["activation", "model", "schedule"]
+    line = next(line for line in model.get_lines() if line.get_label() == "BCE")
+    own = table.query("factor == 'model' and level == 'BCE' and epoch > 0")
+    np.testing.assert_array_equal(line.get_xdata(), own["epoch"])
+    np.testing.assert_array_equal(line.get_ydata(), own["test_pct"])
+
+
+def _shown(ax):
+    """The values of a dot plot, from the top."""
+    return [value for line in ax.get_lines() if line.get_marker() in "osD" for value in line.get_xdata() if np.isfinite(value)]

@@ -186,14 +186,7 @@ def test_a_window_follows_the_training_and_may_be_closed(tiny, monkeypatch):
     assert pyplot.get_fignums() == []
 
 
-def call(*command, cwd):
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    command = [sys.executable, "-m", "studies", *map(str, command)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_animate_as_a_command_and_the_same_bytes_again(tiny, tmp_path):
+def test_animate_as_a_command_and_the_same_bytes_again(call, tiny, tmp_path):
     path = tiny()
     study = spec.load(str(path))
     trial = plan.trials(study)[7].key
@@ -216,7 +209,10 @@ def test_animate_as_a_command_and_the_same_bytes_again(tiny, tmp_path):
 
 
 def test_without_a_display_a_live_run_says_so_and_goes_on(tiny, tmp_path):
-    called = call("run", tiny(), "--live", "-j", 1, cwd=tmp_path)
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-m", "studies", "run", str(tiny()), "--live", "-j", "1"]
+    called = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert called.returncode == 0
     assert called.stderr == (
         "--live is left out: no window can be opened here; `ablation animate` makes a file of the same picture\n"

@@ -1,0 +1,258 @@
+"""What a study found, as one HTML page: the answer, the tables and pictures it stands on, what fails, and how it was made."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from studies import files, page, reports, suite, texts
+from studies.analysis import COUNTED, SET_WORDS, judged_on
+from studies.figures import PICTURES, draw
+from studies.figures.style import counted, over
+from studies.inference import LEVEL, wilson
+from studies.sentences import sentences
+from studies.spec import Study
+from studies.store import read_csv, read_manifest
+from studies.tables import Tables, around, of_reading
+
+Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
+Section = tuple[str, str, Sequence[str]]  # id, title, parts
+
+PLACES = {  # the pictures of each section
+    "matters": ("effects", "interactions"),
+    "levels": ("levels",),
+    "changes": ("ladder",),
+    "configurations": ("grid", "models", "seeds"),
+    "comparisons": ("matrix",),
+    "training": ("budget", "curves", "compared", "learning", "gradients", "schedules", "activations"),
+    "data": ("data", "points"),
+}
+
+
+def compose(
+    study: Study, tables: Tables, pictures: Pictures, manifest: Mapping[str, Any] | None, verdicts: pd.DataFrame
+) -> str:
+    """The page of a study from its tables and pictures, its manifest if there is one, and the verdicts on what it answers."""
+    own = of_reading(tables, study)
+    sections = [
+        ("answer", "The answer", [page.points(sentences(study, own), large=True)]),
+        *_sections(study, own, pictures),
+        *_verdicts(verdicts),
+        *_readings(study, tables, pictures),
+        ("intervals", "What the intervals say, and what they leave out", [page.points(_about_intervals(study, own))]),
+        ("made", "How it was made", list(_provenance(manifest, pictures))),
+    ]
+    shown = [section for section in sections if section[2]]
+    top = page.heading(study.title, _facts(study, own["summary"]))
+    body = "".join(page.section(*section) for section in shown)
+    return page.document(study.title, top + page.contents([section[:2] for section in shown]) + body)
+
+
+def write(study: Study, results: Path, figures: Path) -> Path:
+    """Write `report.html` beside the tables of a study, and the pictures that it lacks or that are older than the tables.
+
+    Raises UserError where the study has neither rows nor tables, or the folder holds another study.
+    """
+    tables, folder = suite.tables_of(study, results), results / study.name
+    drawn = draw(
+        study,
+        tables,
+        figures / study.name,
+        suite.predictions_of(study, results),
+        since=max(path.stat().st_mtime for path in folder.glob("*.csv")),
+    )
+    verdicts = results / "verdicts.csv"
+    claims = read_csv(verdicts, reports.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
+    html = compose(study, tables, drawn, read_manifest(folder), claims[claims["study"] == study.name])
+    files.write(folder / "report.html", html)
+    return folder / "report.html"
+
+
+def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
+    """The question, its source, and how large the study is."""
+    if study.question:
+        yield study.question
+    if study.source:
+        yield f"Source: {study.source}"
+    if study.reading:
+        yield f"Reading of the source: {study.reading}, which was declared primary before anything was trained."
+    trained = counted(int(summary["trials"].sum()), "trained model")
+    yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}. Data: {study.data.name}."
+
+
+def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
+    """What the tables of one reading show, each with its pictures."""
+    summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
+    factors = list(study.grid.levels)
+    judged, words = SET_WORDS[judged_on(summary)], study.sampling.words
+
+    def of_section(name: str) -> list[str]:
+        return list(_pictures(PLACES[name], pictures))
+
+    explained = []
+    if not effects.empty:
+        shown = texts.effects(effects)
+        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
+        explained.append(page.table(title, shown[[shown.columns[0], shown.columns[-1], *shown.columns[1:-1]]], 2, words))
+    yield "matters", "What matters", of_section("matters") + explained
+    averaged = []
+    if not levels.empty:
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
+        averaged.append(page.table(title, texts.levels(levels), 2, words))
+    yield "levels", "Level by level", of_section("levels") + averaged
+    changed = []
+    if not ladder.empty:
+        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
+        changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, words))
+    yield "changes", "One change at a time", of_section("changes") + changed
+    if study.tune and not tables["tuned"].empty:
+        fixed = [factor for factor in factors if factor not in study.tune]
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
+        yield "tuned", "Tuned", [page.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
+    yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
+    compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
+    yield "comparisons", "Configurations compared", of_section("comparisons") + compared
+    yield "failures", "What failed", _failures(summary, levels, factors or ["label"])
+    yield "training", "Training", of_section("training")
+    yield "data", "Data", of_section("data")
+
+
+def _pictures(names: Sequence[str], pictures: Pictures, folder: str = "") -> Iterator[str]:
+    """The pictures of these names that were drawn."""
+    for name in names:
+        path = pictures.get(f"{folder}{name}")
+        if isinstance(path, Path):
+            shows = PICTURES[name].shows
+            yield page.picture(path.read_bytes(), f"Picture {name}: {shows}", shows)
+
+
+def _configurations(study: Study, summary: pd.DataFrame) -> str:
+    """The table of all configurations, the best first."""
+    judged = judged_on(summary)
+    factors = list(study.grid.levels)
+    order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
+    title = f"All configurations by {SET_WORDS[judged]} error in %"
+    note = f"{study.sampling.words}; working %: without trials that diverged, got stuck or failed"
+    return page.table(title, texts.every_configuration(order, factors), max(1, len(factors)), note)
+
+
+def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of a table by a column, in the order of the table; none of an empty one."""
+    if not table.empty:
+        yield from ((str(name), part) for name, part in table.groupby(column, sort=False))
+
+
+def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """All configurations against one."""
+    named = summary.set_index("config").loc[part["config"], list(study.grid.levels) or ["label"]]
+    title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
+    note = (
+        f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
+        f"{study.margin:g} points, or worse; {study.sampling.words}"
+    )
+    return page.table(title, texts.comparisons(part, named), len(named.columns), note)
+
+
+def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Which configurations and levels failed, and how often; a sentence where none did."""
+    hit = summary[summary["working"] < summary["trials"]]
+    trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
+    kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
+    meaning = (
+        f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: the "
+        "training error is less than 2 points below that of always guessing the most frequent class. Failed: the program "
+        "ended with an error. One can be both diverged and stuck; both keep their error and are part of every mean. Intervals "
+        "of shares are Wilson's, 95%."
+    )
+    parts = [page.paragraph(meaning)]
+    if failed and not levels.empty:
+        parts.append(page.table("By level, over the rest of the grid", texts.failures(levels, ["factor", "level"]), left=2))
+    if failed:
+        title = f"The {counted(len(hit), 'configuration')} in which any model failed"
+        parts.append(page.table(title, texts.failures(hit, factors), left=len(factors)))
+    return parts
+
+
+def _verdicts(verdicts: pd.DataFrame) -> Iterator[Section]:
+    """What the study says to the claims of its source."""
+    if len(verdicts):
+        shown = reports.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
+        note = "mean ± sd, and the 95% interval of the mean"
+        yield "verdicts", "The claims of the source", [page.table("What our trials say to each claim", shown, 3, note)]
+
+
+def _readings(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
+    """The readings beside the primary one: they explore, and carry no verdict."""
+    for other in study.others:
+        summary = of_reading(tables, other)["summary"]
+        if len(summary):
+            drawn = list(_pictures(tuple(PICTURES), pictures, f"{other.reading}/"))
+            yield f"reading-{other.reading}", f"Another reading: {other.reading}", [*drawn, _configurations(other, summary)]
+
+
+def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
+    """What another sample would be, and what all values share, so that no interval is about it."""
+    summary, sampling = tables["summary"], study.sampling
+    judged = judged_on(summary)
+    if sampling.independent:
+        again = "new data, a new split" if sampling.fresh else "the same data"
+        yield (
+            f"An interval is over {over(study)}, one value each: of 100 studies that do it all again, with {again}, new first "
+            "weights and a new order of batches, about 95 would have an interval that holds the mean of endlessly many repeats."
+        )
+    else:
+        yield (
+            f"An interval is over {over(study)} of one data set. Any two folds train on mostly the same rows, so their errors "
+            "are alike, and a plain interval would be too short: these are longer, as Nadeau and Bengio (2003) correct them."
+        )
+    if judged == "test" and not sampling.fresh:
+        rows = study.data.test_samples
+        best = summary["test_mean_pct"].min()
+        low, high = (100 * float(end) for end in wilson(best / 100 * rows, rows))
+        yield (
+            f"All share the test points: every model is judged on the same {rows:,}, and the intervals leave out that these "
+            f"may be easy or hard ones. A model that errs {best:.2f}% on them may well err anything from {low:.2f}% to "
+            f"{high:.2f}% on all points there could be. Easy points are easy for all models, so differences between them move "
+            "less than that."
+        )
+    if judged != "test":
+        yield f"There is no test set: errors are {SET_WORDS[judged]} errors."
+    if len(summary) > 1:
+        yield (
+            f"The best configuration has the lowest of {len(summary):,} means, and was chosen on the same trials that its "
+            "error is of. The lowest of many is low by luck as well: trained again, it would likely err a little more, and "
+            "lead by less."
+        )
+        yield (
+            "All configurations share splits, draws of first weights and order of batches, and differences are between such "
+            "pairs: what they share cancels, so a difference is surer than the intervals of its two means suggest."
+        )
+        yield (
+            "Holm p is a p-value that allows for all comparisons of its table: of 100 studies in which nothing matters, at "
+            f"most 5 would have any below {LEVEL:g} in that table. Two tables are not adjusted together."
+        )
+
+
+def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Iterator[str]:
+    """Versions, machine, commit and time of every run, and the study as it was resolved."""
+    reasons = [f"Picture {name}: {reason}." for name, reason in pictures.items() if isinstance(reason, str)]
+    if reasons:
+        yield page.points(reasons)
+    if manifest is None:
+        yield page.paragraph("There is no manifest.json beside the tables: what made them is not known.")
+        return
+    runs = manifest["runs"]
+    if runs:
+        seconds = sum(run.get("seconds", 0) for run in runs)  # an interrupted run did not get to say
+        yield page.paragraph(f"{counted(len(runs), 'run')}, {seconds:,.0f} seconds of wall time in all.")
+        facts = {key: [_fact(run.get(key)) for run in runs] for key in dict.fromkeys(key for run in runs for key in run)}
+        table = pd.DataFrame.from_dict(facts, orient="index", columns=[f"run {place}" for place in range(1, len(runs) + 1)])
+        yield page.table("What each run was made with", table.reset_index(names="what"), left=1 + len(runs))
+    yield page.folded("The study as it was resolved", json.dumps(manifest["identity"], indent=1, ensure_ascii=False))
+
+
+def _fact(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
