@@ -9,18 +9,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from studies.columns import FLAGS
 from studies.inference import Sampling, estimate_rows, holm, wilson
 
 SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
 STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median", "iqm", "min", "max")
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
-COUNTED = ("diverged", "stuck", "failed")
+COUNTED = (*FLAGS, "failed")
 
 
 def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials with `<set>_pct`, the error in percent, for each set that the study has, and flags `failed` and `working`."""
     failed = trials["status"] != "ok"
-    useless = (trials[["diverged", "stuck"]].astype("boolean").fillna(False)).any(axis=1).astype(bool)
+    useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
     added = {"failed": failed, "working": ~(failed | useless)}
     for name in SETS:
         if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any():
@@ -126,9 +127,9 @@ def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
     A column is a (repeat, fold), or a repeat where repeats are what is independent; a value is NaN where a trial of it failed.
     """
     trials = in_percent(trials)
-    table = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"].unstack(["repeat", "fold"])  # noqa: PD010
-    table = table.loc[trials["config"].unique()]
-    return table.T.groupby(level="repeat").mean(skipna=False).T if sampling.independent else table
+    values = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"]
+    samples = sampling.samples(values, skipna=False)
+    return samples.unstack(list(samples.index.names[1:])).loc[trials["config"].unique()]  # noqa: PD010
 
 
 def values(

@@ -20,10 +20,14 @@ from studies.measures import measure
 from studies.spec import Study
 from studies.store import Rows
 from studies.tables import of_reading
-from studies.verdicts import Comparison, Outcome, Published
+from studies.verdicts import Comparison, DifferenceVerdict, Outcome, Published
 
 PUBLISHED = Path(__file__).parent / "published"
 TOLERANCE = 0.25  # of a published mean: what would not matter, but never less than `floor`
+COLUMNS = (  # of verdicts.csv
+    *("source", "id", "claim", "study", "reading", "role", "measure"),
+    *("published_mean", "published_sd", "published_units", "mean", "sd", "ci_low", "ci_high", "rounds", "verdict", "reason"),
+)
 
 Where = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Find = Callable[[str], tuple[Study, Rows]]  # a study by name, with its rows; UserError where it was not run
@@ -148,12 +152,6 @@ def judge(report: Report, find: Find) -> pd.DataFrame:
     return pd.DataFrame([*_judge_numbers(report, find), *_judge_statements(report, find)], columns=COLUMNS)
 
 
-COLUMNS = (
-    *("source", "id", "claim", "study", "reading", "role", "measure"),
-    *("published_mean", "published_sd", "published_units", "mean", "sd", "ci_low", "ci_high", "rounds", "verdict", "reason"),
-)
-
-
 def _judge_numbers(report: Report, find: Find) -> Iterable[dict[str, Any]]:
     """Every number under every reading that has its configuration, table by table."""
     cases: dict[tuple[str, int], list[tuple[Number, str, Any]]] = {}
@@ -220,7 +218,7 @@ def _combined(report: Report, statement: Statement, outcomes: Sequence[Any]) -> 
         verdict = opposite.get(verdict, verdict)
         reason = f"The opposite was tested. {reason}"
     numbers = {}
-    if len(outcomes) == 1 and hasattr(outcomes[0], "mean"):
+    if len(outcomes) == 1 and isinstance(outcomes[0], DifferenceVerdict):
         numbers = {name: getattr(outcomes[0], name) for name in ("mean", "ci_low", "ci_high")} | {"rounds": outcomes[0].count}
     elif len(outcomes) == 1:
         numbers = {"mean": outcomes[0].share, "ci_low": outcomes[0].low, "ci_high": outcomes[0].high}
@@ -260,11 +258,8 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
     """What a part of a statement asks, filled with our values."""
     study, rows = find(part.study or study_name)
 
-    def reading_of(name: str) -> Study:
-        return next((reading for reading in study.readings if reading.reading == name), study) if name else study
-
     def values_of(where: Where, name: str) -> pd.Series:
-        reading = reading_of(name)
+        reading = study.named(name)
         found = _values(reading, _own(rows, reading), where, part.measure, part.across)
         if found.empty:
             raise UserError(f"{study.name} has no trials where {where}")
@@ -280,7 +275,7 @@ def _case(part: Part, study_name: str, find: Find) -> Comparison | verdicts.Shar
     difference = (values - others - part.than).dropna()
     if len(difference) < 2:
         raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
-    sampling = reading_of(part.reading).sampling
+    sampling = study.named(part.reading).sampling
     return Comparison(sampling.samples(difference).to_numpy(), part.direction, part.margin, sampling.overlap)  # type: ignore[arg-type]
 
 

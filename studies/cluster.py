@@ -1,4 +1,4 @@
-"""Stacks on the workers of a Dask cluster, through joblib: what `runner.run` is for the cores of one machine.
+"""Stacks on the workers of a Dask cluster, through joblib: what `pool.run` is for the cores of one machine.
 
 Rows are equal to those of a local run to the bit: a worker is one thread with the same code. Left alone, joblib's backend
 waits for ever where a package is missing on a worker or the scheduler, where a unit kills its workers, and where no worker is

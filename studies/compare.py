@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 from scipy import stats
 
-from studies import analysis
+from studies import analysis, texts
 from studies.columns import MADE_BY, OUTCOMES
 from studies.inference import LEVEL, Estimate, Sampling, holm
 from studies.store import differing
@@ -23,8 +23,7 @@ from studies.store import differing
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
 NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status
 KEYS = ("reading", "config", "repeat", "fold")
-QUESTIONS = ("mean", "failures", "configuration")
-_WORDS = {"mean": "the mean error", "failures": "failures", "configuration": "configurations"}
+QUESTIONS = {"mean": "the mean error", "failures": "failures", "configuration": "configurations"}  # and in words
 _MUST_AGREE = ("seed", "data", "validation")  # else the trials of one configuration are about other rows
 
 
@@ -78,12 +77,9 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 
 def _judged(trials: pd.DataFrame) -> pd.DataFrame:
     """The columns that a comparison needs, with `pct`, the error that counts, and flags that are never missing."""
-    trials = trials.assign(reading=trials["reading"].fillna(""), failed=trials["status"] != "ok")
-    parts = []
-    for _, part in trials.groupby("reading", sort=False):
-        errors = analysis.in_percent(part)
-        parts.append(part.assign(pct=errors[f"{analysis.judged_on(errors)}_pct"]))
-    table = pd.concat(parts)
+    trials = trials.assign(reading=trials["reading"].fillna(""))
+    parts = [analysis.in_percent(part) for _, part in trials.groupby("reading", sort=False)]
+    table = pd.concat([part.assign(pct=part[f"{analysis.judged_on(part)}_pct"]) for part in parts])
     flags = {flag: table[flag].fillna(False).astype(bool) for flag in analysis.COUNTED}
     return table.assign(**flags)[list(dict.fromkeys([*KEYS, "label", "pct", "status", *OUTCOMES, "failed", "seconds"]))]
 
@@ -108,10 +104,7 @@ def changes(both: pd.DataFrame, sampling: Mapping[str, Sampling]) -> pd.DataFram
         by = part.assign(what=part["label_b"]).groupby(["reading", "config", "what", "repeat", "fold"], sort=False)
         parts.append(_errors("configuration", by, sampling[str(reading)]))
     table = pd.concat(parts, ignore_index=True)
-    table["p_adjusted"] = np.nan
-    for question in QUESTIONS:
-        tested = (table["question"] == question) & table["p"].notna()
-        table.loc[tested, "p_adjusted"] = np.minimum(1, len(QUESTIONS) * holm(table.loc[tested, "p"]))
+    table["p_adjusted"] = (len(QUESTIONS) * table.groupby("question")["p"].transform(holm)).clip(upper=1)
     beyond = table["p_adjusted"] < LEVEL
     return table.assign(worse=beyond & (table["difference"] > 0), better=beyond & (table["difference"] < 0))
 
@@ -189,7 +182,9 @@ def conclude(both: pd.DataFrame, found: pd.DataFrame) -> tuple[int, list[str]]:
         lines.append(f"the order of the configurations: rank correlation {order(found):.3f} (Spearman)")
     lines.append(times)
     counts = {way: found.loc[found[way], "question"].value_counts() for way in ("worse", "better")}
-    told = {way: ", ".join(f"{_WORDS[question]} ({count})" for question, count in each.items()) for way, each in counts.items()}
+    told = {
+        way: ", ".join(f"{QUESTIONS[question]} ({count})" for question, count in each.items()) for way, each in counts.items()
+    }
     lines += [f"{way} beyond chance: {words}" for way, words in told.items() if words]
     if told["worse"]:
         return WORSE, lines
@@ -207,22 +202,20 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in found.loc[[*found.index[~single], *order[:SHOWN]]].to_dict("records"):
         count = row["question"] == "failures"
-        number = "{:,.0f}" if count else "{:.2f}"
-        interval = "" if pd.isna(row["ci_low"]) else f"{row['ci_low']:+.2f} to {row['ci_high']:+.2f}"
-        verdict = "worse" if row["worse"] else "better" if row["better"] else ""
         what = f"{row['what']} (trials)" if count else f"{row['what']} (%)"
         reading = row.get("reading")
+        digits = 0 if count else 2
         rows.append(
             {
                 "what": f"{reading}: {what}" if isinstance(reading, str) and reading else what,
-                "A": number.format(row["a"]),
-                "B": number.format(row["b"]),
-                "B - A": f"{row['difference']:+,.0f}" if count else f"{row['difference']:+.2f}",
-                "95% interval": interval,
-                "p": "" if pd.isna(row["p"]) else f"{row['p']:.2g}",
-                "adjusted p": "" if pd.isna(row["p_adjusted"]) else f"{row['p_adjusted']:.2g}",
+                "A": texts.number(row["a"], digits),
+                "B": texts.number(row["b"], digits),
+                "B - A": texts.signed(row["difference"], digits),
+                "95% interval": texts.interval(row["ci_low"], row["ci_high"]),
+                "p": texts.probability(row["p"]),
+                "adjusted p": texts.probability(row["p_adjusted"]),
                 "equal to the bit": "" if count else f"{row['equal']:,.0f} of {row['trials']:,.0f}",
-                "beyond chance": verdict,
+                "beyond chance": "worse" if row["worse"] else "better" if row["better"] else "",
             }
         )
     return pd.DataFrame(rows)

@@ -5,43 +5,41 @@ factor all other factors and the pairs without it, for a pair all factors and al
 how levels are coded makes no difference. A full factorial grid separates everything.
 """
 
-import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from studies import analysis
-from studies.inference import Sampling, needed, resolvable
+from studies.analysis import cells
+from studies.comparisons import best_of
+from studies.effects import Effect, Numbers, codes_of, columns_of, is_full
+from studies.inference import Sampling, enough, resolvable
 from studies.spec import Study
 
-Effect = tuple[str, ...]  # a factor, or a pair of them
+Named = tuple[str, ...]  # an effect: a factor, or a pair of them
 _RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0
 _LISTED = 4  # effects that a line names
 
 
-def unseparated(points: pd.DataFrame) -> dict[Effect, int]:
+def unseparated(points: pd.DataFrame) -> dict[Named, int]:
     """The factors and pairs that a design does not separate, each with the number of its degrees of freedom that are left.
 
     `points` has one row for each configuration and a column of levels for each factor. A factor of one level has no effect.
     """
     factors = _varied(points)
-    if len(points) == math.prod(points[factor].nunique() for factor in factors) and not points.duplicated(factors).any():
+    if not factors or is_full(codes_of(points[factors])):
         return {}
-    mains: dict[Effect, NDArray[np.float64]] = {(factor,): _dummies(points[factor]) for factor in factors}
-    pairs: dict[Effect, NDArray[np.float64]] = {
-        pair: _products(mains[pair[:1]], mains[pair[1:]]) for pair in itertools.combinations(factors, 2)
-    }
-    left = {}
+    columns = columns_of(codes_of(points[factors]))
+    mains, pairs = ({effect: part for effect, part in columns.items() if len(effect) == size} for size in (1, 2))
+    left = _freedom(columns, list(pairs))
     for effect in mains:
-        others = {pair: columns for pair, columns in pairs.items() if effect[0] not in pair}
-        left[effect] = _freedom({**mains, **others}, [effect])[effect]
-    left |= _freedom({**mains, **pairs}, list(pairs))
-    sizes = {effect: columns.shape[1] for effect, columns in {**mains, **pairs}.items()}
-    return {effect: freedom for effect, freedom in left.items() if freedom < sizes[effect]}
+        others = {pair: part for pair, part in pairs.items() if effect[0] not in pair}
+        left |= _freedom({**mains, **others}, [effect])
+    return {
+        tuple(factors[index] for index in effect): left[effect] for effect in columns if left[effect] < columns[effect].shape[1]
+    }
 
 
 def _varied(points: pd.DataFrame) -> list[str]:
@@ -49,17 +47,7 @@ def _varied(points: pd.DataFrame) -> list[str]:
     return [factor for factor in points if len(points[factor].unique()) > 1]
 
 
-def _dummies(levels: pd.Series) -> NDArray[np.float64]:
-    """A column for each level but the first."""
-    return pd.get_dummies(levels, drop_first=True).to_numpy(dtype=float)
-
-
-def _products(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """All products of a column of the one and a column of the other."""
-    return (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
-
-
-def _freedom(model: Mapping[Effect, NDArray[np.float64]], asked: Sequence[Effect]) -> dict[Effect, int]:
+def _freedom(model: Mapping[Effect, Numbers], asked: Sequence[Effect]) -> dict[Effect, int]:
     """The degrees of freedom that each effect adds to the rest of the model: its columns, less the rank of its null directions.
 
     A direction in which the columns of the whole model cancel is one that the data leave open.
@@ -97,21 +85,21 @@ def separation(study: Study) -> list[str]:
     return lines
 
 
-def _why(effect: Effect, freedom: int, points: pd.DataFrame) -> str:
+def _why(effect: Named, freedom: int, points: pd.DataFrame) -> str:
     """An effect that is not separated, and what is missing for it."""
     name, part = " x ".join(effect), " in part" if freedom else ""
     if len(effect) == 1:
         tied = [factor for factor in _varied(points) if factor != effect[0] and _together(points[effect[0]], points[factor])]
         return f"{name}{part} (changes together with {tied[0] if tied else 'other factors and their pairs'})"
-    cells = math.prod(points[factor].nunique() for factor in effect)
-    empty = cells - len(points.drop_duplicates(list(effect)))
-    return f"{name}{part} ({f'{empty} of {cells} cells empty' if empty else 'mixed with other pairs'})"
+    combinations = math.prod(points[factor].nunique() for factor in effect)
+    empty = combinations - len(points.drop_duplicates(list(effect)))
+    return f"{name}{part} ({f'{empty} of {combinations} cells empty' if empty else 'mixed with other pairs'})"
 
 
 def _together(one: pd.Series, other: pd.Series) -> bool:
     """Whether two factors take fewer directions together than each would alone."""
-    found = _freedom({("one",): _dummies(one), ("other",): _dummies(other)}, [("one",)])[("one",)]
-    return found < one.nunique() - 1
+    columns = columns_of(codes_of(pd.DataFrame({"one": one, "other": other})))
+    return _freedom({effect: columns[effect] for effect in ((0,), (1,))}, [(0,)])[0,] < one.nunique() - 1
 
 
 def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
@@ -119,12 +107,9 @@ def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
 
     NaN where there are too few values.
     """
-    errors = analysis.in_percent(trials)
-    values = errors.set_index(["config", "repeat", "fold"])[f"{analysis.judged_on(errors)}_pct"]
-    samples = sampling.samples(values).rename("pct").reset_index()
-    table = samples.pivot_table("pct", [key for key in ("repeat", "fold") if key in samples], "config")
-    best = table.mean().idxmin()
-    return float(table.drop(columns=best).sub(table[best], axis=0).std().median())
+    values = cells(trials, sampling)
+    best = best_of(values)
+    return math.nan if best is None else float(values.drop(best).sub(values.loc[best]).std(axis=1).median())
 
 
 def power(study: Study, sd: float | None = None, difference: float | None = None, source: str = "given") -> list[str]:
@@ -150,11 +135,3 @@ def power(study: Study, sd: float | None = None, difference: float | None = None
         never = f"no repeats on one data set show {stated}: its folds overlap too much; draw new data for each (data.resample)"
         lines.append(f"needs          {f'repeats = {repeats} to show {stated}' if values else never}")
     return lines
-
-
-def enough(sd: float, difference: float, overlap: float) -> int | None:
-    """The fewest values whose `resolvable` difference is no larger than this one; None where no number is enough."""
-    least = needed(sd, difference, overlap)
-    if least is None:
-        return None
-    return bisect.bisect_left(range(8 * least + 50), True, lo=least, key=lambda n: resolvable(sd, n, overlap) <= difference)

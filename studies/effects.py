@@ -16,7 +16,6 @@ Numbers = NDArray[np.float64]
 Effect = tuple[int, ...]  # the factors in it, by their number
 
 REST = "all higher interactions"
-KINDS = ("share", "rank_share", "working_share")
 EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
 _SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
 
@@ -60,8 +59,7 @@ def effects(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, gu
     }
     methods = {}
     for kind, (part, scale) in parts.items():
-        codes = np.column_stack([pd.factorize(grid.loc[part.index, factor])[0] for factor in named])
-        found, methods[kind] = shares(scale(_means(part.to_numpy())), codes)
+        found, methods[kind] = shares(scale(_means(part.to_numpy())), codes_of(grid.loc[part.index, named]))
         for column, numbers in zip(("", "_ci_low", "_ci_high"), (found[:, 0], *interval(found, sampling.overlap)), strict=True):
             table[f"{kind}{column}_pct"] = numbers
     return table.round(9).assign(
@@ -80,11 +78,30 @@ def shares(values: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, list[str
     count = len(_effects(codes.shape[1])) + 1
     if len(values) < 2:
         return np.full((count, values.shape[1]), np.nan), [CONFOUNDED] * count
-    sizes = codes.max(0) + 1
-    full = len(codes) == np.prod(sizes) == len(np.unique(codes, axis=0))
-    own, total, methods = (_exact if full else _fitted)(values - values.mean(0), codes)
+    own, total, methods = (_exact if is_full(codes) else _fitted)(values - values.mean(0), codes)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, 100 * np.maximum(own, 0) / total, np.nan), methods
+
+
+def codes_of(levels: pd.DataFrame) -> NDArray[np.int64]:
+    """The levels of each factor, a column of it, as numbers from 0: `(configurations, factors)`."""
+    return np.column_stack([pd.factorize(levels[factor])[0] for factor in levels])
+
+
+def is_full(codes: NDArray[np.int64]) -> bool:
+    """Whether every combination of levels is there once."""
+    return bool(len(codes) == np.prod(codes.max(0) + 1) == len(np.unique(codes, axis=0)))
+
+
+def columns_of(codes: NDArray[np.int64]) -> dict[Effect, Numbers]:
+    """The columns of each effect in a design matrix: of a factor one for each level but the first, of a pair their products."""
+    dummies = [np.eye(size)[column][:, 1:] for column, size in zip(codes.T, codes.max(0) + 1, strict=True)]
+    return {
+        effect: dummies[effect[0]]
+        if len(effect) == 1
+        else np.einsum("ci,cj->cij", *(dummies[index] for index in effect)).reshape(len(codes), -1)
+        for effect in _effects(len(dummies))
+    }
 
 
 def _effects(factors: int) -> list[Effect]:
@@ -107,14 +124,8 @@ def _exact(centred: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, Numbers
 
 def _fitted(centred: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, Numbers, list[str]]:
     """The same by least squares: what the model of factors and pairs loses without an effect (type II)."""
-    sets = _effects(codes.shape[1])
-    dummies = [np.eye(size)[column][:, 1:] for column, size in zip(codes.T, codes.max(0) + 1, strict=True)]
-    columns = {
-        effect: dummies[effect[0]]
-        if len(effect) == 1
-        else np.einsum("ci,cj->cij", *(dummies[index] for index in effect)).reshape(len(codes), -1)
-        for effect in sets
-    }
+    columns = columns_of(codes)
+    sets = list(columns)
     design = np.hstack(list(columns.values()))
     design = design - design.mean(0)
     owner = np.repeat(range(len(sets)), [part.shape[1] for part in columns.values()])

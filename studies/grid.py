@@ -49,6 +49,11 @@ class Grid:
     baseline: Mapping[str, str]
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The label of each configuration, by its id."""
+        return {each.id: each.label for each in self.configurations}
+
+    @property
     def baseline_configuration(self) -> Configuration | None:
         """The configuration that has the baseline level of every factor; None where the grid leaves it out."""
         return next((each for each in self.configurations if each.levels == self.baseline), None)

@@ -3,6 +3,7 @@
 All take numbers or arrays alike, so that one call judges a thousand comparisons.
 """
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -61,11 +62,14 @@ class Sampling:
             return "95% t interval over repeats"
         return "95% interval over folds, corrected for their overlap (Nadeau and Bengio)"
 
-    def samples(self, values: pd.Series) -> pd.Series:
-        """The values that count as one each: those given, by group, repeat and fold, or their means by group and repeat."""
+    def samples(self, values: pd.Series, skipna: bool = True) -> pd.Series:
+        """The values that count as one each: those given, by group, repeat and fold, or their means by group and repeat.
+
+        `skipna` as in pandas: without it, a repeat that lacks the value of a fold has none.
+        """
         if not self.independent:
             return values
-        return values.groupby(list(values.index.names[:-1]), sort=False).mean()
+        return values.groupby(list(values.index.names[:-1]), sort=False).mean(skipna=skipna)
 
     def estimates(self, values: pd.Series) -> Estimate:
         """The mean of each group of `values`, indexed by the group's keys, then repeat and fold; NaN for fewer than two."""
@@ -138,6 +142,13 @@ def wilson(count: ArrayLike, total: ArrayLike) -> tuple[Any, Any]:
     return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
 
 
+def exact_bounds(count: int, total: int) -> tuple[float, float]:
+    """The lower and the upper one-sided 95% bound of a share, each on its own (Clopper and Pearson 1934)."""
+    low = stats.binomtest(count, total, alternative="greater").proportion_ci(1 - LEVEL).low
+    high = stats.binomtest(count, total, alternative="less").proportion_ci(1 - LEVEL).high
+    return float(low), float(high)
+
+
 def resolvable(sd: float, count: int, overlap: float = 0.0) -> float:
     """(t_.975 + t_.8) sd sqrt(1 / n + overlap): the difference that a mean of `count` values shows four times in five."""
     quantiles = stats.t.ppf(1 - LEVEL / 2, count - 1) + stats.t.ppf(POWER, count - 1)
@@ -146,7 +157,19 @@ def resolvable(sd: float, count: int, overlap: float = 0.0) -> float:
 
 def needed(sd: float, difference: float, overlap: float = 0.0) -> int | None:
     """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five; None if none would."""
+    # Published verdicts quote this number; a plan, which has few values, takes `enough`.
     if not sd:
         return 2
     share = (difference / ((stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER)) * sd)) ** 2 - overlap
     return None if share <= 0 else max(2, math.ceil(1 / share))
+
+
+def enough(sd: float, difference: float, overlap: float = 0.0) -> int | None:
+    """The fewest values whose `resolvable` difference is no larger than this one; None where no number is enough.
+
+    `needed` by t quantiles in place of normal ones: a few values more, and the same for many.
+    """
+    least = needed(sd, difference, overlap)
+    if least is None:
+        return None
+    return bisect.bisect_left(range(8 * least + 50), True, lo=least, key=lambda n: resolvable(sd, n, overlap) <= difference)

@@ -36,6 +36,11 @@ class Trial:
     repeat: int
     fold: int
 
+    @property
+    def place(self) -> str:
+        """Reading, repeat and fold in a line."""
+        return ", ".join(filter(None, (self.reading, f"repeat {self.repeat}", f"fold {self.fold}")))
+
 
 @dataclass(frozen=True)
 class Source:

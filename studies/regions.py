@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 
 import framework as fw
 from studies import build, datasets, files, plan, runner
+from studies.analysis import SET_WORDS
 from studies.datasets import Floats, Normalisation, Split
 from studies.errors import UserError
 from studies.plan import Stack, Trial
@@ -92,7 +93,7 @@ def retraining(
 ) -> Scene:
     """`scene`, whether or not there is a picture of it."""
     trial = plan.trials(study)[0] if key is None else plan.find(study, key)
-    source = next(reading for reading in study.readings if reading.reading == trial.reading)
+    source = study.named(trial.reading)
     raw, normalise = datasets.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
     settings = trial.configuration.settings
     last = settings["epochs"]
@@ -137,8 +138,7 @@ class Regions:
         ax.tick_params(labelsize=8)
         ax.set(xlim=self._grid[0][[0, -1]], ylim=self._grid[1][[0, -1]])
         trial = shown.trial
-        place = ", ".join(filter(None, (trial.reading, f"repeat {trial.repeat}", f"fold {trial.fold}")))
-        label = textwrap.shorten(f"{place}: {trial.configuration.label}", 90, placeholder=" ...")
+        label = textwrap.shorten(f"{trial.place}: {trial.configuration.label}", 90, placeholder=" ...")
         figure.text(0.13, 0.96, textwrap.shorten(shown.title, 60, placeholder=" ..."), fontweight="bold", fontsize=10)
         figure.text(0.13, 0.931, label, fontsize=7.5, color="0.3")
         self.heading = ax.set_title("", loc="left", fontsize=10)
@@ -165,7 +165,7 @@ class Regions:
             line.set_data(*x[~wrong & (labels == label)].T)
         for line in self.wrong:
             line.set_data(*x[wrong].T)
-        rows = {"train": "training"}.get(self._on, self._on)
+        rows = SET_WORDS.get(self._on, self._on)
         accuracy = 100 * (1 - wrong.mean())
         self.heading.set_text(
             f"epoch {epoch:,}: {wrong.sum():,} of {len(wrong):,} {rows} points wrong, accuracy {accuracy:.1f}%"

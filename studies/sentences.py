@@ -7,6 +7,7 @@ import pandas as pd
 from studies.analysis import COUNTED, SET_WORDS, judged_on
 from studies.inference import LEVEL, wilson
 from studies.spec import Study
+from studies.texts import interval, signed
 
 SURE = 1 - LEVEL  # the probability from which on two configurations are called equal
 
@@ -63,7 +64,7 @@ def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> st
     start = study.grid.baseline[row["factor"]]
     return (
         f"What matters most: of {row['factor']}, {row['level']} is furthest from the baseline {start}, with "
-        f"{_points(row['difference_pct'])} in mean {judged} error"
+        f"{signed(row['difference_pct'])} points in mean {judged} error"
         f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{sure}."
     )
 
@@ -129,10 +130,6 @@ def _more(points: float) -> str:
     return f"{abs(points):.2f} points {'more' if points >= 0 else 'less'}"
 
 
-def _points(points: float) -> str:
-    return f"{points:+.2f} points"
-
-
 def _range(low: float, high: float, digits: int = 2) -> str:
     """An interval in brackets; nothing where there is none."""
-    return "" if pd.isna(low) else f" [{low:.{digits}f} to {high:.{digits}f}]"
+    return "" if pd.isna(low) else f" [{interval(low, high, digits)}]"

@@ -13,16 +13,16 @@ import torch
 from matplotlib.figure import Figure, FigureBase
 
 from studies import build, files, peer, plan, regions, runner
-from studies.analysis import SETS
+from studies.analysis import SET_WORDS, SETS
+from studies.columns import FLAGS
 from studies.errors import UserError
 from studies.figures import curves, png
 from studies.figures.style import STYLE, titled
 from studies.grid import words
 from studies.plan import Trial
 from studies.regions import Scene
+from studies.shards import Record
 from studies.spec import Study
-from studies.store import Record
-from studies.tables import SET_WORDS
 
 _SIZE = (10.4, 6.1)  # inches, of regions and curves side by side
 
@@ -51,8 +51,7 @@ def retrain(study: Study, key: str) -> Retrained:
 def described(trained: Retrained) -> list[str]:
     """Configuration and results, in lines."""
     trial, record = trained.trial, trained.record
-    place = [trial.reading and f"reading {trial.reading}", f"repeat {trial.repeat}", f"fold {trial.fold}"]
-    lines = [f"{trial.key}: {trial.configuration.label}", ", ".join(filter(None, place)), ""]
+    lines = [f"{trial.key}: {trial.configuration.label}", trial.place, ""]
     lines += [f"{key:16} {words(value)}" for key, value in trial.configuration.settings.items()]
     lines += ["", f"{'parameters':16} {trained.model.parameters.shape[1]:,}"]
     for name in SETS[::-1]:
@@ -61,7 +60,7 @@ def described(trained: Retrained) -> list[str]:
             errors = record[f"{name}_errors"]
             found = f"{errors:,} of {count:,} wrong ({100 * errors / count:.2f}%), loss {record[f'{name}_loss']:.6g}"
             lines.append(f"{SET_WORDS[name]:16} {found}")
-    told = [what for what in ("diverged", "stuck") if record[what]]
+    told = [what for what in FLAGS if record[what]]
     return [*lines, *([f"{'note':16} {' and '.join(told)}"] if told else [])]
 
 

@@ -22,7 +22,7 @@ from studies.settings import DEFAULTS, Rule, choice, flag, number, require, requ
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
 _SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
-_NAME = Rule(  # it becomes a folder's
+NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
 )
@@ -58,6 +58,10 @@ class Study:
     def readings(self) -> tuple["Study", ...]:
         """Every reading of the study, the primary one first."""
         return (self, *self.others)
+
+    def named(self, reading: str) -> "Study":
+        """The reading of that name; the primary one where there is none, as in a quick look."""
+        return next((each for each in self.readings if each.reading == reading), self)
 
     @property
     def factors(self) -> list[str]:
@@ -124,7 +128,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
 
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
-    require("the name of the file, and so of the study,", name, _NAME)
+    require("the name of the file, and so of the study,", name, NAME)
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source"):
         require(key, document.get(key, ""), text)
@@ -149,7 +153,7 @@ def _readings(section: object) -> dict[str, Mapping[str, Any]]:
     require_keys("reading", section, section if isinstance(section, Mapping) else {})
     assert isinstance(section, Mapping)
     for name, overlay in section.items():
-        require("the name of a reading", name, _NAME)
+        require("the name of a reading", name, NAME)
         require_keys(f"reading.{name}", overlay, dict.fromkeys(("primary", *_OVERLAID)))
         require(f"reading.{name}.primary", overlay.get("primary", False), flag)
     primary = [name for name, overlay in section.items() if overlay.get("primary")]

@@ -13,6 +13,8 @@ from studies.plan import NUMERICS, Trial
 from studies.spec import Study
 from studies.store import Store, differing, good, read_manifest
 
+NOT_ON = "jobs, backend, the trials beside it, titles and pictures"  # what a trial's numbers do not depend on
+
 
 def status(study: Study, results: Path) -> list[str]:
     """What of a study is done, missing and failed, reading by reading, what made its rows, and who is at work; in lines.
@@ -77,8 +79,7 @@ def explain(study: Study, results: Path, beginning: str) -> list[str]:
     store = Store(results, study)
     manifest = read_manifest(store.folder)
     rows = store.load().trials
-    place = ", ".join(filter(None, (trial.reading, f"repeat {trial.repeat}", f"fold {trial.fold}")))
-    lines = [f"trial          {trial.key}: {trial.configuration.label}, {place}"]
+    lines = [f"trial          {trial.key}: {trial.configuration.label}, {trial.place}"]
     row = rows[rows["trial"] == trial.key] if len(rows) else rows
     if trial.key in good(rows):
         made = ", ".join(f"{column} {row.iloc[0][column]}" for column in MADE_BY)
@@ -90,11 +91,7 @@ def explain(study: Study, results: Path, beginning: str) -> list[str]:
     changes = manifest and differing(manifest["identity"], store.identity())
     if changes:
         lines.append(f"refused        {store.folder} holds another study of this name, and no run adds to it: {changes}")
-    reading = next(reading for reading in study.readings if reading.reading == trial.reading)
-    return [*lines, f"depends on     {words(plan.depends_on(reading, trial))}", f"not on         {NOT_ON}"]
-
-
-NOT_ON = "jobs, backend, the trials beside it, titles and pictures"
+    return [*lines, f"depends on     {words(plan.depends_on(study.named(trial.reading), trial))}", f"not on         {NOT_ON}"]
 
 
 def _nearest(trial: Trial, rows: pd.DataFrame, others: pd.DataFrame) -> list[str]:

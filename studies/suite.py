@@ -1,4 +1,4 @@
-"""The suite's main job as one function: train what is missing, and write rows and tables."""
+"""What a user asks of a study, as functions: train what is missing, write its tables, compare, verify and judge its rows."""
 
 import datetime
 import functools
@@ -180,6 +180,16 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
         )
 
 
+def rows_of(study: Study, results: str | Path) -> Rows:
+    """The rows of a study on disk, of a run that is at work too.
+
+    Raises UserError where the folder holds another study.
+    """
+    store = Store(Path(results), study)
+    store.require_own()
+    return store.load()
+
+
 def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     """The tables of a study as they lie beside its rows; computed from the rows where there are none, or `anew`.
 
@@ -190,24 +200,26 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
     found = tables.read(study, store.folder)
     if not anew and not found["summary"].empty:
         return found
-    rows = _planned(study, store)
+    rows = store.load()
     if len(rows.trials):
         computed = tables.compute(study, rows)
         tables.write(study, computed, store.folder)
         return computed
     if found["summary"].empty:
-        raise UserError(f"{store.folder} has neither rows nor tables; train the study first: ablation run {study.name}")
+        raise UserError(f"{store.folder} has neither rows nor tables; {_remedy(study)}")
     return found
+
+
+def _remedy(study: Study) -> str:
+    return f"train the study first: ablation run {study.name}"
 
 
 def spreads(study: Study, results: str | Path) -> dict[str, float]:
     """The sd of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
-    store = Store(Path(results), study)
     try:
-        store.require_own()
-    except UserError:  # rows of another spec
+        rows = rows_of(study, results)._asdict()
+    except UserError:  # they are of another spec
         return {}
-    rows = store.load()._asdict()
     found = {}
     for reading in study.readings:
         trials = tables.of_reading(rows, reading)["trials"]
@@ -222,24 +234,11 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     Raises UserError where there is none, or no rows.
     """
     other = study.grid.find(given)
-    store = Store(Path(results), study)
-    store.require_own()
-    trials = tables.of_reading(_planned(study, store)._asdict(), study)["trials"]
+    trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
     if trials.empty or not (trials["config"] == other.id).any():
-        raise UserError(f"{store.folder} has no rows of {other.label}; train the study first: ablation run {study.name}")
-    sampling = study.sampling
-    labels = {each.id: each.label for each in study.grid.configurations}
-    found = comparisons.against(comparisons.paired_cells(trials, sampling), other.id, sampling, study.margin)
-    return comparisons.labelled(found, labels)
-
-
-def _planned(study: Study, store: Store) -> Rows:
-    """The rows on disk of trials that the study has: none that an older version of the numerics left beside them."""
-    rows = store.load()
-    if rows.trials.empty:
-        return rows
-    keys = {trial.key for trial in plan.trials(study)}
-    return Rows(*(table[table["trial"].isin(keys)] for table in rows))
+        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study)}")
+    cells = comparisons.paired_cells(trials, study.sampling)
+    return comparisons.labelled(comparisons.against(cells, other.id, study.sampling, study.margin), study.grid.labels)
 
 
 def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.DataFrame:
@@ -249,13 +248,11 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.
 
     Raises UserError where there are no rows, or they were made by another torch, device or numerics.
     """
-    store = Store(Path(results), study)
-    store.require_own()
-    rows = store.load().trials
+    rows = rows_of(study, results).trials
     rows = rows[rows["status"] == "ok"].set_index("trial") if len(rows) else rows
     trials = [trial for trial in plan.trials(study) if trial.key in rows.index]
     if not trials:
-        raise UserError(f"{store.folder} has no rows to compare with; train the study first: ablation run {study.name}")
+        raise UserError(f"{Path(results) / study.name} has no rows to compare with; {_remedy(study)}")
     chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
     differences = []
     for index in chosen:
@@ -289,9 +286,7 @@ def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
         study = spec.load(name, quick=quick)
-        store = Store(Path(results), study)
-        store.require_own()
-        rows = store.load()
+        rows = rows_of(study, results)
         if rows.trials.empty:
             raise UserError(f"{study.name} was not run: ablation run {study.name}")
         return study, rows

@@ -56,28 +56,27 @@ def _without_foreign_sets(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compute(study: Study, rows: Tables) -> Tables:
-    """The tables of one reading; one that its grid has nothing for is empty."""
+    """The tables of one reading; one that its grid or its rows have nothing for is empty."""
     trials, history = rows["trials"], rows["history"]
-    levels, baseline = study.grid.levels, study.grid.baseline
-    factors = list(levels)
-    sampling = study.sampling
+    if trials.empty:
+        return {name: pd.DataFrame() for name in NAMES}
+    grid, sampling = study.grid, study.sampling
+    factors, start = list(grid.levels), grid.baseline_configuration
     summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
     cells = comparisons.paired_cells(trials, sampling)
-    labels = dict(zip(summary["config"], summary["label"], strict=True))
-    start = study.grid.baseline_configuration
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling, baseline, around(study)),
+        "levels": analysis.by_level(trials, factors, sampling, grid.baseline, around(study)),
         "effects": effects(trials, factors, sampling, guess_pct(study)),
-        "comparisons": comparisons.compare(cells, labels, start.id if start else None, sampling, study.margin),
-        "pairs": comparisons.pairs(cells, labels, start.id if start else None, sampling, study.margin),
-        "ladder": comparisons.ladder(cells, trials, levels, baseline, sampling),
+        "comparisons": comparisons.compare(cells, grid.labels, start.id if start else None, sampling, study.margin),
+        "pairs": comparisons.pairs(cells, grid.labels, start.id if start else None, sampling, study.margin),
+        "ladder": comparisons.ladder(cells, trials, grid.levels, grid.baseline, sampling),
         "values": analysis.values(trials, drawn, sampling, around(study)),
         "curves": analysis.curves(trials, history, drawn, around(study)),
         "budget": analysis.budget(trials, history, drawn, around(study)),
         "gradients": analysis.gradients(trials, history),
-        "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(study.grid, study.tune), sampling),
+        "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), sampling),
     }
 
 
@@ -140,8 +139,9 @@ def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None
 
 
 def remembered(study: Study, tables: Tables) -> list[str]:
-    """The sentences of the primary reading."""
-    return sentences(study, of_reading(tables, study))
+    """The sentences of the primary reading; none where it has no rows."""
+    own = of_reading(tables, study)
+    return [] if own["summary"].empty else sentences(study, own)
 
 
 def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
@@ -168,6 +168,8 @@ def _shown_of_all(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]
 def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     """The same for one reading."""
     summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
+    if summary.empty:
+        return []
     factors = list(study.grid.levels)
     judged = SET_WORDS[judged_on(summary)]
     order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")

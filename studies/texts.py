@@ -56,7 +56,7 @@ def levels(levels: pd.DataFrame) -> pd.DataFrame:
     judged = judged_on(levels)
     named = levels[["factor", "level"]]
     table = _with_counts(named, levels, [judged], "interval")
-    table.insert(3, "median %", [f"{value:.2f}" for value in levels[f"{judged}_median_pct"]])
+    table.insert(3, "median %", _numbers(levels[f"{judged}_median_pct"]))
     table.insert(5, "less baseline", _signed(levels["difference_pct"]))
     table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
     table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
@@ -83,7 +83,7 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
         {
             "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
             "configuration": steps,
-            "mean %": [f"{value:.2f}" for value in ladder[f"{judged_on(ladder)}_mean_pct"]],
+            "mean %": _numbers(ladder[f"{judged_on(ladder)}_mean_pct"]),
             "change": _signed(ladder["change_pct"]),
             "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
             "Holm p": _probabilities(ladder["holm_p"]),
@@ -94,43 +94,64 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
 def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """What was chosen and its error, that of the usual levels, and the difference."""
     order = tuned.sort_values("test_mean_pct", kind="stable")
-    texts = order[[*factors, "chosen"]].astype(str)
-    for name, words in (("test", "test"), ("untuned_test", "untuned"), ("difference", "difference")):
-        mean = f"{name}_pct" if name == "difference" else f"{name}_mean_pct"
-        if name == "untuned_test":
-            texts["usual"] = order["usual"].astype(str)
-        texts[f"{words} %"] = [f"{value:.2f}" for value in order[mean]]
-        low, high = order[f"{name}_ci_low_pct"], order[f"{name}_ci_high_pct"]
-        texts[f"{words} interval"] = [f"{one:.2f} to {other:.2f}" for one, other in zip(low, high, strict=True)]
-    texts["Holm p"] = ["< 0.001" if value < 0.001 else f"{value:.2g}" for value in order["p_holm"]]
-    return texts
+    return pd.DataFrame(
+        {
+            **{name: order[name].astype(str) for name in (*factors, "chosen")},
+            "test %": _numbers(order["test_mean_pct"]),
+            "test interval": _ranges(order, "test_ci_low_pct", "test_ci_high_pct"),
+            "usual": order["usual"].astype(str),
+            "untuned %": _numbers(order["untuned_test_mean_pct"]),
+            "untuned interval": _ranges(order, "untuned_test_ci_low_pct", "untuned_test_ci_high_pct"),
+            "difference": _signed(order["difference_pct"]),
+            "its interval": _ranges(order, "difference_ci_low_pct", "difference_ci_high_pct"),
+            "Holm p": _probabilities(order["p_holm"]),
+        }
+    )
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number, here as below an empty text where there is none."""
+    return "" if pd.isna(value) else f"{value:,.{digits}f}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference, with its sign."""
+    return "" if pd.isna(value) else f"{value:+,.{digits}f}"
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """From where to where."""
+    return "" if pd.isna(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def probability(value: float) -> str:
+    """A p-value, or any other probability."""
+    return "" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _numbers(values: pd.Series, digits: int = 2) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:.{digits}f}" for value in values]
+    return [number(value, digits) for value in values]
 
 
 def _signed(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else f"{value:+.2f}" for value in values]
+    return [signed(value) for value in values]
 
 
 def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
-    """Intervals as texts, empty where there is none."""
-    ends = zip(table[low], table[high], strict=True)
-    return ["" if pd.isna(one) else f"{one:.{digits}f} to {other:.{digits}f}" for one, other in ends]
+    return [interval(*ends, digits) for ends in zip(table[low], table[high], strict=True)]
 
 
 def _probabilities(values: pd.Series) -> list[str]:
-    return ["" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" for value in values]
+    return [probability(value) for value in values]
 
 
 def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
     """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
     texts = named.astype(str).reset_index(drop=True)
     for name in sets:
-        texts[f"{SET_WORDS[name]} %"] = [f"{mean:.2f}" for mean in table[f"{name}_mean_pct"]]
+        texts[f"{SET_WORDS[name]} %"] = _numbers(table[f"{name}_mean_pct"])
         if spread == "sd":
-            texts[f"{SET_WORDS[name]} sd"] = [f"{sd:.2f}" for sd in table[f"{name}_sd_pct"]]
+            texts[f"{SET_WORDS[name]} sd"] = _numbers(table[f"{name}_sd_pct"])
         else:
             texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
     for column in ("trials", *analysis.COUNTED):

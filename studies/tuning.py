@@ -95,10 +95,7 @@ def tuned(
             "p": pd.Series(paired.p, paired.mean.index),
         }
     )
-    tested = table["p"].notna()
-    table["p_holm"] = np.nan
-    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"])
-    return table.reset_index(drop=True)
+    return table.assign(p_holm=holm(table["p"])).reset_index(drop=True)
 
 
 def _counted(levels: pd.Series) -> str:

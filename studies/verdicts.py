@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from studies.errors import unknown
-from studies.inference import LEVEL, Estimate, estimate, holm, needed, resolvable
+from studies.inference import LEVEL, Estimate, estimate, exact_bounds, from_moments, holm, needed, resolvable
 
 MIN_ROUNDS = 30  # resampling fewer rejects true numbers 10 to 20 times in 100
 DRAWS = 4000
@@ -203,7 +203,7 @@ def _judged(published: Published, rounds: NDArray[np.float64], p_mean: float | N
     if published.units > 1:
         expected = float(rounds.var(axis=1).mean()) + s**2 * (1 - 1 / n)
         sd = math.sqrt(expected * published.units / (published.units - published.ddof))
-    half = float(stats.t.ppf(0.975, max(m - 1, 1))) * s / math.sqrt(m)
+    found = from_moments(mean, s, m, overlap=0.0)
     difference = mean - published.mean
     spread = ""
     if published.sd is not None and p_sd is not None and p_sd < LEVEL:
@@ -212,9 +212,8 @@ def _judged(published: Published, rounds: NDArray[np.float64], p_mean: float | N
         outcome, reason = Outcome.UNDECIDED, f"{m} rounds are too few to judge by: it takes {MIN_ROUNDS}"
     else:
         outcome, reason = _weighed(published, difference, p_mean, s, m, n, bool(spread))
-    return NumberVerdict(
-        outcome, mean, sd, mean - half, mean + half, m, difference, p_mean, p_sd, bool(spread), _sentence(reason + spread)
-    )
+    low, high = float(found.ci_low), float(found.ci_high)
+    return NumberVerdict(outcome, mean, sd, low, high, m, difference, p_mean, p_sd, bool(spread), _sentence(reason + spread))
 
 
 def _weighed(
@@ -319,13 +318,6 @@ def judge_share(count: int, total: int, claim: Claim) -> ShareVerdict:
         reason += f" leave the share between {low:.1%} and {high:.1%} (exact one-sided 95% bounds), and '{claim}'"
     reason += f" means {'below' if claim == 'never' else 'over'} {threshold:.0%}"
     return ShareVerdict(outcome, count / total, low, high, _sentence(reason))
-
-
-def exact_bounds(count: int, total: int) -> tuple[float, float]:
-    """The lower and the upper one-sided 95% bound of a share, each on its own (Clopper and Pearson 1934)."""
-    low = stats.binomtest(count, total, alternative="greater").proportion_ci(1 - LEVEL).low
-    high = stats.binomtest(count, total, alternative="less").proportion_ci(1 - LEVEL).high
-    return float(low), float(high)
 
 
 def _checked(published: Published, rounds: ArrayLike) -> NDArray[np.float64]:

@@ -125,6 +125,7 @@ WRONG = {
     "unknown configuration": (["tables", "demo", "--against", "relu"], "there is no configuration 'relu'"),
     "no page": (["report", "demo"], "has neither rows nor tables"),
     "no figures": (["figures"], "no declared study has tables in results"),
+    "no name of a study": (["init", ".mine"], "the name of a study is a name of letters"),
     "unknown command": (["trian"], "No such command 'trian'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
     "unknown backend": (["run", "demo", "--backend", "magic"], "Invalid value for '--backend'"),

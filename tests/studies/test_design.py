@@ -75,7 +75,7 @@ def test_factors_that_change_together_are_named(tiny):
 
 @pytest.mark.parametrize(("sd", "difference", "overlap"), [(1, 1, 0), (1.2, 0.5, 0), (1, 3, 1), (2, 2.9, 1 / 4), (1, 10, 0)])
 def test_enough_values_resolve_the_difference_and_one_less_does_not(sd, difference, overlap):
-    values = design.enough(sd, difference, overlap)
+    values = inference.enough(sd, difference, overlap)
     assert inference.resolvable(sd, values, overlap) <= difference
     assert values == 2 or inference.resolvable(sd, values - 1, overlap) > difference
 
@@ -98,7 +98,7 @@ def test_the_spread_is_that_of_differences_to_the_best():
         for config, values in errors.items()
         for fold, each in enumerate(values)
     ]
-    trials = pd.DataFrame(rows).assign(train_errors=0, val_errors=math.nan)
+    trials = pd.DataFrame(rows).assign(train_errors=0, val_errors=math.nan, diverged=False, stuck=False)
     # differences 1, 2, 3 of sd 1, and 8, 8, 8 of none
     assert design.spread(trials, Sampling(3, fresh=False)) == 0.5
 

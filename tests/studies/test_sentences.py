@@ -102,3 +102,10 @@ def test_tables_read_back_as_they_were_written(study, tmp_path):
     text = (tmp_path / "tables.md").read_text()
     assert all(f"* {sentence}" in text for sentence in sentences(study, found))
     assert "leave one out" in text
+
+
+def test_no_rows_are_empty_tables_and_no_sentences(tiny):
+    study = spec.load(str(tiny()))
+    found = tables.compute(study, Rows(pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
+    assert all(table.empty for table in found.values())
+    assert tables.remembered(study, found) == []

@@ -16,16 +16,8 @@ def trials(errors):
     """Trials from {(optimizer, rate, repeat): ((validation errors by fold), (test errors by fold))}, of 10 and 100 rows."""
     rows = [
         {"optimizer": optimizer, "lr": rate, "config": f"{optimizer} {rate}", "repeat": repeat, "fold": fold, "val_errors": val}
-        | {
-            "test_errors": test,
-            "n_val": 10,
-            "n_test": 100,
-            "n_train": 20,
-            "train_errors": 0,
-            "status": "ok",
-            "diverged": False,
-            "stuck": False,
-        }
+        | {"test_errors": test, "n_val": 10, "n_test": 100, "n_train": 20, "train_errors": 0}
+        | {"status": "ok", "diverged": False, "stuck": False}
         for (optimizer, rate, repeat), (vals, tests) in errors.items()
         for fold, (val, test) in enumerate(zip(vals, tests, strict=True))
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from studies import verdicts
+from studies import inference, verdicts
 from studies.verdicts import Comparison, Outcome, Published
 
 SIMULATED = 300  # reports per row
@@ -334,11 +334,11 @@ def test_comparisons_that_cannot_be_judged(differences, settings, rule):
 )
 def test_how_many_rounds_without_exception_prove_a_share(share, rounds):
     """All of n succeed with probability share^n: the lower bound is 0.05^(1 / n)."""
-    low, high = verdicts.exact_bounds(rounds, rounds)
+    low, high = inference.exact_bounds(rounds, rounds)
     assert low == pytest.approx(0.05 ** (1 / rounds))
-    assert verdicts.exact_bounds(rounds - 1, rounds - 1)[0] < share < low
+    assert inference.exact_bounds(rounds - 1, rounds - 1)[0] < share < low
     assert high == 1
-    assert verdicts.exact_bounds(0, rounds) == (0, pytest.approx(1 - low))
+    assert inference.exact_bounds(0, rounds) == (0, pytest.approx(1 - low))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""The command line: `ablation ...`, or `python -m studies ...`.
+
+Exit status: 0; 1 where trials failed, numbers differ or something is worse; 2 for wrong input; 3 where two results cannot be
+compared; 130 when interrupted.
+"""
+
+import click
+
+from studies.cli import results, runs, specs, trials
+from studies.cli.options import INTERRUPTED
+from studies.errors import UserError
+
+
+class _Commands(click.Group):
+    """A group whose commands end wrong input with one line and status 2, and an interrupt with 130."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"ablation: {' '.join(str(error).splitlines())}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except OSError as error:
+            click.echo(f"ablation: {error}", err=True)
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order in which a study needs them."""
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Ablation studies of small neural networks: a STUDY is a name from `ablation list`, or the path of a TOML file."""
+
+
+for command in (
+    *(specs.init, specs.list_studies, specs.show_plan),
+    *(runs.run, runs.status, runs.explain, runs.verify),
+    *(results.show_tables, results.figures, results.write_report, results.show_changes, results.verdict),
+    *(trials.show, trials.animate),
+):
+    main.add_command(command)

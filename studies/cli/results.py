@@ -1,0 +1,116 @@
+"""Commands about what rows say: tables, pictures, the page, what changed between two folders, verdicts."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import joblib
+import pandas as pd
+from rich.console import Console
+
+from studies import compare, files, reports, spec, store, suite, tables
+from studies.cli import options
+from studies.errors import UserError
+from studies.spec import Study
+
+
+@click.command("tables")
+@options.study
+@options.overrides
+@options.quick
+@options.results
+@click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
+def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path, against: str | None) -> None:
+    """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
+    planned = spec.load(study, overrides, quick)
+    if against is not None:
+        tables.show_comparison(planned, suite.against(planned, results, against), Console())
+        return
+    tables.show(planned, suite.tables_of(planned, results, anew=True), Console())
+
+
+@click.command()
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@options.overrides
+@options.quick
+@options.results
+@options.figures
+def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
+    named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
+    if not named:
+        raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
+    planned = [spec.load(name, overrides, quick) for name in named]
+    drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
+        joblib.delayed(_drawn)(study, results, figures) for study in planned
+    )
+    for study, outcomes in zip(planned, drawn, strict=True):
+        for name, outcome in outcomes.items():
+            click.echo(f"{study.name}: {name:12} {outcome}")
+
+
+def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
+    """Draw what there is of a study."""
+    from studies import figures as pictures  # matplotlib takes a second that no other command needs
+
+    return pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
+
+
+@click.command("report")
+@options.study
+@options.overrides
+@options.quick
+@options.results
+@options.figures
+def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
+    from studies import report  # matplotlib takes a second that no other command needs
+
+    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
+
+
+@click.command()
+@options.quick
+@options.results
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table of verdicts to this file too.")
+def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
+    """Judge every claim of the five reports by the rows in the results folder; writes verdicts.csv there."""
+    table = suite.verdicts(results, quick)
+    console = Console()
+    shown = reports.texts(table[table["role"] == "primary"])
+    tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
+    counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
+    if markdown:
+        files.write(markdown, reports.in_markdown(table))
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def show_changes(a: Path, b: Path) -> None:
+    """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
+
+    Exit status 1 where something is worse beyond chance, 3 where the two cannot be compared.
+    """
+    (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
+    obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
+    both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
+    if both.empty:
+        none = f"no trial is in both: {store.differing(manifest_a['identity'], manifest_b['identity'])}"
+        click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
+        sys.exit(compare.UNTOLD)
+    found = compare.changes(both, compare.samplings(manifest_a["identity"]))
+    status, lines = compare.conclude(both, found)
+    for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
+        click.echo(line)
+    click.echo(
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
+    )
+    if not both["equal"].all():
+        shown = compare.shown(found)
+        tables.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
+    for line in lines:
+        click.echo(line)
+    sys.exit(status)

@@ -1,0 +1,128 @@
+"""Commands about the rows of a study: train them, say which there are and why, train some again."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from studies import devices, spec, standing, suite, tables
+from studies.cli import options
+from studies.screen import Screen
+from studies.spec import Study
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY...")
+@options.overrides
+@options.quick
+@options.results
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
+@click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
+)
+@click.option(
+    "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
+)
+@click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
+@click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
+def run(
+    studies: Sequence[str],
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    backend: str,
+    scheduler: str | None,
+    device: str,
+    force: bool,
+    live: bool,
+) -> None:
+    """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
+
+    All studies are checked before the first trains.
+    """
+    planned = [spec.load(study, overrides, quick) for study in studies]
+    for study in planned if live else ():
+        _show_live(study)
+    with Screen(results) as screen:
+        try:
+            suite.run_all(
+                planned,
+                jobs=jobs,
+                backend=backend,
+                scheduler=scheduler,
+                device=device,
+                results=results,
+                force=force,
+                started=screen.started,
+                received=screen.received,
+                finished=screen.finished,
+            )
+        except KeyboardInterrupt:
+            click.echo(
+                f"interrupted: {screen.trained():,} trials of this run are on disk; the same command goes on from there",
+                err=True,
+            )
+            sys.exit(options.INTERRUPTED)
+        except OSError as error:
+            click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
+            sys.exit(1)
+    sys.exit(1 if screen.trained("failed") else 0)
+
+
+def _show_live(study: Study) -> None:
+    """Show the training of the study's first trial, or say why not."""
+    from studies import regions  # only where asked for: a run is to start at once
+
+    if not regions.live(study):
+        click.echo(
+            "--live is left out: no window can be opened here; `ablation animate` makes a file of the same picture", err=True
+        )
+
+
+@click.command()
+@options.study
+@options.overrides
+@options.quick
+@options.results
+def status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+    """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
+    for line in standing.status(spec.load(study, overrides, quick), results):
+        click.echo(line)
+
+
+@click.command()
+@options.study
+@click.argument("trial")
+@options.overrides
+@options.quick
+@options.results
+def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+    """Say whether a run of STUDY would train TRIAL or reuse its row, and why.
+
+    TRIAL is a key from trials.csv, or how only that one begins.
+    """
+    for line in standing.explain(spec.load(study, overrides, quick), results, trial):
+        click.echo(line)
+
+
+@click.command()
+@options.study
+@options.overrides
+@options.quick
+@options.results
+@click.option("--sample", type=click.IntRange(1), default=10, show_default=True, help="How many trials to retrain.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which ones: another number, another sample.")
+def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
+    """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
+    differences = suite.verify(spec.load(study, overrides, quick), results, sample, seed)
+    if differences.empty:
+        click.echo(
+            f"{study}: a sample of {sample} trials, each trained alone, gives every number of their rows to the last bit"
+        )
+        return
+    tables.print_table(f"{study}: numbers that differ", differences.astype(str), differences.columns, Console())
+    sys.exit(1)

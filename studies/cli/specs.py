@@ -1,0 +1,67 @@
+"""Commands about what is declared: write a spec, list the studies, say what one would train."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from studies import devices, files, plan, spec, suite
+from studies.cli import options
+from studies.errors import UserError
+from studies.settings import require
+
+TEMPLATE = Path(__file__).with_name("template.toml")
+
+
+@click.command()
+@click.argument("name")
+def init(name: str) -> None:
+    """Write NAME.toml, a commented spec to start a study of your own from."""
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    require("the name of a study", path.stem, spec.NAME)
+    if path.exists():
+        raise UserError(f"{path} exists already and is left as it is; give another name")
+    files.write(path, TEMPLATE.read_text(encoding="utf-8").replace("NAME", path.stem, 1))
+    click.echo(f"{path} is written; look at its plan by `ablation plan {path}`, train it by `ablation run {path}`")
+
+
+@click.command("list")
+def list_studies() -> None:
+    """Show the declared studies."""
+    for name in spec.names():
+        study = spec.load(name)
+        trials = sum(reading.trials for reading in study.readings)
+        click.echo(f"{name:24} {trials:>7,} trials   {study.title}")
+
+
+@click.command("plan")
+@options.study
+@options.overrides
+@options.quick
+@options.results
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
+@click.option(
+    "--sd",
+    type=click.FloatRange(0, min_open=True),
+    help="Of the paired differences between two configurations, in points; by default from the study's rows, if there are any.",
+)
+@click.option(
+    "--difference",
+    type=click.FloatRange(0, min_open=True),
+    help="Say how many repeats show a difference of so many points, or sd where none is known.",
+)
+def show_plan(
+    study: str,
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    jobs: int | None,
+    sd: float | None,
+    difference: float | None,
+) -> None:
+    """Check the spec of STUDY, and say what a run would train and what it could tell."""
+    planned = spec.load(study, overrides, quick)
+    spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
+    source = "given" if sd else f"by the rows in {results / planned.name}"
+    for line in plan.describe(planned, jobs or devices.processes("cpu"), spreads, difference, source):
+        click.echo(line)

@@ -1,0 +1,64 @@
+"""Commands that train one trial again, to look at it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from studies import spec
+from studies.cli import options
+from studies.datasets import Split
+
+
+@click.command()
+@options.study
+@click.argument("trial", required=False)
+@options.overrides
+@options.quick
+@options.figures
+@click.option("--epochs", type=click.IntRange(1), help="Stop after that many; by default the trial's own.")
+@click.option("--every", type=click.IntRange(1), help="Epochs from frame to frame; by default so many that there are about 60.")
+@click.option("--on", type=click.Choice(Split._fields), help="The set to show; by default validation, else test, else train.")
+def animate(
+    study: str,
+    trial: str | None,
+    overrides: Sequence[str],
+    quick: bool,
+    figures: Path,
+    epochs: int | None,
+    every: int | None,
+    on: str | None,
+) -> None:
+    """Train a trial of STUDY again, and draw what it decides over its two inputs, epoch by epoch.
+
+    TRIAL is a key from trials.csv, or how only that one begins; by default the first of the primary reading.
+    """
+    from studies import regions  # matplotlib takes a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    shown = regions.scene(planned, trial, on=on, epochs=epochs, every=every)
+    for path, content in regions.animate(shown, figures / planned.name).items():
+        click.echo(f"{path}: {content}")
+
+
+@click.command()
+@options.study
+@click.argument("trial")
+@options.overrides
+@options.quick
+@options.results
+@options.figures
+def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+    """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
+
+    TRIAL is a key from trials.csv, or how only that one begins. Torch alone loads the model's file.
+    """
+    from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
+
+    planned = spec.load(study, overrides, quick)
+    trained = one.retrain(planned, trial)
+    for line in one.described(trained):
+        click.echo(line)
+    click.echo()
+    for path, content in one.write(trained, figures / planned.name, results / planned.name).items():
+        click.echo(f"{path}: {content}")
