@@ -28,8 +28,8 @@ QUICK_OPTION := $(if $(QUICK),--quick)
 reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/): studies, pictures, verdicts
 	$(RUN) run $(REPORTS) $(JOBS_OPTION) $(QUICK_OPTION) --results $(RESULTS)
 	$(RUN) figures $(REPORTS) $(QUICK_OPTION) --results $(RESULTS) --figures $(PICTURES)
-	$(RUN) animate history_and_boundary --on validation --epochs 30 --every 1 $(QUICK_OPTION) --figures $(PICTURES)
-	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES)
+	$(RUN) animate history_and_boundary --on validation --epochs 30 --every 1 $(QUICK_OPTION) --figures $(PICTURES) & \
+	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES) && wait $$!
 	$(RUN) verdict $(QUICK_OPTION) --results $(RESULTS) --markdown $(if $(QUICK),quick,docs)/reports.md
 
 bench: .venv/.bench ## Measure the suite against its peers (about ten minutes on two quiet cores; QUICK=1: two, in quick/)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from studies import files, page, reports, suite, texts
+from studies import files, page, suite, texts, verdict_texts
 from studies.analysis import COUNTED, SET_WORDS, judged_on
 from studies.figures import PICTURES, draw
 from studies.figures.style import counted, over
@@ -64,7 +64,7 @@ def write(study: Study, results: Path, figures: Path) -> Path:
         since=max(path.stat().st_mtime for path in folder.glob("*.csv")),
     )
     verdicts = results / "verdicts.csv"
-    claims = read_csv(verdicts, reports.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
+    claims = read_csv(verdicts, verdict_texts.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
     html = compose(study, tables, drawn, read_manifest(folder), claims[claims["study"] == study.name])
     files.write(folder / "report.html", html)
     return folder / "report.html"
@@ -179,7 +179,7 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
 def _verdicts(verdicts: pd.DataFrame) -> Iterator[Section]:
     """What the study says to the claims of its source."""
     if len(verdicts):
-        shown = reports.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
+        shown = verdict_texts.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
         note = "mean ± sd, and the 95% interval of the mean"
         yield "verdicts", "The claims of the source", [page.table("What our trials say to each claim", shown, 3, note)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from studies import reports, spec
+from studies import spec, verdict_texts
 from studies.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -56,5 +56,5 @@ def test_every_file_of_the_readme_is_there(path):
 
 def test_the_verdicts_are_those_of_the_committed_table():
     verdicts = pd.read_csv(ROOT / "results" / "verdicts.csv")
-    assert reports.counts(verdicts) in README
-    assert reports.in_markdown(verdicts) == (ROOT / "docs" / "reports.md").read_text()
+    assert verdict_texts.counts(verdicts) in README
+    assert verdict_texts.in_markdown(verdicts) == (ROOT / "docs" / "reports.md").read_text()

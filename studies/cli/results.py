@@ -9,7 +9,7 @@ import joblib
 import pandas as pd
 from rich.console import Console
 
-from studies import compare, files, reports, spec, store, suite, tables
+from studies import compare, files, spec, store, suite, tables, verdict_texts
 from studies.cli import options
 from studies.errors import UserError
 from studies.spec import Study
@@ -78,12 +78,12 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
     """Judge every claim of the five reports by the rows in the results folder; writes verdicts.csv there."""
     table = suite.verdicts(results, quick)
     console = Console()
-    shown = reports.texts(table[table["role"] == "primary"])
+    shown = verdict_texts.texts(table[table["role"] == "primary"])
     tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
     counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
     if markdown:
-        files.write(markdown, reports.in_markdown(table))
+        files.write(markdown, verdict_texts.in_markdown(table))
 
 
 @click.command("compare")
