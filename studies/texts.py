@@ -104,7 +104,7 @@ def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
             "untuned interval": _ranges(order, "untuned_test_ci_low_pct", "untuned_test_ci_high_pct"),
             "difference": _signed(order["difference_pct"]),
             "its interval": _ranges(order, "difference_ci_low_pct", "difference_ci_high_pct"),
-            "Holm p": _probabilities(order["p_holm"]),
+            "Holm p": _probabilities(order["holm_p"]),
         }
     )
 

@@ -95,7 +95,7 @@ def tuned(
             "p": pd.Series(paired.p, paired.mean.index),
         }
     )
-    return table.assign(p_holm=holm(table["p"])).reset_index(drop=True)
+    return table.assign(holm_p=holm(table["p"])).reset_index(drop=True)
 
 
 def _counted(levels: pd.Series) -> str:

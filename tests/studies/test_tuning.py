@@ -42,7 +42,7 @@ def test_a_choice_by_hand():
     assert row["untuned_test_mean_pct"] == 21.5
     difference = inference.estimate([9, 0])
     assert (row["difference_pct"], row["difference_ci_high_pct"]) == pytest.approx((4.5, difference.ci_high))
-    assert (row["p"], row["p_holm"]) == pytest.approx((difference.p, difference.p))
+    assert (row["p"], row["holm_p"]) == pytest.approx((difference.p, difference.p))
 
 
 def test_folds_of_one_data_set_have_the_corrected_interval():
