@@ -206,7 +206,7 @@ def _margins(output: Floats, labels: Floats, decision: str) -> Floats:
 
 
 def animate(shown: Scene, folder: Path) -> dict[Path, str]:
-    """Train a scene's trial; write `training.gif` and, at print quality, the last frame `regions-<set>-<epoch>.png`.
+    """Train a scene's trial; write `regions-<set>-<epochs>.gif` and, at print quality, its last frame as PNG.
 
     Returns what each file shows.
     """
@@ -217,15 +217,15 @@ def animate(shown: Scene, folder: Path) -> dict[Path, str]:
         picture.update(epoch, model)
         writer.grab_frame()
 
-    animation = folder / "training.gif"
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / animation.name
+        path = Path(scratch) / "regions.gif"
         with writer.saving(figure, str(path), dpi=100):
             epochs = train(shown, observe).epochs
             for _ in range(round(_LAST * _PER_SECOND)):
                 writer.grab_frame()
+        animation = folder / f"regions-{shown.on}-{epochs[-1]}.gif"
         files.write(animation, path.read_bytes())
-    still, content = folder / f"regions-{shown.on}-{epochs[-1]}.png", io.BytesIO()
+    still, content = animation.with_suffix(".png"), io.BytesIO()
     figure.savefig(content, format="png", dpi=300, metadata={"Software": None})
     files.write(still, content.getvalue())
     return {animation: f"{len(epochs)} frames, epochs {epochs[0]} to {epochs[-1]}", still: picture.heading.get_text()}

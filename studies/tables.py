@@ -117,7 +117,9 @@ def _to_six_digits(value: object) -> object:
 def read(study: Study, folder: Path) -> Tables:
     """The tables in a results folder; one that is not there is empty, and all are where an older version wrote them."""
     paths = {name: folder / f"{name}.csv" for name in NAMES}
-    found = {name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()}
+    found = {
+        name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()
+    }
     return found if "working" in found["summary"] else dict.fromkeys(NAMES, pd.DataFrame())
 
 

@@ -193,11 +193,11 @@ def test_animate_as_a_command_and_the_same_bytes_again(call, tiny, tmp_path):
     called = call("animate", path, trial[:9], "--epochs", 2, "--on", "train", "--figures", "f", cwd=tmp_path)
     assert (called.returncode, called.stderr) == (0, "")
     first, second = called.stdout.splitlines()
-    assert first == "f/tiny/training.gif: 3 frames, epochs 0 to 2"
+    assert first == "f/tiny/regions-train-2.gif: 3 frames, epochs 0 to 2"
     assert second.startswith("f/tiny/regions-train-2.png: epoch 2: ")
     written = tmp_path / "f" / "tiny"
-    assert sorted(file.name for file in written.iterdir()) == ["regions-train-2.png", "training.gif"]
-    with Image.open(written / "training.gif") as animation:
+    assert sorted(file.name for file in written.iterdir()) == ["regions-train-2.gif", "regions-train-2.png"]
+    with Image.open(written / "regions-train-2.gif") as animation:
         assert animation.n_frames == 3
         animation.seek(2)
         assert animation.info["duration"] > 1500
