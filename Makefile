@@ -36,7 +36,7 @@ bench: .venv/.bench ## Measure the suite against its peers (about ten minutes on
 	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
 
 chaos: .venv ## Kill, tear and crowd runs for five minutes, and count what is lost: nothing; CHAOS_SECONDS=60 is shorter
-	.venv/bin/python tests/chaos.py --seconds $(or $(CHAOS_SECONDS),300) --results $(RESULTS)
+	PYTHONPATH=. .venv/bin/python tests/chaos.py --seconds $(or $(CHAOS_SECONDS),300) --results $(RESULTS)
 
 figures: .venv ## Draw all pictures again from the tables in results/
 	$(RUN) figures
