@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 PATIENCE = 120.0  # seconds for what takes one or two on a quiet machine
 _SERVER = """
-import gc, json, os, sys
+import gc, json, os, signal, sys
 from studies import cli, cluster, figures
 
 gc.freeze()  # else every process looks through all that was imported as it ends, for 2 s
@@ -24,6 +24,7 @@ for line in sys.stdin:
         print(process, flush=True)
         continue
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
     os.chdir(asked["cwd"])
     os.environ["COLUMNS"] = "200"
     for descriptor, path in enumerate((os.devnull, asked["output"], asked["errors"])):
