@@ -48,11 +48,6 @@ def section(name: str, title: str, parts: Iterable[str]) -> str:
     return f'<section id="{escape(name)}"><h2>{escape(title)}</h2>\n{"".join(parts)}</section>\n'
 
 
-def subtitle(text: str) -> str:
-    """The title of a part of a section."""
-    return f"<h3>{escape(text)}</h3>\n"
-
-
 def paragraph(text: str) -> str:
     """A sentence or more."""
     return f"<p>{escape(text)}</p>\n"
