@@ -120,38 +120,37 @@ class BatchNorm(Module):
             torch.sub(x, mean, out=centred)
             torch.linalg.vector_norm(centred, dim=2, keepdim=True, out=squares).square_()
             variance = squares / ops.number(samples - self.unbiased, x)
-            scale = variance.add_(ops.number(self.eps, x)).rsqrt_()
+            inverse_sd = variance.add_(ops.number(self.eps, x)).rsqrt_()
         else:
             mean, variance = self._running(x)
             torch.sub(x, mean, out=centred)
-            scale = (variance + self.eps).rsqrt_()
+            inverse_sd = (variance + self.eps).rsqrt_()
+        scale = inverse_sd * self.gain if self.affine else inverse_sd
         if train:
-            self._centred, self._inverse_sd = centred, scale
+            self._centred, self._inverse_sd, self._scale = centred, inverse_sd, scale
             self._remember(moments, samples)
         if not self.affine:
             return centred.mul_(scale)
         out = self._kept(train).take("output", x.shape, x)
-        return torch.mul(centred, scale * self.gain, out=out).add_(self.shift)
+        return torch.mul(centred, scale, out=out).add_(self.shift)
 
     def backward(self, gradient: Tensor) -> Tensor:
         # With n samples, u = 1 if unbiased, and x' the normalised x:
         # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
         # What is kept is x' itself without gain and shift, else x' sd: one pass over the batch less.
-        samples, freedom = (ops.number(gradient.shape[2] - lost, gradient) for lost in (0, self.unbiased))
+        samples = gradient.shape[2]
         out = self._input_gradient(gradient.shape, gradient)
         along = torch.mul(gradient, self._centred, out=out).sum(2, keepdim=True)
         total = gradient.sum(2, keepdim=True)
-        scale = self._inverse_sd
         if self.affine:
-            along.mul_(scale)
-            self.gain_gradient.copy_(along)
             self.shift_gradient.copy_(total)
-            along.mul_(scale)
-            scale = scale * self.gain
+            torch.mul(along, self._inverse_sd, out=self.gain_gradient)
+            along = self.gain_gradient * self._inverse_sd
         if self.gradient == "straight_through":
             return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
-        torch.addcmul(gradient, self._centred, along.div_(freedom), value=-1.0, out=out)
-        return out.sub_(total.div_(samples)).mul_(scale)
+        along.div_(ops.number(samples - self.unbiased, gradient))
+        torch.addcmul(gradient, self._centred, along, value=-1.0, out=out)
+        return out.sub_(total.div_(ops.number(samples, gradient))).mul_(self._scale)
 
     @property
     def running_mean(self) -> Tensor:

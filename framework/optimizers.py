@@ -80,13 +80,9 @@ class Optimizer:
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
 
-    def _average(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
-        """average <- decay average + (1 - decay) x."""
-        return average.lerp_(x, 1 - decay)
-
-    def _average_square(self, average: Tensor, x: Tensor, decay: Tensor) -> Tensor:
-        """average <- decay average + (1 - decay) x^2."""
-        return self._average(average, torch.mul(x, x, out=self._work), decay)
+    def _average_square(self, average: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """average <- average + weight (x^2 - average), where the weight of the newest is 1 - decay."""
+        return average.lerp_(torch.mul(x, x, out=self._work), weight)
 
     def _descend(self, direction: Tensor, lr: Tensor) -> None:
         """p <- p - lr direction."""
@@ -167,10 +163,11 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
         self.alpha, self.eps = self._column("alpha", alpha), self._column("eps", eps)
+        self._newest = ops.one_minus(self.alpha)
         self._square = self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self.alpha)
+        square = self._average_square(self._square, gradient, self._newest)
         root = ops.sqrt(square, self._work).add_(self.eps)
         self._descend(torch.div(gradient, root, out=self._work), lr)
 
@@ -192,13 +189,14 @@ class Adadelta(Optimizer):
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
         self.rho, self.eps = self._column("rho", rho), self._column("eps", eps)
+        self._newest = ops.one_minus(self.rho)
         self._square, self._step_square, self._step = self._state(), self._state(), self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self.rho)
+        square = self._average_square(self._square, gradient, self._newest)
         torch.add(self._step_square, self.eps, out=self._step).div_(torch.add(square, self.eps, out=self._work))
         ops.sqrt(self._step, self._step).mul_(gradient)
-        self._average_square(self._step_square, self._step, self.rho)
+        self._average_square(self._step_square, self._step, self._newest)
         self._descend(self._step, lr)
 
 
@@ -222,18 +220,19 @@ class Adam(Optimizer):
         super().__init__(model, lr, weight_decay, clip)
         self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
         self.eps = self._column("eps", eps)
+        self._newest1, self._newest2 = ops.one_minus(self.beta1), ops.one_minus(self.beta2)
         self._mean, self._square = self._state(), self._state()
         self._power1, self._power2 = torch.ones_like(self.beta1), torch.ones_like(self.beta2)  # b1^t and b2^t
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         self._power1.mul_(self.beta1)
         self._power2.mul_(self.beta2)
-        mean = self._average(self._mean, gradient, self.beta1)
-        square = self._average_square(self._square, gradient, self.beta2)
+        mean = self._mean.lerp_(gradient, self._newest1)
+        square = self._average_square(self._square, gradient, self._newest2)
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
-        correction = (1 - self._power2).rsqrt_().reciprocal_()
+        correction = ops.one_minus(self._power2).rsqrt_().reciprocal_()
         root = ops.sqrt(square, self._work).add_(self.eps * correction)
-        self._descend(torch.div(mean, root, out=root), lr * correction / (1 - self._power1))
+        self._descend(torch.div(mean, root, out=root), lr * correction / ops.one_minus(self._power1))
 
 
 class AdamW(Adam):
@@ -256,7 +255,7 @@ class AdamW(Adam):
         self.weight_decay = self._column("weight_decay", weight_decay)
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        self.parameters.mul_(1 - lr * self.weight_decay)
+        self.parameters.mul_(ops.one_minus(lr * self.weight_decay))
         super()._update(gradient, lr)
 
 
@@ -276,12 +275,13 @@ class Adamax(Optimizer):
         super().__init__(model, lr, weight_decay, clip)
         self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
         self.eps = self._column("eps", eps)
+        self._newest1 = ops.one_minus(self.beta1)
         self._mean, self._largest = self._state(), self._state()
         self._power1 = torch.ones_like(self.beta1)
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         self._power1.mul_(self.beta1)
-        mean = self._average(self._mean, gradient, self.beta1)
+        mean = self._mean.lerp_(gradient, self._newest1)
         size = torch.abs(gradient, out=self._work).add_(self.eps)
         largest = torch.maximum(self._largest.mul_(self.beta2), size, out=self._largest)
-        self._descend(torch.div(mean, largest, out=self._work), lr / (1 - self._power1))
+        self._descend(torch.div(mean, largest, out=self._work), lr / ops.one_minus(self._power1))
