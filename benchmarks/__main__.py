@@ -9,7 +9,12 @@ from benchmarks import machine, measure, profile, report, scale, tables
 from benchmarks.engines import TITLES
 
 _SCALES = {sizes.name: sizes for sizes in (scale.FULL, scale.QUICK, scale.TINY)}
-_STAGES = {"steps": measure.measure_steps, "grid": measure.measure_grid, "growth": measure.measure_growth}
+_STAGES = {
+    "steps": measure.measure_steps,
+    "grid": measure.measure_grid,
+    "growth": measure.measure_growth,
+    "processes": measure.measure_processes,
+}
 _results = click.option("--results", type=click.Path(path_type=Path), default=Path("results/bench"), show_default=True)
 _figures = click.option("--figures", type=click.Path(path_type=Path), default=Path("figures/bench"), show_default=True)
 

@@ -1,17 +1,19 @@
-"""The three stages of measurement: steps, a grid, and growth. Each yields flat rows, one a measured number.
+"""The stages of measurement: steps, a grid, growth, and two processes. Each yields flat rows, one a measured number.
 
 The processes of all engines live at the same time, and each has its turn in every round, in rotating order: whatever else the
 machine does falls on all of them alike, so that ratios within a round hold where times wander.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from benchmarks import checks, data, scale
 from benchmarks.host import Host, hosts
 from benchmarks.scale import Scale
-from benchmarks.work import FOLDS, GridRun, Trained, UnavailableError, Work, operations, steps, widths
+from benchmarks.work import FOLDS, GridRun, Rows, Trained, UnavailableError, Work, operations, steps, widths
 
 Table = list[dict[str, Any]]
 Tell = Callable[[str], None]
@@ -25,7 +27,7 @@ def measure_steps(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str,
     with hosts({name: name for name in engines}) as running:
         imports = _start(running)
         for case in sizes.cases:
-            named = dict(zip(("activation", "optimizer", "batchnorm"), case, strict=True))
+            named = _named(case)
             works = {name: _for(name, scale.work(sizes, *case)) for name in running}
             rounds, errors = _measured(" ".join(case), running, works, sizes.rounds, tell)
             timed += [named | row for row in rounds]
@@ -107,6 +109,39 @@ def measure_grid(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, 
     }
     learned = [{"stage": "grid", "engine": run, **checks.compare(pair)._asdict()} for run, pair in pairs.items()]
     return {"grid": table, "learned": learned, "memory": memory}
+
+
+def measure_processes(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:  # noqa: ARG001 - none but this suite
+    """How much more than one process two do: this suite trains in one of two, then in both at the same time.
+
+    Starting a process is not in it, as `grid` has that.
+    """
+    table: Table = []
+    with hosts({"first": "ours", "second": "ours"}, one_core=False) as running, ThreadPoolExecutor(2) as at_once:
+        _start(running)
+        for case in sizes.process_cases:
+            work = scale.work(sizes, *case)
+            for host in running.values():
+                host.call("prepare", work, data.rows(work, 0))
+            for turn in range(sizes.rounds):
+                call = partial(_seconds, rows=data.rows(work, turn), turn=turn)
+                alone = call(list(running.values())[turn % 2])
+                both = list(at_once.map(call, running.values()))
+                times = sum(alone / seconds for seconds in both)
+                table.append(_named(case) | {"round": turn, "alone_seconds": alone, "both_seconds": max(both), "times": times})
+                tell(
+                    f"{' '.join(case)}: round {turn + 1} of {sizes.rounds}: two processes do {times:.2f} times the work of one"
+                )
+    return {"processes": table}
+
+
+def _seconds(host: Host, rows: Rows, turn: int) -> float:
+    trained: Trained = host.call("train", rows, turn)
+    return trained.seconds
+
+
+def _named(case: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("activation", "optimizer", "batchnorm"), case, strict=True))
 
 
 def _measured(

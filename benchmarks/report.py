@@ -29,6 +29,8 @@ def write(results: Path, figures: Path) -> str:
         sections.append(("Seconds for the whole grid, compilation included", _grid(measured["grid"], measured["learned"])))
     if not measured["growth"].empty:
         sections += _growth(measured["growth"])
+    if not measured["processes"].empty:
+        sections.append(("Two processes in times the work of one", _processes(measured["processes"])))
     if not measured["memory"].empty:
         sections.append(("Peak memory in MB, by stage", _memory(measured["memory"])))
     if not measured["learned"].empty:
@@ -124,6 +126,11 @@ def _growth(growth: pd.DataFrame) -> list[Section]:
         ]
         sections.append((f"Microseconds per model and step by {title} (tanh, SGD)", pd.DataFrame(lines)))
     return sections
+
+
+def _processes(processes: pd.DataFrame) -> pd.DataFrame:
+    """A line for each case: the work of two processes at once over that of one."""
+    return pd.DataFrame([{"case": _case(line), "times": _range(line, 2)} for line in _lines(spread(processes, CASE, "times"))])
 
 
 def _memory(memory: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ CASES = tuple(itertools.product(("tanh", "relu"), ("sgd", "adam"), ("none", "aff
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of the three stages. Of JAX's numbers, the structures of the grid divide all; the models are among all."""
+    """Sizes of the stages. Of JAX's numbers, the structures of the grid divide all; the models are among all."""
 
     name: str
     rounds: int
@@ -32,6 +32,7 @@ class Scale:
     growth_models: Sequence[int]
     growth_models_of_jax: Sequence[int]
     growth_widths: Sequence[tuple[int, int]]  # units in a layer, models
+    process_cases: Sequence[tuple[str, str, str]]
 
 
 FULL = Scale(
@@ -50,6 +51,7 @@ FULL = Scale(
     growth_models=(1, 2, 4, 8, 16, 32, 48, 64, 128, 256, 512, 1000),
     growth_models_of_jax=(1, 16, 64, 256, 1000),
     growth_widths=((25, 60), (50, 60), (100, 40), (256, 10)),
+    process_cases=(CASES[0], CASES[7]),
 )
 QUICK = Scale(
     name="quick",
@@ -67,6 +69,7 @@ QUICK = Scale(
     growth_models=(1, 8, 64, 256),
     growth_models_of_jax=(64,),
     growth_widths=((25, 60), (100, 20)),
+    process_cases=(CASES[0],),
 )
 TINY = Scale(
     name="tiny",
@@ -84,6 +87,7 @@ TINY = Scale(
     growth_models=(1, 12),
     growth_models_of_jax=(),
     growth_widths=((25, 2),),
+    process_cases=(CASES[0],),
 )
 
 

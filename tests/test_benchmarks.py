@@ -22,6 +22,7 @@ COLUMNS = {
     "learned": ["stage", "engine", "models", "error_pct", "ours_pct", "difference", "standard_error", "verdict"],
     "grid": ["run", "round", "models", "scaled_by", "start_seconds", "compile_seconds", "seconds"],
     "growth": ["axis", "value", "widths", "stack", "engine", "round", "us_per_model_step", "gigaflops"],
+    "processes": ["round", "alone_seconds", "both_seconds", "times"],
     "memory": ["stage", "engine", "imports_mb", "peak_mb"],
 }
 
