@@ -32,7 +32,7 @@ reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/
 	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES) && wait $$!
 	$(RUN) verdict $(QUICK_OPTION) --results $(RESULTS) --markdown $(if $(QUICK),quick,docs)/reports.md
 
-bench: .venv/.bench ## Measure the suite against its peers (about ten minutes on two quiet cores; QUICK=1: two, in quick/)
+bench: .venv/.bench ## Measure the suite against its peers (about sixteen minutes on two quiet cores; QUICK=1: three, in quick/)
 	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
 
 chaos: .venv ## Kill, tear and crowd runs for five minutes, and count what is lost: nothing; CHAOS_SECONDS=60 is shorter

@@ -120,7 +120,7 @@ def measure_processes(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[
     with hosts({"first": "ours", "second": "ours"}, one_core=False) as running, ThreadPoolExecutor(2) as at_once:
         _start(running)
         for case in sizes.process_cases:
-            work = scale.work(sizes, *case)
+            work = replace(scale.work(sizes, *case), epochs=sizes.process_epochs)
             for host in running.values():
                 host.call("prepare", work, data.rows(work, 0))
             for turn in range(sizes.rounds):

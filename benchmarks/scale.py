@@ -33,6 +33,7 @@ class Scale:
     growth_models_of_jax: Sequence[int]
     growth_widths: Sequence[tuple[int, int]]  # units in a layer, models
     process_cases: Sequence[tuple[str, str, str]]
+    process_epochs: int
 
 
 FULL = Scale(
@@ -52,6 +53,7 @@ FULL = Scale(
     growth_models_of_jax=(1, 16, 64, 256, 1000),
     growth_widths=((25, 60), (50, 60), (100, 40), (256, 10)),
     process_cases=(CASES[0], CASES[7]),
+    process_epochs=150,
 )
 QUICK = Scale(
     name="quick",
@@ -70,6 +72,7 @@ QUICK = Scale(
     growth_models_of_jax=(64,),
     growth_widths=((25, 60), (100, 20)),
     process_cases=(CASES[0],),
+    process_epochs=30,
 )
 TINY = Scale(
     name="tiny",
@@ -88,6 +91,7 @@ TINY = Scale(
     growth_models_of_jax=(),
     growth_widths=((25, 2),),
     process_cases=(CASES[0],),
+    process_epochs=1,
 )
 
 

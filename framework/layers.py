@@ -197,7 +197,7 @@ class Dropout(Module):
 
     def __init__(self, p: float | Sequence[float] = 0.5) -> None:
         super().__init__()
-        self._p = torch.as_tensor(p, dtype=torch.float64).reshape(-1, 1, 1)
+        self._given = self._p = torch.as_tensor(p, dtype=torch.float64).reshape(-1, 1, 1)
         if not ((self._p >= 0) & (self._p < 1)).all():
             raise ValueError(f"dropout keeps a unit with probability 1 - p, so 0 <= p < 1: {p} was given")
         self.seed([0])
@@ -213,9 +213,11 @@ class Dropout(Module):
         if not train:
             return ops.copy(x, out)
         drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype, device=x.device))
-        p = self._p.to(x)
+        if self._p.dtype != x.dtype or self._p.device != x.device:
+            # once: a step that is recorded for a CUDA device copies nothing from the host
+            self._p = self._given.to(x)
         self._mask = self.memory.take("mask", x.shape, x)
-        torch.ge(drawn[self._streams.member].expand_as(x), p, out=self._mask).div_(1 - p)
+        torch.ge(drawn[self._streams.member].expand_as(x), self._p, out=self._mask).div_(ops.one_minus(self._p))
         return torch.mul(x, self._mask, out=out)
 
     def backward(self, gradient: Tensor) -> Tensor:

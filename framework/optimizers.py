@@ -59,7 +59,7 @@ class Optimizer:
         gradient = self.gradients
         if self._clips:
             norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-            shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), 1.0).clamp_(max=1.0)
+            shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), ops.number(1.0, norm)).clamp_(max=1.0)
             gradient = torch.mul(gradient, shrink, out=self._gradient)
         if self._decays:
             gradient = torch.addcmul(gradient, self.parameters, self.weight_decay, out=self._gradient)

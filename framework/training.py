@@ -3,7 +3,7 @@
 Here is the public edge: data comes as `(samples, features)` and is turned to `(features, samples)` once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -108,27 +108,7 @@ def fit(
 
     model.seed([derive(seed, 1) for seed in seeds], model.parameters.device)
     batches = _Batches(columns["train"], [derive(seed, 0) for seed in seeds], batch_size, shuffle)
-    recorded: list[int] = []
-    losses: dict[str, list[Tensor]] = {name: [] for name in columns}
-    errors: dict[str, list[Tensor]] = {name: [] for name in columns}
-    diverged = torch.zeros(model.replicas, dtype=torch.bool, device=model.parameters.device)
-
-    def record(epoch: int) -> None:
-        recorded.append(epoch)
-        for name, rows in columns.items():
-            output = model.forward(rows.inputs[rows.sets], train=False)
-            value, _ = loss(output, rows.targets[rows.sets])
-            losses[name].append(value if loss.reduction == "mean" else value / rows.labels.shape[1])
-            errors[name].append(count_errors(output, rows.labels[rows.sets], decide))
-        if observe:
-            observe(epoch)
-
-    linear = [module for module in model.modules() if isinstance(module, Linear)] if gradient_norms else []
-    norms: list[Tensor] = []
-
-    def record_gradients() -> None:
-        norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in linear]))
-
+    recorder = _Recorder(model, loss, columns, decide, gradient_norms, observe)
     factor, total = model.parameters.new_ones(()), model.parameters.new_zeros(model.replicas)
 
     def train_on(x: Tensor, target: Tensor) -> None:
@@ -138,27 +118,21 @@ def fit(
         total.add_(value)
 
     step = Captured(train_on, model.parameters.device, model.generators())
+    diverged = torch.zeros(model.replicas, dtype=torch.bool, device=model.parameters.device)
     if history_every or not epochs:
-        record(0)
+        recorder.record(0)
     for epoch in range(epochs):
         total.zero_()
         factor.fill_(schedule(epoch))
         for x, target in batches:
             step(x, target)
-            if linear and history_every and not norms:
-                record_gradients()
+            if history_every and not recorder.norms:
+                recorder.record_gradients()
         diverged |= ~(model.parameters.mul(0.0).sum(1) + total.mul_(0.0) == 0.0)  # 0 times what is not finite is not 0
         if epoch + 1 == epochs or (history_every and (epoch + 1) % history_every == 0):
-            record(epoch + 1)
-            if linear:
-                record_gradients()
-    return History(
-        recorded,
-        {name: torch.stack(rows) for name, rows in losses.items()},
-        {name: torch.stack(rows) for name, rows in errors.items()},
-        torch.stack(norms) if linear else None,
-        diverged,
-    )
+            recorder.record(epoch + 1)
+            recorder.record_gradients()
+    return recorder.history(diverged)
 
 
 def predict(model: Sequential, inputs: Tensor) -> Tensor:
@@ -173,6 +147,51 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
         )
     x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1).contiguous()
     return model.forward(x, train=False).mT.clone()
+
+
+class _Recorder:
+    """What becomes the history: loss and errors of all rows, and norms of gradients if they are asked for."""
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss,
+        columns: Mapping[str, _Columns],
+        decide: Decision,
+        gradient_norms: bool,
+        observe: Callable[[int], None] | None,
+    ) -> None:
+        self._model, self._loss, self._columns, self._decide, self._observe = model, loss, columns, decide, observe
+        self._linear = [module for module in model.modules() if isinstance(module, Linear)] if gradient_norms else []
+        self._epochs: list[int] = []
+        self._losses: dict[str, list[Tensor]] = {name: [] for name in columns}
+        self._errors: dict[str, list[Tensor]] = {name: [] for name in columns}
+        self.norms: list[Tensor] = []
+
+    def record(self, epoch: int) -> None:
+        """Loss and errors as they are after that epoch."""
+        self._epochs.append(epoch)
+        for name, rows in self._columns.items():
+            output = self._model.forward(rows.inputs[rows.sets], train=False)
+            value, _ = self._loss(output, rows.targets[rows.sets])
+            self._losses[name].append(value if self._loss.reduction == "mean" else value / rows.labels.shape[1])
+            self._errors[name].append(count_errors(output, rows.labels[rows.sets], self._decide))
+        if self._observe:
+            self._observe(epoch)
+
+    def record_gradients(self) -> None:
+        """Norms of the gradients of the last batch."""
+        if self._linear:
+            self.norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in self._linear]))
+
+    def history(self, diverged: Tensor) -> History:
+        return History(
+            self._epochs,
+            {name: torch.stack(rows) for name, rows in self._losses.items()},
+            {name: torch.stack(rows) for name, rows in self._errors.items()},
+            torch.stack(self.norms) if self._linear else None,
+            diverged,
+        )
 
 
 class _Batches:
