@@ -12,12 +12,10 @@ help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 ablation: .venv ## Train the full grid (8,640 models) and put its tables and pictures on a page; JOBS=2 sets the processes
-	$(RUN) run ablation $(JOBS_OPTION)
-	$(RUN) report ablation
+	$(RUN) run ablation $(JOBS_OPTION) --report
 
 demo: .venv ## The same on a small grid, in under a minute
-	$(RUN) run demo $(JOBS_OPTION)
-	$(RUN) report demo
+	$(RUN) run demo $(JOBS_OPTION) --report
 
 REPORTS := eight_models loss_criteria activations optimizers schedules border sgd_vs_adam history_and_boundary linear xor \
 	vanishing batchnorm mixtures output_layer noise rates late_decay costs

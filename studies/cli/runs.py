@@ -18,6 +18,7 @@ from studies.spec import Study
 @options.overrides
 @options.quick
 @options.results
+@options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
 @click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
 @click.option(
@@ -27,17 +28,20 @@ from studies.spec import Study
     "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
 )
 @click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
+@click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
     studies: Sequence[str],
     overrides: Sequence[str],
     quick: bool,
     results: Path,
+    figures: Path,
     jobs: int | None,
     backend: str,
     scheduler: str | None,
     device: str,
     force: bool,
+    report: bool,
     live: bool,
 ) -> None:
     """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
@@ -70,7 +74,15 @@ def run(
         except OSError as error:
             click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
+    for study in planned if report else ():
+        _write_report(study, results, figures)
     sys.exit(1 if screen.trained("failed") else 0)
+
+
+def _write_report(study: Study, results: Path, figures: Path) -> None:
+    from studies import report  # matplotlib takes a second that a run alone does not need
+
+    click.echo(report.write(study, results, figures))
 
 
 def _show_live(study: Study) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -179,8 +181,8 @@ def _draw(study: Study, pictures: Mapping[str, Picture], tables: Tables, folder:
 
 def png(figure: Figure) -> bytes:
     """The picture in 256 colours, which is what it takes, and half the bytes: pictures are committed."""
-    drawn, content = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png")
-    image = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    canvas, content = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     image.save(content, format="png", optimize=True, dpi=(figure.dpi, figure.dpi))
     return content.getvalue()

@@ -1,6 +1,7 @@
 """The command line through real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,8 +48,13 @@ def test_a_study_end_to_end(call, tiny, tmp_path):
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout == "results/tiny/report.html\n"
     assert (tmp_path / "results" / "tiny" / "report.html").read_text().count("<img") >= 13
-    again = call("run", path, cwd=tmp_path)
+    page = (tmp_path / "results" / "tiny" / "report.html").read_text()
+    shutil.rmtree(tmp_path / "figures")
+    again = call("run", path, "--report", cwd=tmp_path)
     assert "12 trials, of which this run trained 0" in again.stdout
+    assert again.stdout.endswith("results/tiny/report.html\n")
+    assert (tmp_path / "results" / "tiny" / "report.html").read_text() == page
+    assert {file.name for file in (tmp_path / "figures" / "tiny").iterdir()} >= pictures
     shown = call("tables", path, cwd=tmp_path)
     assert shown.returncode == 0
     assert "Configurations by test error" in shown.stdout
