@@ -185,6 +185,7 @@ class _Recorder:
             self.norms.append(torch.stack([layer.weight_gradient.flatten(1).norm(dim=1) for layer in self._linear]))
 
     def history(self, diverged: Tensor) -> History:
+        """All that was recorded, and which replicas diverged."""
         return History(
             self._epochs,
             {name: torch.stack(rows) for name, rows in self._losses.items()},

@@ -80,6 +80,7 @@ def run(
 
 
 def _write_report(study: Study, results: Path, figures: Path) -> None:
+    """Put what the study found on a page."""
     from studies import report  # matplotlib takes a second that a run alone does not need
 
     click.echo(report.write(study, results, figures))
