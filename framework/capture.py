@@ -5,23 +5,25 @@ them once: then a single launch replays them all. A recorded step reads and writ
 whatever changes from step to step stands in tensors: the batch, and the schedule's factor.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
 
-WARM_UP = 3  # calls before a step is recorded: they make its buffers and constants, and choose its kernels
+WARM_UP = 3  # calls with tensors of one shape before that step is recorded: they make its buffers and constants
 
 Replay = Callable[[], None]
-Record = Callable[[Replay, Sequence[torch.Generator]], Replay]
+Record = Callable[[Replay, Sequence[torch.Generator], torch.device], Replay]
 
 
-def _cuda_graph(step: Replay, generators: Sequence[torch.Generator]) -> Replay:
+def _cuda_graph(step: Replay, generators: Sequence[torch.Generator], device: torch.device) -> Replay:
     """A function that does what `step()` does in one launch; generators go on from replay to replay."""
     graph = torch.cuda.CUDAGraph()
     for generator in generators:
         graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
+    # A stream of its own: the one that torch would take stays on the first device that it was asked for.
+    with torch.cuda.device(device), torch.cuda.graph(graph, stream=torch.cuda.Stream(device)):
         step()
     return graph.replay
 
@@ -36,17 +38,20 @@ class Captured:
     """
 
     def __init__(self, step: Callable[..., None], device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
-        self._step, self._generators = step, generators
+        self._step, self._device, self._generators = step, device, generators
         self._record = RECORDERS.get(device.type)
-        self._calls = 0
-        self._replays: dict[tuple[object, ...], Replay] = {}
+        self._calls: Counter[Hashable] = Counter()
+        self._replays: dict[Hashable, Replay] = {}
 
     def __call__(self, *tensors: Tensor) -> None:
-        if self._record is None or self._calls < WARM_UP:
-            self._calls += 1
+        if self._record is None:
             self._step(*tensors)
             return
         key = tuple((tensor.data_ptr(), tensor.shape) for tensor in tensors)
+        self._calls[key] += 1
+        if self._calls[key] <= WARM_UP:
+            self._step(*tensors)
+            return
         if key not in self._replays:
-            self._replays[key] = self._record(lambda: self._step(*tensors), self._generators)
+            self._replays[key] = self._record(lambda: self._step(*tensors), self._generators, self._device)
         self._replays[key]()

@@ -203,7 +203,7 @@ class Dropout(Module):
         self.seed([0])
 
     def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
-        self._streams = Streams([(seed,) for seed in seeds], device)
+        self._seeds, self._streams = seeds, Streams([(seed,) for seed in seeds], device)
 
     def generators(self) -> list[torch.Generator]:
         return self._streams.generators
@@ -212,6 +212,8 @@ class Dropout(Module):
         out = self._output(x, train)
         if not train:
             return ops.copy(x, out)
+        if self._streams.member.device != x.device:
+            self.seed(self._seeds, x.device)
         drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype, device=x.device))
         if self._p.dtype != x.dtype or self._p.device != x.device:
             # once: a step that is recorded for a CUDA device copies nothing from the host

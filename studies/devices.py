@@ -51,7 +51,15 @@ def here(device: str) -> torch.device:
     """The device of this process: of several CUDA devices, one that no other process of a run has taken."""
     if device == "cpu" or torch.cuda.device_count() < 2:
         return torch.device(device)
-    return torch.device("cuda", _claimed(torch.cuda.device_count()))
+    index = _claimed(torch.cuda.device_count())
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def wait(device: torch.device) -> None:
+    """Return once the device has done what it was told: a CUDA device works while the host goes on."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 _held: list[IO[str]] = []  # open files: a lock on one ends with its process, however that ends

@@ -95,6 +95,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         from studies import peer  # a second of imports that no other study needs
 
         model, loss, optimizer = peer.of(model, shared)
+    devices.wait(device)
     started = time.perf_counter()
     history = fw.fit(
         model,
@@ -114,6 +115,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         gradient_norms=shared["gradient_norms"],
         observe=observe and (lambda epoch: observe(epoch, model)),
     )
+    devices.wait(device)
     return Trained(model, history, [splits[index] for index in sets], time.perf_counter() - started)
 
 

@@ -85,6 +85,7 @@ def run_all(
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
     devices.require(device)
+    _require_engine(studies, device)
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     tables_of_all: dict[str, pd.DataFrame] = {}
@@ -153,6 +154,17 @@ class _Run:
         written = self.store.compact(self.trials)
         tables.write(self.study, tables.compute(self.study, written), self.store.folder)
         return written.trials
+
+
+def _require_engine(studies: Sequence[Study], device: str) -> None:
+    """Raise UserError where torch.nn's models would train on a CUDA device: their steps cannot be recorded."""
+    for study in studies:
+        for reading in study.readings:
+            if device == "cuda" and any(each.settings["engine"] == "torch_nn" for each in reading.grid.configurations):
+                raise UserError(
+                    f"engine torch_nn trains on the CPU, for comparison: {study.name} has configurations with it and "
+                    "--device cuda was given; give --device cpu, or exclude them"
+                )
 
 
 def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
