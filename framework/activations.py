@@ -100,37 +100,39 @@ class PReLU(Activation):
 
 
 class ELU(Activation):
-    """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s where x > 0, else y + s a, here with a = s = 1.
-
-    Clevert et al. 2015, equation 15.
-    """
-
-    alpha = 1.0
-    scale = 1.0
+    """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        above = torch.clamp(x, min=0.0, out=self._scratch(x))
-        ops.expm1_of_negative(torch.clamp(x, max=0.0, out=out), out)
-        if self.alpha == self.scale == 1:
-            return out.add_(above)
-        return ops.add_scaled(above, 1 / self.alpha, out).mul_(ops.number(self.scale * self.alpha, x))
+        below = torch.clamp(x, max=0.0, out=self._scratch(x))
+        # e^x - 1 is nowhere below x, so that the larger of the two is y on both sides of 0.
+        return torch.maximum(x, ops.exp(below, below).sub_(ops.number(1.0, x)), out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(self._y, max=0.0, out=out).add_(ops.number(self.scale * self.alpha, gradient))
-        if self.alpha != 1:
-            # s a is too much by s a - s where x > 0.
-            ops.add_scaled(ops.positive(self._y, self._scratch(gradient)), self.scale * (1 - self.alpha), below)
-        return below.mul_(gradient)
+        torch.clamp(self._y, max=0.0, out=out)
+        return torch.addcmul(gradient, out, gradient, out=out)
 
 
-class SELU(ELU):
-    """ELU with the a and s at which activations of mean 0 and variance 1 stay so from layer to layer.
+class SELU(Activation):
+    """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s where x > 0, else y + s a.
 
-    Klambauer et al. 2017, equation 14.
+    ELU with the a and s at which activations of mean 0 and variance 1 stay so from layer to layer (Klambauer et al. 2017,
+    equation 14).
     """
 
     alpha = 1.6732632423543772848170429916717
     scale = 1.0507009873554804934193349852946
+    lowest = -scale * alpha
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        below = torch.clamp(x, max=0.0, out=self._scratch(x))
+        ops.line(ops.exp(below, below), -self.lowest, self.lowest, below)
+        return ops.add_scaled(below, torch.clamp(x, min=0.0, out=out), self.scale, out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        # dy/dx less its value at 0 is y where y <= 0, and the same number wherever y > 0; `threshold` keeps what is larger
+        # than a number and replaces the rest, so the sign is turned, and turned back.
+        torch.threshold_(torch.neg(self._y, out=out), -torch.finfo(out.dtype).tiny, self.scale * (self.alpha - 1))
+        return torch.sub(ops.number(-self.lowest, gradient), out, out=out).mul_(gradient)
 
 
 class Tanh(Activation):

@@ -228,7 +228,8 @@ class _Batches:
     def _select(self, name: str, streams: Tensor) -> Tensor:
         """What each replica reads of `(streams, features, batch)`."""
         shape = torch.Size((self._member.shape[0], *streams.shape[1:]))
-        return torch.index_select(streams, 0, self._member, out=self._buffers.take(name, shape, streams))
+        out = self._buffers.take(name, shape, streams)
+        return torch.index_select(streams.contiguous(), 0, self._member, out=out)  # with gaps, each replica costs a call
 
 
 def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: str) -> _Columns:
