@@ -14,5 +14,6 @@ TITLES: Mapping[str, str] = {
     "torch_vmap": "torch.func vmap over a stack",
     "jax_rows": "JAX jit(vmap(scan)), rows (x @ w)",
     "jax_columns": "JAX in its best form, columns (w @ x)",
+    "bare": "our tensor operations written out, no framework",
     "floor": "the matrix products alone (torch.bmm)",
 }
