@@ -118,14 +118,17 @@ def find(study: Study, beginning: str) -> Trial:
 
 
 def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Stack]:
-    """The pending trials in stacks, the longest first, so that the jobs end together."""
+    """The pending trials in stacks, the longest first, so that the jobs end together; of equal ones, repeat by repeat.
+
+    What is compared within a repeat, seconds too, is then of one time: a machine is not equally fast at all times.
+    """
     waiting = list(pending)
     planned = [
         stack
         for reading in study.readings
         for stack in _stacks(reading, [trial for trial in waiting if trial.reading == reading.reading], jobs, device)
     ]
-    return sorted(planned, key=lambda stack: -stack.work)
+    return sorted(planned, key=lambda stack: (-stack.work, stack.trials[0].repeat, stack.trials[0].fold))
 
 
 def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> list[Stack]:

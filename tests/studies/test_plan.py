@@ -52,6 +52,14 @@ def test_update_rules_are_together_in_a_stack():
         assert rules == sorted(rules)
 
 
+def test_what_is_compared_within_a_repeat_trains_at_one_time():
+    study = spec.load("costs")
+    trials = [stack.trials[0] for stack in plan.stacks(study, plan.trials(study), jobs=2)]
+    alike = [trial for trial in trials if trial.configuration.settings["epochs"] == 50]
+    assert [trial.repeat for trial in alike] == [repeat for repeat in range(30) for _ in range(4)]
+    assert [trial.configuration.label for trial in alike[:4]] == [trial.configuration.label for trial in alike[-4:]]
+
+
 CHANGES = {
     "seed": ('title = "Tiny"', "seed = 1"),
     "samples": ("samples = 60", "samples = 61"),
