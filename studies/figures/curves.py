@@ -59,7 +59,8 @@ def curves(study: Study, tables: Tables) -> Figure:
     factors = list(study.grid.levels) or list(dict.fromkeys(table["factor"]))
     judged = _sets(table)[0]
     measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]
-    figure = Figure(figsize=(max(5.0, 3.3 * len(factors)), 6.2), layout="constrained")
+    width = max(5.0 / len(factors), 3.3)
+    figure = Figure(figsize=(width * len(factors), 6.8), layout="constrained")
     axes = figure.subplots(2, len(factors), sharex=True, sharey="row", squeeze=False)
     for column, factor in enumerate(factors):
         part = table[table["factor"] == factor]
@@ -72,7 +73,7 @@ def curves(study: Study, tables: Tables) -> Figure:
                 ax.set_ylabel(words)
         axes[0, column].set_title(factor if study.grid.levels else "")
         axes[1, column].set_xlabel("epoch")
-        axes[1, column].legend(fontsize=7)
+        legend_below(axes[1, column], width)
     axes[0, 0].set_yscale("log")
     percent_axis(axes[1, 0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
