@@ -30,7 +30,7 @@ class Screen:
             TimeRemainingColumn(),
             TextColumn("diverged: {task.fields[diverged]}"),
             console=self._console,
-            refresh_per_second=2,  # ten, as rich would, take a fiftieth of a core from what trains
+            refresh_per_second=2,  # ten, as rich would, take another hundredth of a core from what trains
         )
         self._bars: dict[str, TaskID] = {}
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
