@@ -53,10 +53,10 @@ class _Net:
     def __init__(self, work: Work, rows: Rows, seed: int) -> None:
         sizes = widths(work, rows)
         count, batch = len(work.members), work.batch_size
-        self.tanh, self.adam, self.norm = work.activation == "tanh", work.optimizer == "adam", work.batchnorm == "affine"
+        self.tanh, self.adam = work.activation == "tanh", work.optimizer == "adam"
         shapes: list[list[tuple[int, ...]]] = []
         for index, (features, units) in enumerate(itertools.pairwise(sizes)):
-            normed = self.norm and index < len(work.hidden)
+            normed = work.batchnorm == "affine" and index < len(work.hidden)
             shapes.append([(units, features), (units, 1), *([(units, 1)] * 2 if normed else [])])
         total = sum(math.prod(shape) for layer in shapes for shape in layer)
         self.flat, self.flat_gradient = torch.zeros(2, count, total)
@@ -75,7 +75,7 @@ class _Net:
         self.lr = torch.tensor(work.rates)[:, None]
         self.average, self.square, self.work = torch.zeros(3, count, total)
         self.steps = 0
-        self.zero, self.one, self.two, self.samples = (torch.tensor(value) for value in (0.0, 1.0, 2.0, float(batch)))
+        self.zero, self.two, self.samples = (torch.tensor(value) for value in (0.0, 2.0, float(batch)))
         self.unbiased, self.eps, self.share = torch.tensor(batch - 1.0), torch.tensor(EPS), torch.tensor(1.0 / batch)
         self.minus_one, self.newest1, self.newest2 = (torch.tensor(value) for value in (-1.0, 1 - BETA1, 1 - BETA2))
 

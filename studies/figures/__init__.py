@@ -147,7 +147,7 @@ def draw(
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
     written: list[Future[None]] = []
-    with ThreadPoolExecutor(1) as writer:  # a third of the time of a picture, and it needs no interpreter
+    with ThreadPoolExecutor(1) as writer:  # a third of a picture's time is compression, which leaves the interpreter free
 
         def save(path: Path, figure: Figure) -> None:
             written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
