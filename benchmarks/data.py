@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.work import FOLDS, Rows, Work
 from studies import datasets, plan, spec
 from studies.spec import Study
+from studies.stack import Stack
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "disk": {"name": "disk", "samples": 1000, "test_samples": 1000},
@@ -60,7 +61,7 @@ def rows(work: Work, seed: int) -> Rows:
     )
 
 
-def stacks(work: Work) -> list[plan.Stack]:
+def stacks(work: Work) -> list[Stack]:
     """The members in stacks, as the planner cuts them for one process."""
     source = study(work)
     trials = plan.trials(source)

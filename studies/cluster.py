@@ -28,9 +28,9 @@ from joblib.externals.loky.process_executor import _ExceptionWithTraceback
 
 from studies import plan, pool
 from studies.errors import UserError
-from studies.plan import Stack
-from studies.pool import Lost, Outcome
 from studies.shards import Record
+from studies.stack import Stack
+from studies.worker import Lost, Outcome, attempt
 
 try:
     from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, as_completed
@@ -169,7 +169,7 @@ def versions() -> Versions:
         except PackageNotFoundError:
             found[package] = None
     try:
-        found["numerics"] = str(import_module("studies.plan").NUMERICS)
+        found["numerics"] = str(import_module("studies.stack").NUMERICS)
         code = hashlib.blake2b(digest_size=4)
         for name in ("framework", "studies"):
             folder = Path(str(import_module(name).__file__)).parent
@@ -242,7 +242,7 @@ def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any
         with joblib.parallel_config(backend=BACKEND, client=client, **options):
             # All at once: what waits here would not reach workers that come later.
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", timeout=patience)
-            for outcome in parallel(joblib.delayed(pool.attempt)(stack) for stack in stacks):
+            for outcome in parallel(joblib.delayed(attempt)(stack) for stack in stacks):
                 new = set(client.nthreads()) - checked
                 if new:
                     check_workers(client, new)

@@ -1,13 +1,13 @@
 """Data sets by name, CSV files, and how a trial's rows are split, disturbed and normalised.
 
-Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0.
+Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0. What is drawn once is given out again:
+it is not to be written to.
 """
 
 import functools
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,35 +17,9 @@ from numpy.typing import NDArray
 from sklearn import datasets as sklearn_datasets
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
+from studies.data import Data, Floats, Split, Table, Validation
 from studies.errors import UserError, unknown
 from studies.streams import digest, seed_for
-
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
-
-class Table(NamedTuple):
-    """Labelled rows: inputs `(samples, features)` and labels `(samples,)`."""
-
-    inputs: Floats
-    labels: Labels
-
-    def take(self, rows: NDArray[np.int64]) -> "Table":
-        """The rows with these numbers, in this order."""
-        return Table(self.inputs[rows], self.labels[rows])
-
-
-class Split(NamedTuple):
-    """The rows of one trial; `validation` or `test` is None where there is no such set."""
-
-    train: Table
-    validation: Table | None
-    test: Table | None
-
-    @property
-    def judged(self) -> str:
-        """The set that says how good a model is: test rows, else validation rows, else training rows."""
-        return next(name for name in ("test", "validation", "train") if getattr(self, name))
 
 
 class Normalisation(NamedTuple):
@@ -56,31 +30,6 @@ class Normalisation(NamedTuple):
 
     def __call__(self, inputs: Floats) -> Floats:
         return (inputs - self.mean) / self.scale
-
-
-@dataclass(frozen=True)
-class Data:
-    """The `[data]` section, resolved: every number stated, a CSV file identified by its content."""
-
-    name: str
-    samples: int
-    validation_samples: int
-    test_samples: int
-    normalize: str
-    noise: float
-    resample: bool
-    path: str = ""
-    target: str = ""
-    content: str = ""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The `[validation]` section: `folds` of cross-validation (0: train on the whole pool), `repeats` with fresh streams."""
-
-    folds: int
-    repeats: int
-    stratified: bool
 
 
 RADIUS = 1 / math.sqrt(2 * math.pi)  # of the disk: half the area of the square
@@ -237,6 +186,7 @@ def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
     return table.take(rest), table.take(chosen)
 
 
+@functools.lru_cache(maxsize=16)
 def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> Split:
     """The rows of one trial: pool, fold, label noise, normalisation, in that order."""
     raw, normalise = raw_split(data, validation, seed, repeat, fold)

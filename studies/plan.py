@@ -9,67 +9,19 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from studies import build, datasets, design, devices
-from studies.datasets import Data, Validation
 from studies.errors import UserError
-from studies.grid import Configuration
 from studies.settings import Settings, flat
 from studies.spec import Study
+from studies.stack import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.streams import digest
 
-NUMERICS = 4  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
 OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One model to train. `key` is a hash of all that its numbers depend on."""
-
-    key: str
-    reading: str
-    configuration: Configuration
-    repeat: int
-    fold: int
-
-    @property
-    def place(self) -> str:
-        """Reading, repeat and fold in a line."""
-        return ", ".join(filter(None, (self.reading, f"repeat {self.repeat}", f"fold {self.fold}")))
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the rows of a stack come from: all of a study that a worker needs beside the stack's trials."""
-
-    study: str
-    reading: str
-    seed: int
-    data: Data
-    validation: Validation
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What models must share to train as one stack: all settings but the numbers each may have of its own, and row counts."""
-
-    settings: str
-    rows: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Trials of one structure, a rough count of the floating-point operations of training them, and where they train."""
-
-    source: Source
-    trials: Sequence[Trial]
-    structure: Structure
-    work: float
-    device: str = "cpu"
 
 
 def trials(study: Study) -> list[Trial]:
@@ -132,7 +84,7 @@ def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu
 
 
 def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> list[Stack]:
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation)
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation, *_shape(study))
     groups: dict[Structure, list[Trial]] = defaultdict(list)
     rows = {}
     for trial in pending:
@@ -150,6 +102,13 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> l
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
         planned += [Stack(source, [group[index] for index in part], shared, work * len(part), device) for part in parts]
     return planned
+
+
+def with_rows(stack: Stack) -> Stack:
+    """The stack with the rows of each of its trials; those of one repeat and fold are the same."""
+    source, places = stack.source, [(trial.repeat, trial.fold) for trial in stack.trials]
+    of = {place: datasets.split(source.data, source.validation, source.seed, *place) for place in dict.fromkeys(places)}
+    return replace(stack, splits=[of[place] for place in places])
 
 
 def halves(stack: Stack) -> list[Stack]:
@@ -178,16 +137,15 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
     return min(study.stack or sys.maxsize, max(2, min(int(training / step), int(evaluating / evaluation))))
 
 
-def batch_size(settings: Settings, shared: Structure) -> int:
-    """Rows in a batch, with "full" resolved."""
-    return shared.rows[0] if settings["batch_size"] == "full" else settings["batch_size"]
+def _shape(study: Study) -> tuple[int, int]:
+    """Features and classes of the data."""
+    pool = datasets.pools(study.data, study.seed, 0).train
+    return pool.inputs.shape[1], int(pool.labels.max()) + 1
 
 
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
     """Input features, units of all layers, and weights and biases."""
-    pool = datasets.pools(study.data, study.seed, 0).train
-    classes = int(pool.labels.max()) + 1
-    features = pool.inputs.shape[1]
+    features, classes = _shape(study)
     widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
     count = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
     return features, sum(widths[1:]), count

@@ -7,32 +7,20 @@ then in halves, alone; after that its trials are rows that failed.
 
 import contextlib
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import islice
-from typing import NamedTuple
 
 from joblib.externals.loky import ProcessPoolExecutor
 
 from studies import plan, runner
-from studies.plan import Stack
 from studies.shards import Record
+from studies.stack import Stack
+from studies.worker import Lost, Outcome, attempt, start
 
 TRIES = 3
-WATCH = 1.0  # seconds between two looks of a worker at whether its parent lives
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # read when a library is loaded
 
-
-class Lost(NamedTuple):
-    """Why a stack came to nothing although no code of it failed."""
-
-    reason: str
-
-
-Outcome = tuple[Stack, list[Record] | Lost]
 Trainer = Callable[[Sequence[Stack], int], Generator[Outcome, None, None]]  # stacks and jobs to outcomes, in any order
 
 
@@ -75,7 +63,7 @@ def in_processes(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None,
     try:
         for place, stack in enumerate(islice(waiting, jobs)):
             workers.append(_worker())
-            running[workers[place].submit(attempt, stack)] = stack, place
+            running[_submitted(workers, place, stack)] = stack, place
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 stack, place = running.pop(future)
@@ -89,26 +77,19 @@ def in_processes(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None,
             worker.shutdown(wait=True, kill_workers=True)  # an idle one holds nothing, and takes long to end
 
 
-def attempt(stack: Stack) -> list[Record] | Lost:
-    """The records of a stack, or that memory did not suffice for it."""
-    try:
-        return runner.train(stack)
-    except MemoryError as error:
-        return Lost(f"out of memory: {error}")
-
-
 def _worker() -> ProcessPoolExecutor:
     """A process, which starts with its first stack."""
-    return ProcessPoolExecutor(max_workers=1, initializer=_start, initargs=(os.getpid(),), env=_ONE_THREAD)
+    return ProcessPoolExecutor(max_workers=1, initializer=start, initargs=(os.getpid(),), env=_ONE_THREAD)
 
 
 def _submitted(workers: list[ProcessPoolExecutor], place: int, stack: Stack) -> Future[list[Record] | Lost]:
     """A stack on its way to the process at a place, or to a new one if that has died."""
+    loaded = plan.with_rows(stack)  # drawn here, once for all: the process then starts in half the time
     with contextlib.suppress(BrokenExecutor):
-        return workers[place].submit(attempt, stack)
+        return workers[place].submit(attempt, loaded)
     workers[place].shutdown(wait=True)
     workers[place] = _worker()
-    return workers[place].submit(attempt, stack)
+    return workers[place].submit(attempt, loaded)
 
 
 def _outcome(future: Future[list[Record] | Lost]) -> list[Record] | Lost:
@@ -118,15 +99,3 @@ def _outcome(future: Future[list[Record] | Lost]) -> list[Record] | Lost:
     except BrokenExecutor as error:
         _, _, codes = str(error).partition("exit codes of the workers are ")
         return Lost(f"the process that trained it died ({codes[1:].partition('}')[0] or type(error).__name__})")
-
-
-def _start(parent: int) -> None:
-    """Make ready a new process: an interrupt is its parent's to handle, and it ends with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(WATCH)
-    os._exit(1)

@@ -23,10 +23,11 @@ from matplotlib.patches import Patch
 import framework as fw
 from studies import build, datasets, files, plan, runner
 from studies.analysis import SET_WORDS
-from studies.datasets import Floats, Normalisation, Split
+from studies.data import Floats, Split
+from studies.datasets import Normalisation
 from studies.errors import UserError
-from studies.plan import Stack, Trial
 from studies.spec import Study
+from studies.stack import Stack, Trial
 
 SETS = ("validation", "test", "train")
 FRAMES = 60  # of an animation, about, unless told otherwise

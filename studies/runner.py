@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 import framework as fw
-from studies import build, datasets, devices
-from studies.datasets import Split, Table
-from studies.plan import NUMERICS, Stack, Trial, batch_size
+from studies import build, devices
+from studies.data import Split, Table
 from studies.settings import Settings
 from studies.shards import Record
+from studies.stack import NUMERICS, Stack, Trial, batch_size
 from studies.streams import seed_for
 
 STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing the majority has learned nothing
@@ -74,13 +74,16 @@ def one_thread() -> Iterator[None]:
 
 def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = None) -> Trained:
     """Train a stack; `observe` gets the epoch and the model at every record of the history."""
+    if not stack.splits:
+        from studies import plan  # with scikit-learn, scipy and pandas, which take longer to import than torch
+
+        stack = plan.with_rows(stack)
     source = stack.source
     settings = [trial.configuration.settings for trial in stack.trials]
     shared = settings[0]
-    places = list(dict.fromkeys((trial.repeat, trial.fold) for trial in stack.trials))
-    splits = [datasets.split(source.data, source.validation, source.seed, *place) for place in places]
+    of = {(trial.repeat, trial.fold): split for trial, split in zip(stack.trials, stack.splits, strict=True)}
+    places, splits = list(of), list(of.values())
     sets = [places.index((trial.repeat, trial.fold)) for trial in stack.trials]
-    pool = datasets.pools(source.data, source.seed, 0).train
 
     train = _joined([split.train for split in splits])
     validation = _joined([split.validation for split in splits if split.validation])
@@ -88,7 +91,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
     assert train is not None
 
     device = devices.here(stack.device)
-    model = build.model(settings, features=pool.inputs.shape[1], classes=int(pool.labels.max()) + 1, device=device)
+    model = build.model(settings, features=source.features, classes=source.classes, device=device)
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
     loss, optimizer = build.loss(shared), build.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
@@ -116,7 +119,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         observe=observe and (lambda epoch: observe(epoch, model)),
     )
     devices.wait(device)
-    return Trained(model, history, [splits[index] for index in sets], time.perf_counter() - started)
+    return Trained(model, history, stack.splits, time.perf_counter() - started)
 
 
 def _joined(tables: Sequence[Table]) -> fw.Rows | None:

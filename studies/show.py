@@ -19,10 +19,10 @@ from studies.errors import UserError
 from studies.figures import curves, png
 from studies.figures.style import STYLE, titled
 from studies.grid import words
-from studies.plan import Trial
 from studies.regions import Scene
 from studies.shards import Record
 from studies.spec import Study
+from studies.stack import Trial
 
 _SIZE = (10.4, 6.1)  # inches, of regions and curves side by side
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from studies import datasets
-from studies.datasets import Data, Validation
+from studies.data import Data, Table, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
 from studies.inference import Sampling
@@ -313,7 +313,7 @@ def _fixed(data: Data) -> Data:
     return Data(**{**asdict(data), "samples": data.samples or left})
 
 
-def _validation(section: object, data: Data, pool: datasets.Table) -> Validation:
+def _validation(section: object, data: Data, pool: Table) -> Validation:
     """The `[validation]` section with its defaults, checked against the rows there are."""
     generated = data.name in datasets.GENERATED
     defaults = {"folds": 10, "repeats": 1, "stratified": not generated}
@@ -340,9 +340,7 @@ def _validation(section: object, data: Data, pool: datasets.Table) -> Validation
     return validation
 
 
-def _check_against_data(
-    configuration: Configuration, data: Data, validation: Validation, pool: datasets.Table, seed: int
-) -> None:
+def _check_against_data(configuration: Configuration, data: Data, validation: Validation, pool: Table, seed: int) -> None:
     """Whether a configuration's batches and outputs fit the rows."""
     settings = configuration.settings
     classes = int(pool.labels.max()) + 1

@@ -9,8 +9,8 @@ import pandas as pd
 from studies import plan, shards
 from studies.columns import FIRST, FLAGS, LAST, MADE_BY
 from studies.grid import words
-from studies.plan import NUMERICS, Trial
 from studies.spec import Study
+from studies.stack import NUMERICS, Trial
 from studies.store import Store, differing, good, read_manifest
 
 NOT_ON = "jobs, backend, the trials beside it, titles and pictures"  # what a trial's numbers do not depend on

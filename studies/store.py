@@ -20,9 +20,9 @@ import pandas as pd
 from studies import files, shards
 from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, TEXTS
 from studies.errors import UserError
-from studies.plan import NUMERICS, Trial
 from studies.shards import Record
 from studies.spec import Study
+from studies.stack import NUMERICS, Trial
 
 FORMAT = 1  # of the files in a results folder
 

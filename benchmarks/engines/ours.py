@@ -14,7 +14,7 @@ import studies
 from benchmarks import data
 from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, percent_wrong, widths
 from studies import build, runner
-from studies.plan import Stack
+from studies.stack import Stack
 from studies.streams import seed_for
 
 

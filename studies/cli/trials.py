@@ -7,7 +7,7 @@ import click
 
 from studies import spec
 from studies.cli import options
-from studies.datasets import Split
+from studies.data import Split
 
 
 @click.command()

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from studies import datasets, plan
 from studies.analysis import judged_on
-from studies.datasets import Floats, Labels
+from studies.data import Floats, Labels
 from studies.figures.style import counted, in_lines, legend_below, over, title_of, titled
-from studies.plan import Trial
 from studies.spec import Study
+from studies.stack import Trial
 from studies.tables import Tables
 
 SHOWN = 4  # configurations at most whose predictions are drawn

@@ -150,7 +150,7 @@ def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(ca
 UNLIKE = {
     "no package": ({"studies/__init__.py": "raise ImportError"}, 1, "ablation-suite is missing"),
     "another version": (
-        {"framework/__init__.py": "", "studies/__init__.py": "", "studies/plan.py": "NUMERICS = 999"},
+        {"framework/__init__.py": "", "studies/__init__.py": "", "studies/stack.py": "NUMERICS = 999"},
         1,
         "numerics 999 there",
     ),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from studies import datasets
-from studies.datasets import Data, Table, Validation
+from studies.data import Data, Table, Validation
 from studies.errors import UserError
 
 PLAIN = {"validation_samples": 0, "normalize": "none", "noise": 0.0, "resample": False}

@@ -4,6 +4,7 @@ import pytest
 
 from studies import plan, spec
 from studies.settings import DEFAULTS
+from studies.stack import NUMERICS, Structure, batch_size
 
 
 def keys(study):
@@ -86,7 +87,7 @@ def test_a_key_does_not_change_with_titles_levels_or_repeats(tiny):
 
 def test_a_key_changes_with_the_numerics_version(tiny, monkeypatch):
     before = keys(spec.load(str(tiny())))
-    monkeypatch.setattr(plan, "NUMERICS", plan.NUMERICS + 1)
+    monkeypatch.setattr(plan, "NUMERICS", NUMERICS + 1)
     assert not set(before) & set(keys(spec.load(str(tiny()))))
 
 
@@ -109,7 +110,7 @@ def test_parameters_are_counted():
 
 def test_a_full_batch_is_all_training_rows():
     settings = {**DEFAULTS, "batch_size": "full"}
-    assert plan.batch_size(settings, plan.Structure("", (40, 20, 0))) == 40
+    assert batch_size(settings, Structure("", (40, 20, 0))) == 40
 
 
 def test_the_plan_in_words(tiny):

@@ -1,14 +1,16 @@
 """Stacks whose processes die."""
 
 import signal
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
 
 import studies
 from studies import plan, pool, runner, spec
-from studies.plan import Source
-from studies.pool import Lost
+from studies.stack import Source
+from studies.worker import Lost
 
 
 class Deadly(Source):
@@ -111,3 +113,19 @@ def test_halves_are_the_stack(stacks):
     assert one.work + other.work == pytest.approx(stacks[0].work)
     assert asdict(one.source) == asdict(stacks[0].source)
     assert plan.halves(other) == [other]
+
+
+def test_a_process_that_trains_imports_little_more_than_torch():
+    code = "import sys, studies.worker; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sklearn", "scipy", "pandas", "matplotlib"} & set(done.stdout.split())
+
+
+def test_a_stack_trains_on_the_rows_that_it_brings(stacks, monkeypatch):
+    def numbers(stack):
+        return [{**record, "seconds": None} for record in runner.train(stack)]
+
+    drawn, loaded = numbers(stacks[0]), plan.with_rows(stacks[0])
+    assert all(first is second for first, second in zip(loaded.splits, plan.with_rows(stacks[0]).splits, strict=True))
+    monkeypatch.delattr(plan, "with_rows")
+    assert numbers(loaded) == drawn

@@ -11,6 +11,7 @@ from test_plan import CHANGES
 import studies
 from studies import plan, runner, shards, spec, standing
 from studies.errors import UserError
+from studies.stack import NUMERICS
 from studies.store import Store
 
 
@@ -130,12 +131,12 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
     older = {"trial": lambda table: table["trial"].str[::-1]}
     rewrite(folder / "trials.csv", lambda table: table.assign(**older, numerics=1))
     rewrite(folder / "history.csv", lambda table: table.assign(**older))
-    assert f"numerics is 1 there, {plan.NUMERICS} here" in explained(study, folder)
+    assert f"numerics is 1 there, {NUMERICS} here" in explained(study, folder)
     assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
     for name, rows in (("trials", 12), ("history", 48)):
         assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / f"{name}.numerics-1.csv")) == rows
     assert standing.status(study, folder.parent)[-1] == (
-        f"not used       rows of numerics 1 (12): this version computes numerics {plan.NUMERICS}"
+        f"not used       rows of numerics 1 (12): this version computes numerics {NUMERICS}"
     )
     assert "reused" in explained(study, folder)
 
