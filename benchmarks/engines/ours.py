@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from joblib.externals import loky
 
 import framework as fw
-import studies
 from benchmarks import data
 from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, percent_wrong, widths
-from studies import build, runner
+from studies import build, runner, suite
 from studies.stack import Stack
 from studies.streams import seed_for
 
@@ -49,10 +47,9 @@ def fit(work: Work, stack: Stack, rows: Rows, seed: int, started: tuple[fw.Seque
 
 def grid(works: Sequence[Work], rows: Rows, jobs: int, seed: int) -> GridRun:  # noqa: ARG001 - it draws the same rows itself
     """The whole grid, from its spec to its tables on disk."""
-    loky.get_reusable_executor().shutdown(wait=True)  # so that every run starts its processes itself
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        trials = studies.run(data.grid_study(works, seed), jobs=jobs, results=folder)
+        trials = suite.run(data.grid_study(works, seed), jobs=jobs, results=folder)
         seconds = time.perf_counter() - started
     lrs = list(works[0].lrs)
     trials["member"] = trials["optimizer.lr"].astype(float).map(lrs.index) * FOLDS + trials["fold"]
