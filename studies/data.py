@@ -1,6 +1,6 @@
 """Data as values: labelled rows, and the sections of a spec that say which; `datasets` makes the one from the other.
 
-A process that trains needs no more: scikit-learn, which draws and folds, takes longer to import than torch.
+A process that trains needs no more: scikit-learn, which draws and folds, and what it brings take longer to import than torch.
 """
 
 from dataclasses import dataclass
