@@ -19,6 +19,11 @@ class Table(NamedTuple):
     inputs: Floats
     labels: Labels
 
+    @property
+    def classes(self) -> int:
+        """How many classes there are, if the last one is among the labels."""
+        return int(self.labels.max()) + 1
+
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """The rows with these numbers, in this order."""
         return Table(self.inputs[rows], self.labels[rows])

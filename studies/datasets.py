@@ -1,7 +1,6 @@
 """Data sets by name, CSV files, and how a trial's rows are split, disturbed and normalised.
 
-Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0. What is drawn once is given out again:
-it is not to be written to.
+Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0.
 """
 
 import functools
@@ -186,7 +185,6 @@ def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
     return table.take(rest), table.take(chosen)
 
 
-@functools.lru_cache(maxsize=16)
 def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> Split:
     """The rows of one trial: pool, fold, label noise, normalisation, in that order."""
     raw, normalise = raw_split(data, validation, seed, repeat, fold)
@@ -205,8 +203,7 @@ def raw_split(data: Data, validation: Validation, seed: int, repeat: int, fold: 
         kept, left_out = folds(pool.train, validation, seed, repeat)[fold]
         train, held_out = pool.train.take(kept), pool.train.take(left_out)
     if data.noise:
-        classes = int(pool.train.labels.max()) + 1
-        train = _with_noise(train, data.noise, classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
+        train = _with_noise(train, data.noise, pool.train.classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
     return Split(train, held_out, pool.test), _normalisation(train.inputs, data.normalize)
 
 

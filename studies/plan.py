@@ -140,7 +140,7 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
 def _shape(study: Study) -> tuple[int, int]:
     """Features and classes of the data."""
     pool = datasets.pools(study.data, study.seed, 0).train
-    return pool.inputs.shape[1], int(pool.labels.max()) + 1
+    return pool.inputs.shape[1], pool.classes
 
 
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:

@@ -145,7 +145,7 @@ class Regions:
         self.heading = ax.set_title("", loc="left", fontsize=10)
 
         pool = datasets.pools(shown.stack.source.data, shown.stack.source.seed, 0).train
-        self._looks = [_LOOKS[label % len(_LOOKS)] for label in range(int(pool.labels.max()) + 1)]
+        self._looks = [_LOOKS[label % len(_LOOKS)] for label in range(pool.classes)]
         size = float(np.clip(110 / math.sqrt(len(self._points.labels)), 3.2, 7.0))
         self._right = [ax.plot([], [], marker, color=ink, ms=size, mec="w", mew=0.4)[0] for _, ink, marker in self._looks]
         # A white cross below the black one sets it off.

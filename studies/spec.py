@@ -301,13 +301,12 @@ def _data(section: object, folder: Path) -> Data:
 
 def _fixed(data: Data) -> Data:
     """Data that is not generated, with its number of samples; the pool is what the held-out sets leave."""
-    labels = datasets.whole(data).labels
-    held_out = data.validation_samples + data.test_samples
-    left = len(labels) - held_out
-    classes = int(labels.max()) + 1
+    rows = datasets.whole(data)
+    count, classes = len(rows.labels), rows.classes
+    left = count - data.validation_samples - data.test_samples
     if any(0 < size < classes for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, classes):
         raise UserError(
-            f"data: {data.name} has {len(labels)} rows of {classes} classes: samples = {data.samples or 'the rest'}, "
+            f"data: {data.name} has {count} rows of {classes} classes: samples = {data.samples or 'the rest'}, "
             f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit"
         )
     return Data(**{**asdict(data), "samples": data.samples or left})
@@ -343,7 +342,7 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
 def _check_against_data(configuration: Configuration, data: Data, validation: Validation, pool: Table, seed: int) -> None:
     """Whether a configuration's batches and outputs fit the rows."""
     settings = configuration.settings
-    classes = int(pool.labels.max()) + 1
+    classes = pool.classes
     if settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
     folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []

@@ -126,6 +126,5 @@ def test_a_stack_trains_on_the_rows_that_it_brings(stacks, monkeypatch):
         return [{**record, "seconds": None} for record in runner.train(stack)]
 
     drawn, loaded = numbers(stacks[0]), plan.with_rows(stacks[0])
-    assert all(first is second for first, second in zip(loaded.splits, plan.with_rows(stacks[0]).splits, strict=True))
     monkeypatch.delattr(plan, "with_rows")
     assert numbers(loaded) == drawn
