@@ -91,7 +91,8 @@ class PReLU(Activation):
         self.slope.fill_(0.25)
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.clamp(x, max=0.0, out=out).mul_(self.slope - 1).add_(x)
+        below = torch.clamp(x, max=0.0, out=self._scratch(x)).mul_(self.slope)
+        return torch.clamp(x, min=0.0, out=out).add_(below)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(self._x, max=0.0, out=out).mul_(gradient)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from framework.layers import Linear
 from framework.module import Sequential
-from framework.streams import derive, generator
+from framework.streams import WEIGHTS, derive, generator
 
 Initializer = Callable[[tuple[int, ...], int, int, torch.Generator], Tensor]
 
@@ -72,6 +72,6 @@ def initialize_replica(
 
 
 def initialize(model: Sequential, weight: Initializer = he, bias: Initializer = zeros, seed: int = 0) -> None:
-    """Draw every replica's weights and biases, each from a seed of its own under `seed`."""
+    """Draw every replica's weights and biases, each from a seed of its own under `seed`; `fit` draws from others under it."""
     for replica in range(model.replicas):
-        initialize_replica(model, replica, weight, weight, bias, derive(seed, replica))
+        initialize_replica(model, replica, weight, weight, bias, derive(derive(seed, WEIGHTS), replica))

@@ -41,7 +41,12 @@ class Linear(Module):
         return (self.outputs, self.inputs), (self.outputs, 1)
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        replicas, _, samples = x.shape
+        replicas, features, samples = x.shape
+        if (replicas, features) != (self.weight.shape[0], self.inputs):
+            raise ValueError(
+                f"x is (replicas, features, samples): ({self.weight.shape[0]}, {self.inputs}, any) fits this layer, "
+                f"{tuple(x.shape)} was given"
+            )
         if train:
             self._x = x
         shape = torch.Size((replicas, self.outputs, samples))
@@ -69,7 +74,7 @@ class BatchNorm(Module):
     * `unbiased`: whether the variance divides by n - 1 instead of n. The running variance always does, as in torch.
     * `momentum`: weight of the newest batch in the running averages.
 
-    Raises ValueError on a training batch of one sample, which has no variance.
+    Raises ValueError on an option that is none of these, and on a training batch of one sample, which has no variance.
     """
 
     keeps_input = False
@@ -88,6 +93,13 @@ class BatchNorm(Module):
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
+        if evaluate not in ("running", "batch") or gradient not in ("exact", "straight_through"):
+            raise ValueError(
+                "evaluate is running or batch, gradient exact or straight_through: "
+                f"evaluate={evaluate!r} and gradient={gradient!r} were given"
+            )
+        if not (eps > 0 and 0 < momentum <= 1):
+            raise ValueError(f"eps > 0 and 0 < momentum <= 1: eps={eps} and momentum={momentum} were given")
         self.affine, self.evaluate, self.gradient = affine, evaluate, gradient
         self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
         self.parameter_names = ("gain", "shift") if affine else ()
@@ -214,6 +226,8 @@ class Dropout(Module):
             return ops.copy(x, out)
         if self._streams.member.device != x.device:
             self.seed(self._seeds, x.device)
+        if self._p.shape[0] not in (1, x.shape[0]):
+            raise ValueError(f"p is one number, or one for each of the {x.shape[0]} models: {self._p.shape[0]} were given")
         drawn = self._streams.draw(lambda stream: torch.rand(x.shape[1:], generator=stream, dtype=x.dtype, device=x.device))
         if self._p.dtype != x.dtype or self._p.device != x.device:
             # once: a step that is recorded for a CUDA device copies nothing from the host

@@ -71,12 +71,13 @@ class BCELoss(Loss):
     """
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        one_minus = torch.sub(1.0, output, out=self.buffers.take("one minus", output.shape, output))
-        torch.sub(output, target, out=gradient).div_((output * one_minus).clamp_(min=1e-12))
-        ops.log(one_minus, one_minus).clamp_(min=-100.0)
-        ops.log(output, terms).clamp_(min=-100.0)
-        # -t log y - (1 - t) log(1 - y) = t (log(1 - y) - log y) - log(1 - y)
-        torch.sub(one_minus, terms, out=terms).mul_(target).sub_(one_minus)
+        spread = torch.sub(1.0, output, out=terms).mul_(output).clamp_(min=1e-12)
+        torch.sub(output, target, out=gradient).div_(spread)
+        negative = torch.neg(output, out=self.buffers.take("negative", output.shape, output))
+        of_0 = ops.log1p(negative, negative).clamp_(min=-100.0)
+        of_1 = ops.log(output, terms).clamp_(min=-100.0)
+        # Between the two logarithms, and at t = 0 and t = 1 exactly the one: what the other rounds off would hide a small loss.
+        torch.lerp(of_0, of_1, target, out=terms).neg_()
 
 
 class CrossEntropyLoss(Loss):
@@ -87,7 +88,7 @@ class CrossEntropyLoss(Loss):
     """
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        torch.sub(output, output.amax(1, keepdim=True), out=terms)
+        torch.sub(output, output.amax(1, keepdim=True), out=terms).clamp_(min=torch.finfo(terms.dtype).min)
         ops.exp(terms, gradient)
         total = gradient.sum(1, keepdim=True)
         gradient.div_(total).sub_(target)

@@ -103,13 +103,19 @@ class Sequential(Module):
     All parameters live in `parameters` and all gradients in `gradients`, both `(R, P)`, so that an optimizer is a few
     operations whatever the depth. They start at zero, gains at one: `framework.initialize` draws them.
 
-    Raises ValueError where a layer does not fit the one before it.
+    Raises ValueError where a layer does not fit the one before it, or is there twice.
     """
 
     def __init__(
         self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device = CPU
     ) -> None:
         super().__init__()
+        parts = [module for layer in layers for module in layer.modules()]
+        if len({id(module) for module in parts}) < len(parts):
+            raise ValueError(
+                "a module keeps what its backward needs, so that it has one place in a Sequential: one was given twice; "
+                "write Tanh() once for each place"
+            )
         self.layers = layers
         pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
         written = 0
@@ -140,7 +146,8 @@ class Sequential(Module):
     def accumulate(self, gradient: Tensor) -> None:
         for layer in reversed(self.layers[1:]):
             gradient = layer.backward(gradient)
-        self.layers[0].accumulate(gradient)
+        for layer in self.layers[:1]:
+            layer.accumulate(gradient)
 
     def connect(self, features: int | None) -> int | None:
         for layer in self.layers:

@@ -10,7 +10,8 @@ CPU; they were found by measurement and are cured here and nowhere else:
 * The matrix library takes another path through thin matrices at another memory alignment, which differs from replica to
   replica. Its conditional numerical reproducibility, at no measurable cost, forbids that.
 
-Sums, products, quotients, `rsqrt`, minima and maxima round alike in any code and need no cure.
+Sums, products, quotients, `rsqrt`, minima and maxima round alike in any code and need no cure on one thread. On several,
+torch splits a sum of more than 32,768 terms to a single number among them: the loss of a lone replica on that many rows, say.
 """
 
 import math
@@ -108,6 +109,12 @@ def exp(x: Tensor, out: Tensor) -> Tensor:
 def log(x: Tensor, out: Tensor) -> Tensor:
     """The natural logarithm."""
     _row(copy(x, out)).log_()
+    return out
+
+
+def log1p(x: Tensor, out: Tensor) -> Tensor:
+    """log(1 + x), exact to the last digits where x is small."""
+    _row(copy(x, out)).log1p_()
     return out
 
 

@@ -2,9 +2,11 @@
 
 A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
 take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
-the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr.
+the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr; and a model with a
+gradient whose square overflows, which torch's rules with averages of squares leave where it is from then on, diverges.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -62,20 +64,27 @@ class Optimizer:
             shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), ops.number(1.0, norm)).clamp_(max=1.0)
             gradient = torch.mul(gradient, shrink, out=self._gradient)
         if self._decays:
-            gradient = torch.addcmul(gradient, self.parameters, self.weight_decay, out=self._gradient)
+            # Where a model has none, nothing of its parameters enters: 0 times one that has become infinite is not 0.
+            decaying = torch.where(self.weight_decay > 0, self.parameters, ops.number(0.0, gradient), out=self._work)
+            gradient = torch.addcmul(gradient, decaying, self.weight_decay, out=self._gradient)
         self._update(gradient, self.lr * factor)
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         """Apply the rule to a gradient `(R, P)` at the learning rates `(R, 1)`."""
         raise NotImplementedError
 
-    def _column(self, name: str, value: Number) -> Tensor:
+    def _column(self, name: str, value: Number, below: float = math.inf) -> Tensor:
         """A hyperparameter as `(R, 1)` in the dtype of the parameters."""
         replicas = self.parameters.shape[0]
         column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
-        if column.shape[0] not in (1, replicas) or not (column >= 0).all():
-            raise ValueError(f"{name} is one number of 0 or more, or one for each of the {replicas} models: {value} was given")
+        if column.shape[0] not in (1, replicas) or not ((column >= 0) & (column < below)).all():
+            limit = f"from 0 to below {below:g}" if below < math.inf else "of 0 or more"
+            raise ValueError(f"{name} is one number {limit}, or one for each of the {replicas} models: {value} was given")
         return column.expand(replicas, 1)
+
+    def _share(self, name: str, value: Number) -> Tensor:
+        """A hyperparameter that says how much of an average is kept, likewise: below 1, or nothing new would enter."""
+        return self._column(name, value, below=1.0)
 
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
@@ -162,7 +171,7 @@ class RMSprop(Optimizer):
         clip: Number = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
-        self.alpha, self.eps = self._column("alpha", alpha), self._column("eps", eps)
+        self.alpha, self.eps = self._share("alpha", alpha), self._column("eps", eps)
         self._newest = ops.one_minus(self.alpha)
         self._square = self._state()
 
@@ -188,7 +197,7 @@ class Adadelta(Optimizer):
         clip: Number = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
-        self.rho, self.eps = self._column("rho", rho), self._column("eps", eps)
+        self.rho, self.eps = self._share("rho", rho), self._column("eps", eps)
         self._newest = ops.one_minus(self.rho)
         self._square, self._step_square, self._step = self._state(), self._state(), self._state()
 
@@ -218,7 +227,7 @@ class Adam(Optimizer):
         clip: Number = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
-        self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
+        self.beta1, self.beta2 = self._share("beta1", beta1), self._share("beta2", beta2)
         self.eps = self._column("eps", eps)
         self._newest1, self._newest2 = ops.one_minus(self.beta1), ops.one_minus(self.beta2)
         self._mean, self._square = self._state(), self._state()
@@ -273,7 +282,7 @@ class Adamax(Optimizer):
         clip: Number = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
-        self.beta1, self.beta2 = self._column("beta1", beta1), self._column("beta2", beta2)
+        self.beta1, self.beta2 = self._share("beta1", beta1), self._share("beta2", beta2)
         self.eps = self._column("eps", eps)
         self._newest1 = ops.one_minus(self.beta1)
         self._mean, self._largest = self._state(), self._state()

@@ -12,15 +12,29 @@ def constant(epoch: int) -> float:
 
 
 def step_decay(factor: float = 0.5, every: int = 10) -> Schedule:
-    """factor^floor(epoch / every): by default halved every 10 epochs."""
+    """factor^floor(epoch / every): by default halved every 10 epochs. Raises ValueError unless every > 0."""
+    _require_positive("every", every)
     return lambda epoch: factor ** (epoch // every)
 
 
 def triangular(low: float = 0.1, period: int = 20) -> Schedule:
-    """Straight up from `low` to 1 in half a period, straight down in the other (Smith 2017, section 3.1), by epoch."""
+    """Straight up from `low` to 1 in half a period, straight down in the other (Smith 2017, section 3.1), by epoch.
+
+    An odd period passes 1 between two epochs. Raises ValueError unless period > 0.
+    """
+    _require_positive("period", period)
     return lambda epoch: 1.0 - (1.0 - low) * abs(2 * (epoch % period) / period - 1)
 
 
 def cosine(epochs: int, low: float = 0.0) -> Schedule:
-    """low + (1 - low) (1 + cos(pi epoch / epochs)) / 2: from 1 down to `low` (Loshchilov and Hutter 2017, equation 5)."""
+    """low + (1 - low) (1 + cos(pi epoch / epochs)) / 2: from 1 down to `low` (Loshchilov and Hutter 2017, equation 5).
+
+    Raises ValueError unless epochs > 0.
+    """
+    _require_positive("epochs", epochs)
     return lambda epoch: low + (1.0 - low) * (1.0 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def _require_positive(name: str, epochs: int) -> None:
+    if epochs <= 0:
+        raise ValueError(f"{name} is a number of epochs above 0: {epochs} was given")

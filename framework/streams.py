@@ -11,6 +11,8 @@ from torch import Tensor
 
 _MASK = (1 << 64) - 1
 
+ORDER, DROPOUT, WEIGHTS = range(3)  # what a seed is for: the streams under it for the one are never those for another
+
 
 def derive(seed: int, index: int) -> int:
     """The seed of the `index`-th stream under `seed`, in [0, 2^63).

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from framework.capture import Captured
 from framework.decisions import Decision, argmax, count_errors, encode, threshold
-from framework.layers import Linear
+from framework.layers import BatchNorm, Linear
 from framework.losses import Loss
 from framework.module import Sequential
 from framework.ops import Buffers
 from framework.optimizers import Stepper
 from framework.schedules import Schedule, constant
-from framework.streams import Streams, derive, sent
+from framework.streams import DROPOUT, ORDER, Streams, derive, sent
 
 Shuffle = Literal["epoch", "once", "never"]
 
@@ -41,7 +41,7 @@ class History:
     `loss[name]` and `errors[name]` are `(recorded, R)` for each set of rows by name (train, validation, test): mean loss per
     sample, and number of wrong samples. `gradient_norms` is `(recorded, layers, R)`, or None where nobody asked for it: the
     Euclidean norm of the gradient of each Linear's weights, from input to output, in the last batch before the record, or the
-    first batch of all. `diverged` is `(R,)`: a loss or parameter was not finite at the end of some epoch.
+    first batch of all. `diverged` is `(R,)`: the sum of an epoch's losses, or a parameter at its end, was not finite.
     """
 
     epochs: list[int]
@@ -93,21 +93,30 @@ def fit(
     """
     named = {"train": train, "validation": validation, "test": test}
     columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
-    if epochs < 0 or history_every < 0:
+    if not (isinstance(epochs, int) and isinstance(history_every, int) and epochs >= 0 and history_every >= 0):
         raise ValueError(f"epochs and history_every are whole numbers from 0: {epochs} and {history_every} were given")
+    if gradient_norms and not epochs:
+        raise ValueError("gradients are there after a step: gradient_norms needs epochs of 1 or more, 0 was given")
     if shuffle not in ("epoch", "once", "never"):
         raise ValueError(f"shuffle is epoch, once or never: {shuffle!r} was given")
     samples = columns["train"].labels.shape[1]
     batch_size = samples if batch_size is None else batch_size
-    if not 1 <= batch_size <= samples:
+    if not (isinstance(batch_size, int) and 1 <= batch_size <= samples):
         raise ValueError(f"a batch holds between 1 and all {samples} training samples: batch_size={batch_size} was given")
-    seeds = [seeds] * model.replicas if isinstance(seeds, int) else list(seeds)
+    seeds = torch.as_tensor(seeds, dtype=torch.int64).reshape(-1).tolist()
+    seeds = seeds * model.replicas if len(seeds) == 1 else seeds
     if len(seeds) != model.replicas:
         raise ValueError(f"seeds is one number, or one for each of the {model.replicas} models: {len(seeds)} were given")
     decide = decide or (argmax if model.outputs != 1 else threshold)
 
-    model.seed([derive(seed, 1) for seed in seeds], model.parameters.device)
-    batches = _Batches(columns["train"], [derive(seed, 0) for seed in seeds], batch_size, shuffle)
+    if samples % batch_size == 1 % batch_size and any(isinstance(module, BatchNorm) for module in model.modules()):
+        raise ValueError(
+            f"batch norm needs two samples or more in a training batch: batches of {batch_size} leave one of {samples} alone; "
+            "choose another batch_size"
+        )
+
+    model.seed([derive(seed, DROPOUT) for seed in seeds], model.parameters.device)
+    batches = _Batches(columns["train"], [derive(seed, ORDER) for seed in seeds], batch_size, shuffle)
     recorder = _Recorder(model, loss, columns, decide, gradient_norms, observe)
     factor, total = model.parameters.new_ones(()), model.parameters.new_zeros(model.replicas)
 
@@ -140,9 +149,10 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
 
     Raises ValueError where the inputs have another shape.
     """
-    if inputs.ndim not in (2, 3) or inputs.shape[-1] != model.takes or (inputs.ndim == 3 and len(inputs) != model.replicas):
+    takes = model.takes if model.takes is not None else inputs.shape[-1]
+    if inputs.ndim not in (2, 3) or inputs.shape[-1] != takes or (inputs.ndim == 3 and len(inputs) != model.replicas):
         raise ValueError(
-            f"inputs are (samples, {model.takes} features), or ({model.replicas} models, samples, {model.takes} features): "
+            f"inputs are (samples, {takes} features), or ({model.replicas} models, samples, {takes} features): "
             f"{tuple(inputs.shape)} was given"
         )
     x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1).contiguous()
@@ -252,6 +262,8 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
     if inputs.shape[2] != model.takes:
         raise ValueError(f"the model takes {model.takes} features: {name} rows with {inputs.shape[2]} were given")
     classes = max(model.outputs, 2)
+    if not labels.numel():
+        raise ValueError(f"{name} rows are one or more: none were given")
     if labels.is_floating_point() or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "

@@ -40,7 +40,8 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd
     `mean`, `sd` (ddof 1), `ci_low`, `ci_high`, `median`, `iqm` (mean of the middle half), `min` and `max` are over trials that
     did not fail. The interval is over the means of each (repeat, fold), so that a group of configurations is judged by how its
     mean varies from sample to sample. `working` trials neither failed, diverged nor stuck: the share of the others stands with
-    its Wilson interval, and `<set>_working_mean_pct`, of the set that the study is judged on, is the mean without them.
+    its Wilson interval, which takes trials for independent, and `<set>_working_mean_pct`, of the set that the study is judged
+    on, is the mean without them.
     """
     # One column of numbers to group by: texts take ten times as long, seven times over.
     numbered = in_percent(trials).assign(group=trials.groupby(list(by), sort=False).ngroup())
@@ -197,7 +198,7 @@ def curves(
     joined = _by_epoch(trials, history, factors)
     measures = [f"{name}_{what}" for name in SETS for what in ("loss", "pct") if f"{name}_{what}" in joined]
     tables = []
-    for factor in factors or ["study"]:
+    for factor in factors:
         grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[measures]
         quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
         table = pd.concat(quartiles, axis=1)
@@ -243,7 +244,7 @@ def _by_epoch(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str
     joined = history.merge(trials[list(dict.fromkeys(["trial", *sizes, *factors]))], on="trial")
     measures = {}
     for name in SETS:
-        if f"{name}_errors" in joined:
+        if f"{name}_errors" in joined and (joined[f"n_{name}"].fillna(0) > 0).any():
             measures[f"{name}_loss"] = joined[f"{name}_loss"].astype(float)
             measures[f"{name}_pct"] = (100 * joined[f"{name}_errors"] / joined[f"n_{name}"]).astype(float)
     return joined.assign(**measures)

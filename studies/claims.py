@@ -308,6 +308,6 @@ def _values(study: Study, rows: Rows, where: Where, name: str, across: str = "me
 
 def _rounds(values: pd.Series, unit: str) -> Any:  # noqa: ANN401
     """Rounds `(m, k)`: a row for each repeat, of its folds where the published sd is over folds, else of their mean."""
-    folds = len(values.index.unique("fold"))
-    table = values.sort_index().to_numpy().reshape(-1, folds)
-    return table if unit == "fold" else table.mean(axis=1, keepdims=True)
+    table = values.unstack("fold").to_numpy()  # noqa: PD010
+    whole = table[~np.isnan(table).any(axis=1)]  # a repeat that lacks a fold is no round
+    return whole if unit == "fold" else whole.mean(axis=1, keepdims=True)

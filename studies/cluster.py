@@ -14,7 +14,7 @@ import platform
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -200,7 +200,7 @@ def _check(reports: Mapping[str, Versions]) -> None:
 
 
 def run(
-    stacks: Sequence[Stack],
+    stacks: Iterable[Stack],
     client: Client,
     received: Callable[[list[Record]], None],
     resources: Mapping[str, float] | None = None,
@@ -216,8 +216,9 @@ def run(
     options = {"resources": dict(resources)} if resources else {}
     _require(options.get("resources", {}), client)
 
-    def train(stacks: Sequence[Stack], jobs: int) -> Generator[Outcome, None, None]:
-        for together in [stacks] if jobs > 1 else [[stack] for stack in stacks]:
+    def train(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None, None]:
+        every = list(stacks)
+        for together in [every] if jobs > 1 else [[stack] for stack in every]:
             if together:
                 yield from _outcomes(together, client, options)
 

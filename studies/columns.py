@@ -21,3 +21,16 @@ COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
     *("epochs_to_5_pct", "stack", "threads", "numerics"),
 )
+PARTS = {"history": "epoch", "predictions": "row"}  # what a record holds beside its row, by column, and the key of its lines
+_TABLES = (  # names of columns in tables made from the rows, and of the parts of a record
+    *("run", *PARTS, *PARTS.values(), "truth", "predicted", "layer", "group", "point", "factor", "level", "levels", "value"),
+    *("values", "trials", "failed", "working", "baseline", "chosen", "chosen_on", "usual", "order", "effect", "kind"),
+    *("method", "working_method", "interval", "p", "holm_p", "better", "equal", "worse", "against", "other", "other_label"),
+    *("difference", "change", "sd", "configuration", "panel", "line", "moment", "pct"),
+)
+_ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", " %")
+
+
+def is_taken(name: str) -> bool:
+    """Whether a column of that name is in some table already, and none is to be named after a factor."""
+    return name in (*FIRST, *LAST, *_TABLES) or name.endswith(_ENDINGS) or name.startswith(("gradient_norm_", "output_"))

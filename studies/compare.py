@@ -17,7 +17,7 @@ from scipy import stats
 
 from studies import analysis, texts
 from studies.columns import MADE_BY, OUTCOMES
-from studies.inference import LEVEL, Estimate, Sampling, holm
+from studies.inference import LEVEL, Sampling, holm
 from studies.store import differing
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
@@ -118,18 +118,9 @@ def _errors(question: str, by: DataFrameGroupBy, sampling: Sampling) -> pd.DataF
     trials = by.size().groupby(groups, sort=False).sum()
     equal = by["equal"].sum().groupby(groups, sort=False).sum()
     table = means.rename(columns={"pct_a": "a", "pct_b": "b"}).assign(
-        ci_low=found.ci_low, ci_high=found.ci_high, p=_p(found), trials=trials, equal=equal, question=question
+        ci_low=found.ci_low, ci_high=found.ci_high, p=found.p, trials=trials, equal=equal, question=question
     )
     return table.reset_index().drop(columns="config", errors="ignore")
-
-
-def _p(found: Estimate) -> pd.Series:
-    """p of the paired t test; of n equal differences, which have no spread to judge by, that of the sign test, 2^(1 - n).
-
-    Errors are whole numbers of rows: three folds that all differ by one row are no proof.
-    """
-    constant = (found.error == 0) & (found.mean != 0)
-    return pd.Series(np.where(constant, 2.0 ** (1 - found.count), found.p), found.mean.index)
 
 
 def _failures(both: pd.DataFrame) -> pd.DataFrame:

@@ -136,7 +136,8 @@ def ladder(
     `levels` are those of each factor in order, `baseline` has one of each. Rows by `kind`: the "baseline"; "one at a time", the
     baseline with one factor changed; the "best"; "leave one out", the best with one of its choices set back to the
     baseline's. `change_pct` is from the best for what is left out of it, else from the baseline, in points; `holm_p` is within
-    a kind. Only rows whose configuration the grid has; empty where it lacks the baseline or has no factor.
+    a kind, and the best itself, which was chosen among all configurations, has no p here: see `compare`. Only rows whose
+    configuration the grid has; empty where it lacks the baseline or has no factor.
     """
     grid = levels_of(trials, list(levels))
     place = dict(zip(grid.itertuples(index=False, name=None), grid.index, strict=True))
@@ -166,6 +167,7 @@ def ladder(
     table["label"] = table["config"].map(trials.drop_duplicates("config").set_index("config")["label"])
     table[f"{judged_on(in_percent(trials))}_mean_pct"] = table["config"].map(values.mean(axis=1).round(9))
     table[["change_pct", "change_ci_low_pct", "change_ci_high_pct", "p"]] = changes
+    table.loc[table["kind"] == "best", "p"] = float("nan")
     table["holm_p"] = table.groupby("kind")["p"].transform(holm)
     return table.drop(columns="other")
 

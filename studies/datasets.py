@@ -89,6 +89,7 @@ FIXED: dict[str, Callable[[], Table]] = {
     "digits": lambda: Table(*sklearn_datasets.load_digits(return_X_y=True)),
 }
 NAMES = (*GENERATED, *FIXED, "csv")
+MISSING = ("", "na", "nan", "n/a", "null")  # cells that name no class
 
 
 def read_csv(path: Path, target: str) -> Table:
@@ -99,10 +100,7 @@ def read_csv(path: Path, target: str) -> Table:
     """
     if not path.is_file():  # a device or a pipe may never end
         raise UserError(f"data.path: there is no file {str(path)!r}")
-    try:
-        cells = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
-        raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header: {error}") from None
+    cells = _cells(path)
     if target not in cells.columns:
         raise UserError(f"data.target: {unknown('column', target, cells.columns)}")
     if cells.empty or cells.shape[1] < 2:
@@ -112,15 +110,19 @@ def read_csv(path: Path, target: str) -> Table:
         )
     features = cells.drop(columns=target)
     numbers = features.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    for row, column in np.argwhere(~np.isfinite(numbers))[:1]:
+    for row, column in np.argwhere(~(np.abs(numbers) <= np.finfo(np.float32).max))[:1]:
         given = features.iloc[row, column]
         raise UserError(
-            f"data.path: features are finite numbers: line {row + 2}, column {features.columns[column]!r} of "
+            f"data.path: features are finite numbers: row {row + 1} below the header, column {features.columns[column]!r} of "
             f"{str(path)!r} has {given!r}; remove or fill it"
         )
-    if (cells[target] == "").any():
-        line = int((cells[target] == "").argmax()) + 2
-        raise UserError(f"data.target: every row has a class: line {line}, column {target!r} of {str(path)!r} is empty")
+    missing = cells[target].str.casefold().isin(MISSING)
+    if missing.any():
+        row = int(missing.argmax())
+        raise UserError(
+            f"data.target: every row has a class: row {row + 1} below the header, column {target!r} of {str(path)!r} has "
+            f"{cells[target].iloc[row]!r}; remove the row, or call its class otherwise"
+        )
     classes, labels = np.unique(cells[target].to_numpy(dtype=str), return_inverse=True)
     if len(classes) < 2:
         raise UserError(
@@ -134,9 +136,35 @@ def read_csv(path: Path, target: str) -> Table:
     return Table(numbers, labels.astype(np.int64))
 
 
+def _cells(path: Path) -> pd.DataFrame:
+    """The texts of a CSV file, without the spaces around them, under the names in its first line.
+
+    That line is read as all others are: pandas would take a column without a name for an index, and rename one of two alike.
+    """
+    try:
+        lines = pd.read_csv(io.BytesIO(path.read_bytes()), header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
+        raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header: {error}") from None
+    lines = lines.fillna("").apply(lambda column: column.str.strip())
+    names = lines.iloc[0].to_list()
+    wrong = next((name for name in names if not name or names.count(name) > 1), None)
+    if wrong is not None:
+        raise UserError(
+            f"data.path: the first line of {str(path)!r} gives each column a name of its own: {wrong!r} was given"
+            + (" twice" if wrong else " for one; is that an index? Leave it out, or name it")
+        )
+    return lines.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
+
+
 def identify(path: Path) -> str:
-    """A hash of a file's content, so that changed data never passes for the same; empty where there is no file."""
-    return digest(path.read_bytes().hex(), 16) if path.is_file() else ""
+    """A hash of a file's content, so that changed data never passes for the same; empty where there is no file.
+
+    Raises UserError where it cannot be read.
+    """
+    try:
+        return digest(path.read_bytes().hex(), 16) if path.is_file() else ""
+    except OSError as error:
+        raise UserError(f"data.path: {str(path)!r} cannot be read: {error.strerror}") from None
 
 
 class Pools(NamedTuple):
@@ -174,14 +202,25 @@ def pools(data: Data, seed: int, repeat: int) -> Pools:
 
 
 def whole(data: Data) -> Table:
-    """All rows of a data set that is not generated."""
-    return read_csv(Path(data.path), data.target) if data.name == "csv" else FIXED[data.name]()
+    """All rows of a data set that is not generated.
+
+    Raises UserError where a CSV file is not the one that the study was checked with: it was changed, or is another machine's.
+    """
+    if data.name != "csv":
+        return FIXED[data.name]()
+    table = read_csv(Path(data.path), data.target)
+    if identify(Path(data.path)) != data.content:
+        raise UserError(f"data.path: {data.path!r} is not the file that the study began with: its content is another")
+    return table
 
 
 def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
     """All but `size` rows, and those, with the classes in proportion."""
     rows = np.arange(len(table.labels))
-    rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=table.labels)
+    try:
+        rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=table.labels)
+    except ValueError as error:
+        raise UserError(f"data: {size} of {len(rows)} rows cannot have the classes in proportion: {error}") from None
     return table.take(rest), table.take(chosen)
 
 
@@ -203,7 +242,8 @@ def raw_split(data: Data, validation: Validation, seed: int, repeat: int, fold: 
         kept, left_out = folds(pool.train, validation, seed, repeat)[fold]
         train, held_out = pool.train.take(kept), pool.train.take(left_out)
     if data.noise:
-        train = _with_noise(train, data.noise, pool.train.classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
+        classes = max(pool.train.classes, 2)  # two, should all rows of a draw be of class 0
+        train = _with_noise(train, data.noise, classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
     return Split(train, held_out, pool.test), _normalisation(train.inputs, data.normalize)
 
 
@@ -224,9 +264,9 @@ def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generat
 
 
 def _normalisation(inputs: Floats, normalize: str) -> Normalisation:
-    """Per feature, over all of them, or none; a constant feature is only centred."""
+    """Per feature, over all of them, or none; a constant feature, whose sd may be a rounding error, is only centred."""
     if normalize == "none":
         return Normalisation(np.zeros(1), np.ones(1))
     axis = 0 if normalize == "feature" else None
     mean, scale = inputs.mean(axis), inputs.std(axis)
-    return Normalisation(np.asarray(mean), np.where(scale > 0, scale, 1.0))
+    return Normalisation(np.asarray(mean), np.where((np.ptp(inputs, axis) > 0) & (scale > 0), scale, 1.0))

@@ -17,6 +17,7 @@ Effect = tuple[int, ...]  # the factors in it, by their number
 
 REST = "all higher interactions"
 EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
+TOO_FEW, ONE_LEVEL = "too few", "one level"
 _SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
 
 
@@ -32,7 +33,8 @@ def effects(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, gu
     * "model fit": elsewhere, least squares on factors and pairs; a share is what the model loses without the effect, beside
       all effects that do not contain it (sums of squares of type II). Equal to the exact one on a full grid; elsewhere the
       shares need not sum to 100.
-    * "confounded": this grid cannot tell the effect from the others, and it has no share.
+    * "confounded": this grid cannot tell the effect from the others, and it has no share. "one level", "too few": where it
+      works, a factor has one level left, or there are fewer than two configurations.
 
     A configuration that lacks a value is left out. Empty for fewer than two factors of several levels, and where all
     errors are equal.
@@ -73,12 +75,15 @@ def shares(values: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, list[str
     """The shares in percent of `values (configurations, n)`, column by column, and how each was found.
 
     `codes (configurations, factors)` number the levels from 0. Returns `(effects, n)`: factors, pairs, the rest; NaN where an
-    effect is confounded, or nothing varies.
+    effect is confounded or of one level, or nothing varies.
     """
-    count = len(_effects(codes.shape[1])) + 1
+    sets = _effects(codes.shape[1])
     if len(values) < 2:
-        return np.full((count, values.shape[1]), np.nan), [CONFOUNDED] * count
+        return np.full((len(sets) + 1, values.shape[1]), np.nan), [TOO_FEW] * (len(sets) + 1)
     own, total, methods = (_exact if is_full(codes) else _fitted)(values - values.mean(0), codes)
+    for place, effect in enumerate(sets):
+        if not codes[:, effect].any(0).all():
+            own[place], methods[place] = np.nan, ONE_LEVEL
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, 100 * np.maximum(own, 0) / total, np.nan), methods
 

@@ -1,10 +1,13 @@
 """The one place that writes whole files: a reader finds the old content or the new, never half of it."""
 
+import contextlib
 import os
 import secrets
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-TEMPORARY = ".*.tmp"  # what a killed process may leave beside a file
+ABANDONED = 600.0  # seconds after which a temporary file is one that a killed process left beside a file
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -26,3 +29,11 @@ def write(path: Path, content: str | bytes) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """What processes that were killed while they wrote have left in a folder; younger files may be of one that is writing."""
+    for temporary in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - temporary.stat().st_mtime > ABANDONED:
+                yield temporary

@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from studies.columns import FIRST, LAST
+from studies.columns import is_taken
 from studies.errors import UserError, unknown
-from studies.settings import DEFAULTS, Settings, assign, flat, require, require_setting, resolve, text
+from studies.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, line, require, require_setting, resolve
 from studies.streams import digest
 
 
@@ -89,21 +89,17 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
     home = {factor: _home(factor, base, rated="optimizer.lr" not in grid) for grid in axes for factor in grid}
-    for index, rule in enumerate(rules):
-        for key in rule:
-            if key not in home and key not in DEFAULTS:
-                raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *DEFAULTS])}")
+    _require_one_meaning(axes, home, base)
+    points = [_point(base, home, combination) for combination in _combinations(axes, design)]
+    _require_met(rules, points, home)
     removed = [0] * len(rules)
     duplicates = 0
     configurations: dict[str, Configuration] = {}
-    for combination in _combinations(axes, design):
-        labels = {**home, **{factor: level.label for factor, level in combination.items()}}
-        settings = _assigned(base, combination.values())
+    for labels, settings, point in points:
         covering = next((index for index, rule in enumerate(rules) if _covers(rule, labels, settings)), None)
         if covering is not None:
             removed[covering] += 1
             continue
-        point = ", ".join(f"{factor} = {level.label}" for factor, level in combination.items())
         resolved = resolve(settings, f"base with {point}" if point else "base")
         identity = digest(resolved, 12)
         duplicates += identity in configurations
@@ -131,11 +127,11 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
 
 
 def words(value: Any) -> str:  # noqa: ANN401
-    """A value in a line: a table as its name and key=value, a list joined by "+"."""
+    """A value in a line: a table as its name and key=value, a list joined by "+", or "none" where it is empty."""
     if isinstance(value, Mapping):
         return " ".join(words(inner) if key == "name" else f"{key}={words(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return "+".join(map(words, value))
+        return "+".join(map(words, value)) or NO_LAYERS
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -157,7 +153,10 @@ def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
         labels = [level.label for level in axes[factor]]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
-            raise UserError(f'{where}.{factor}: levels differ in their labels: {twice!r} was given twice; write label = "..."')
+            raise UserError(
+                f"{where}.{factor}: levels differ in their labels, of numbers the first six digits: {twice!r} was given twice; "
+                'leave one out, or give a table a label = "..."'
+            )
     return axes
 
 
@@ -168,7 +167,7 @@ def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa:
         given = value.get("label")
         value = {key: inner for key, inner in value.items() if key != "label"}
         if given is not None:
-            require(f"{where}: a label", given, text)
+            require(f"{where}: a label", given, line)
     if factor.partition(".")[0] in DEFAULTS:
         require_setting(where, factor, "factor")
         return _Level(_label(factor, value, where.rpartition(".")[0], rated, given), {factor: value})
@@ -177,8 +176,9 @@ def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa:
             f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
             'with a label: { label = "...", activation = "relu" }'
         )
-    if factor in (*FIRST, *LAST):
-        raise UserError(f"{where}: {factor!r} is a column of trials.csv already; give the factor another name")
+    require(f"{where}: the name of a factor", factor, line)
+    if is_taken(factor):
+        raise UserError(f"{where}: {factor!r} is a column of the tables already; give the factor another name")
     for key in value:
         require_setting(f"{where} ({given})", key, "key")
     return _Level(given, value)
@@ -216,13 +216,59 @@ def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -
             yield from (dict(zip(grid, levels, strict=True)) for levels in itertools.product(*grid.values()))
 
 
-def _assigned(base: Settings, levels: Iterable[_Level]) -> Settings:
+class _Point(NamedTuple):
+    """One point of a grid: the level of each factor by its label, the settings, and the levels in words."""
+
+    labels: Mapping[str, str]
+    settings: Settings
+    words: str
+
+
+def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _Level]) -> _Point:
     """The base with the levels' settings; dotted keys last, since they reach into tables that another level may set."""
-    assigns = [item for level in levels for item in level.assigns.items()]
     settings = base
-    for key, value in sorted(assigns, key=lambda item: "." in item[0]):
+    setters: dict[str, str] = {}
+    assigns = [(key, value, factor) for factor, level in combination.items() for key, value in level.assigns.items()]
+    for key, value, factor in sorted(assigns, key=lambda item: "." in item[0]):
+        if key in setters:
+            raise UserError(f"grid: at each point one factor sets a key: {setters[key]} and {factor} both set {key}")
+        setters[key] = factor
         settings = assign(settings, key, value)
-    return settings
+    labels = {factor: level.label for factor, level in combination.items()}
+    return _Point({**home, **labels}, settings, ", ".join(f"{factor} = {label}" for factor, label in labels.items()))
+
+
+def _require_one_meaning(axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings) -> None:
+    """Raise UserError where a label stands for one level in this grid and for another in that, or for the base elsewhere."""
+    meanings: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for grid in axes:
+        for factor, levels in grid.items():
+            for level in levels:
+                if meanings.setdefault((factor, level.label), level.assigns) != level.assigns:
+                    raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
+    for (factor, label), assigns in meanings.items():
+        elsewhere = len(axes) > 1 and not all(factor in grid for grid in axes)
+        if (
+            factor not in DEFAULTS
+            and label == home[factor]
+            and elsewhere
+            and any(base.get(key) != assigns[key] for key in assigns)
+        ):
+            raise UserError(f"grid: {factor} = {label} is what points without {factor} are called; write another label")
+
+
+def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], home: Mapping[str, str]) -> None:
+    """Raise UserError where a rule names a key that there is not, or a level that no point has."""
+    for index, rule in enumerate(rules):
+        for key, value in rule.items():
+            if key not in home and key not in DEFAULTS:
+                raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *DEFAULTS])}")
+            if not any(_covers({key: value}, labels, settings) for labels, settings, _ in points):
+                there = dict.fromkeys(
+                    labels[key] if key in labels else words(settings.get(key, DEFAULTS.get(key)))
+                    for labels, settings, _ in points
+                )
+                raise UserError(f"exclude {index + 1}.{key}: {unknown('level', words(value), there)}")
 
 
 def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings) -> bool:

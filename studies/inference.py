@@ -39,11 +39,12 @@ class Sampling:
 
     folds: int
     fresh: bool
+    alone: bool = False  # one value of each configuration
 
     @classmethod
     def of(cls, folds: int, repeats: int, resample: bool) -> "Sampling":
         """That of a study: a single repeat has one data set, whether or not another would draw anew."""
-        return cls(folds, fresh=resample and repeats > 1)
+        return cls(folds, fresh=resample and repeats > 1, alone=not folds and repeats == 1)
 
     @property
     def independent(self) -> bool:
@@ -58,6 +59,8 @@ class Sampling:
     @property
     def words(self) -> str:
         """How the intervals are made, for a caption."""
+        if self.alone:
+            return "one value: no interval"
         if self.independent:
             return "95% t interval over repeats"
         return "95% interval over folds, corrected for their overlap (Nadeau and Bengio)"
@@ -99,12 +102,15 @@ def estimate_rows(values: NDArray[np.float64], overlap: float) -> Estimate:
 def from_moments(mean: Any, sd: Any, count: Any, overlap: float) -> Estimate:  # noqa: ANN401
     """t = mean / (sd sqrt(1 / n + overlap)), with n - 1 degrees of freedom; `sd` has ddof 1.
 
-    Without spread, p is 0 for any mean but 0.
+    Errors are whole numbers of rows, and of three folds that all differ by one row no spread can be told: of n equal values
+    other than 0, p is that of the sign test, 2^(1 - n).
     """
     error = sd * np.sqrt(1 / count + overlap)
     half = stats.t.ppf(1 - LEVEL / 2, count - 1) * error
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(error == 0, np.where(mean == 0, 1.0, 0.0), 2 * stats.t.sf(np.abs(mean) / error, count - 1))
+        p = np.where(
+            error == 0, np.where(mean == 0, 1.0, 2.0 ** (1.0 - count)), 2 * stats.t.sf(np.abs(mean) / error, count - 1)
+        )
     return Estimate(mean, sd, count, error, mean - half, mean + half, p if np.ndim(p) else float(p))
 
 

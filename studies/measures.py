@@ -81,7 +81,7 @@ def fold_sd(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
 
 def turn_epoch(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
     """Recorded epoch of the smallest validation loss: beyond it, the model overfits."""
-    history = rows.history.reset_index(drop=True)
+    history = rows.history.dropna(subset="val_loss").reset_index(drop=True)
     return history.loc[history.groupby("trial")["val_loss"].idxmin()].set_index("trial")["epoch"]
 
 

@@ -74,6 +74,10 @@ class Model:
         """A copy of all parameters, `(1, P)`, in the framework's order."""
         return nn.utils.parameters_to_vector(self.network.parameters()).detach()[None]
 
+    def modules(self) -> Iterator[fw.Module]:
+        """None of the framework's: torch's batch norm refuses a batch of one itself."""
+        return iter(())
+
     def seed(self, seeds: Sequence[int], device: torch.device) -> None:  # noqa: ARG002
         """Start the one stream that dropout draws from: torch's own, so the draws are not the framework's."""
         torch.manual_seed(seeds[0])

@@ -115,7 +115,7 @@ def halves(stack: Stack) -> list[Stack]:
     """A stack in two, or as it is where it is of one model."""
     middle = (len(stack.trials) + 1) // 2
     parts = [part for part in (stack.trials[:middle], stack.trials[middle:]) if part]
-    return [replace(stack, trials=part, work=stack.work * len(part) / len(stack.trials)) for part in parts]
+    return [replace(stack, trials=part, work=stack.work * len(part) / len(stack.trials), splits=()) for part in parts]
 
 
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:

@@ -7,7 +7,7 @@ then in halves, alone; after that its trials are rows that failed.
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import islice
 
@@ -21,10 +21,10 @@ from studies.worker import Lost, Outcome, attempt, start
 TRIES = 3
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # read when a library is loaded
 
-Trainer = Callable[[Sequence[Stack], int], Generator[Outcome, None, None]]  # stacks and jobs to outcomes, in any order
+Trainer = Callable[[Iterable[Stack], int], Generator[Outcome, None, None]]  # stacks and jobs to outcomes, in any order
 
 
-def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+def run(stacks: Iterable[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
     """Train the stacks; `received` gets the records of each as soon as it is done, in any order.
 
     `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying stack takes along.
@@ -33,7 +33,7 @@ def run(stacks: Sequence[Stack], jobs: int, backend: str, received: Callable[[li
     persistently(trainers[backend if jobs > 1 else "sequential"], stacks, jobs, received)
 
 
-def persistently(train: Trainer, stacks: Sequence[Stack], jobs: int, received: Callable[[list[Record]], None]) -> None:
+def persistently(train: Trainer, stacks: Iterable[Stack], jobs: int, received: Callable[[list[Record]], None]) -> None:
     """Train the stacks, and what is lost again, up to `TRIES` times; what is lost every time becomes failed trials."""
     for tried in range(1, TRIES + 1):
         lost = []
@@ -46,7 +46,8 @@ def persistently(train: Trainer, stacks: Sequence[Stack], jobs: int, received: C
                 else:
                     lost.append(stack)
         # Alone, it has the memory of the machine; in the last try, it needs half.
-        stacks, jobs = lost if tried == 1 else [half for stack in lost for half in plan.halves(stack)], 1
+        stacks = lost if tried == 1 else [half for stack in lost for half in plan.halves(stack)]
+        jobs = 1
 
 
 def in_turn(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None, None]:  # noqa: ARG001 - a trainer takes both
@@ -84,7 +85,10 @@ def _worker() -> ProcessPoolExecutor:
 
 def _submitted(workers: list[ProcessPoolExecutor], place: int, stack: Stack) -> Future[list[Record] | Lost]:
     """A stack on its way to the process at a place, or to a new one if that has died."""
-    loaded = plan.with_rows(stack)  # drawn here, once for all: the process then starts in half the time
+    try:
+        loaded = plan.with_rows(stack)  # drawn here, once for all: the process then starts in half the time
+    except Exception:  # it meets the same, and makes rows of it that say so
+        loaded = stack
     with contextlib.suppress(BrokenExecutor):
         return workers[place].submit(attempt, loaded)
     workers[place].shutdown(wait=True)

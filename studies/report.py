@@ -51,18 +51,12 @@ def compose(
 
 
 def write(study: Study, results: Path, figures: Path) -> Path:
-    """Write `report.html` beside the tables of a study, and the pictures that it lacks or that are older than the tables.
+    """Write `report.html` beside the tables of a study, and its pictures, drawn from these tables.
 
     Raises UserError where the study has neither rows nor tables, or the folder holds another study.
     """
     tables, folder = suite.tables_of(study, results), results / study.name
-    drawn = draw(
-        study,
-        tables,
-        figures / study.name,
-        suite.predictions_of(study, results),
-        since=max(path.stat().st_mtime for path in folder.glob("*.csv")),
-    )
+    drawn = draw(study, tables, figures / study.name, suite.predictions_of(study, results))
     verdicts = results / "verdicts.csv"
     claims = read_csv(verdicts, verdict_texts.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
     html = compose(study, tables, drawn, read_manifest(folder), claims[claims["study"] == study.name])
@@ -165,13 +159,13 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
         f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: the "
         "training error is less than 2 points below that of always guessing the most frequent class. Failed: the program "
         "ended with an error. One can be both diverged and stuck; both keep their error and are part of every mean. Intervals "
-        "of shares are Wilson's, 95%."
+        "of shares are Wilson's, 95%, which take trials for independent."
     )
     parts = [page.paragraph(meaning)]
     if failed and not levels.empty:
         parts.append(page.table("By level, over the rest of the grid", texts.failures(levels, ["factor", "level"]), left=2))
     if failed:
-        title = f"The {counted(len(hit), 'configuration')} in which any model failed"
+        title = f"The {counted(len(hit), 'configuration')} in which any model did not work"
         parts.append(page.table(title, texts.failures(hit, factors), left=len(factors)))
     return parts
 
@@ -199,18 +193,21 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
     judged = judged_on(summary)
     if sampling.independent:
         again = "new data, a new split" if sampling.fresh else "the same data"
+        folds, repeats = study.validation.folds, study.validation.repeats
+        values = f"{repeats} repeats, each the mean of its {folds} folds" if folds else f"{over(study)}, one value each"
         yield (
-            f"An interval is over {over(study)}, one value each: of 100 studies that do it all again, with {again}, new first "
+            f"An interval is over {values}: of 100 studies that do it all again, with {again}, new first "
             "weights and a new order of batches, about 95 would have an interval that holds the mean of endlessly many repeats."
         )
     else:
         yield (
-            f"An interval is over {over(study)} of one data set. Any two folds train on mostly the same rows, so their errors "
-            "are alike, and a plain interval would be too short: these are longer, as Nadeau and Bengio (2003) correct them."
+            f"An interval is over {over(study)} of one data set. Each fold trains on rows that judge others, so their errors "
+            "are not independent, and a plain interval would be too short: these are longer, as Nadeau and Bengio (2003) "
+            "correct them."
         )
-    if judged == "test" and not sampling.fresh:
+    best = summary[f"{judged}_mean_pct"].min()
+    if judged == "test" and not sampling.fresh and pd.notna(best):
         rows = study.data.test_samples
-        best = summary["test_mean_pct"].min()
         low, high = (100 * float(end) for end in wilson(best / 100 * rows, rows))
         yield (
             f"All share the test points: every model is judged on the same {rows:,}, and the intervals leave out that these "

@@ -11,13 +11,13 @@ import torch
 
 import framework as fw
 from studies import build, devices
-from studies.data import Split, Table
+from studies.data import Labels, Split, Table
 from studies.settings import Settings
 from studies.shards import Record
 from studies.stack import NUMERICS, Stack, Trial, batch_size
 from studies.streams import seed_for
 
-STUCK_MARGIN = 0.02  # a model no more than 2 points better than always guessing the majority has learned nothing
+STUCK_PCT = 2  # points that a model must be better than always guessing the majority, or else it has learned nothing
 FAST_PCT = 5.0  # `epochs_to_5_pct`
 
 
@@ -176,7 +176,6 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
     if history.gradient_norms is not None:
         for layer, norms in enumerate(history.gradient_norms[:, :, replica].T.tolist(), start=1):
             curves[f"gradient_norm_{layer}"] = norms
-    majority = np.bincount(split.train.labels).max() / sizes["train"]
     fast = [
         epoch
         for epoch, errors in zip(curves["epoch"], curves["train_errors"], strict=True)
@@ -185,12 +184,22 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
     return {
         **final,
         "diverged": bool(history.diverged[replica]),
-        "stuck": bool(final["train_errors"] / sizes["train"] > 1 - majority - STUCK_MARGIN),
+        "stuck": is_stuck(final["train_errors"], split.train.labels),
         "epochs_to_5_pct": fast[0] if fast else None,
         "status": "ok",
         "reason": None,
         "history": curves,
     }
+
+
+def is_stuck(errors: int, labels: Labels) -> bool:
+    """Whether a model that makes so many errors on its training rows has learned nothing.
+
+    Its error is not at least 2 points below that of always guessing the majority; or not half of that, where few rows are of
+    other classes.
+    """
+    others = len(labels) - int(np.bincount(labels).max())
+    return 100 * (others - errors) < min(STUCK_PCT * len(labels), 50 * others)
 
 
 def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:

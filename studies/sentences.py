@@ -31,7 +31,9 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         return "What matters most: this grid confounds its factors, and no share can be given to any."
     first, rest = ranked.iloc[0], effects[effects["order"] == 0].iloc[0]
     said = f"What matters most: {first['effect']}, with {_share(first, 'share')} of the variance of the mean {judged} error"
-    if first["share_ci_low_pct"] <= 0:
+    if study.sampling.alone:
+        said += ", which one value each cannot tell from chance"
+    elif not first["share_ci_low_pct"] > 0:
         said += ", which may be chance"
     if len(ranked) > 1:
         second = ranked.iloc[1]
@@ -42,7 +44,10 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         said += f"; more than both comes of three factors or more together, or of noise, {_share(rest, 'share')}"
     others = [
         f"{words} it is {top['effect']}, {_share(top, kind)}"
-        for kind, words in (("rank_share", "by rank"), ("working_share", "among configurations that work"))
+        for kind, words in (
+            ("rank_share", "by rank"),
+            ("working_share", "among configurations that work and err less than half of a guess"),
+        )
         for _, top in ranked.dropna(subset=f"{kind}_pct").nlargest(1, f"{kind}_pct").iterrows()
         if top["effect"] != first["effect"]
     ]
@@ -76,16 +81,18 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         return "The best configuration: nothing can be said, for there are no two with an error in every trial."
     others = comparisons[comparisons["against"] == "best"]
     best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
+    lacking = int(others["difference_pct"].isna().sum())
+    left_out = f" (without the {lacking:,} that a failed trial leaves without a mean to compare)" if lacking else ""
     interval = _range(best[f"{judged}_ci_low_pct"], best[f"{judged}_ci_high_pct"])
     said = (
-        f"The best of {len(summary):,} configurations is {best['label']}, with {best[f'{judged}_mean_pct']:.2f}% "
-        f"{SET_WORDS[judged]} error{interval}, flattered by having been chosen on it"
+        f"The best of {len(summary) - lacking:,} configurations{left_out} is {best['label']}, with "
+        f"{best[f'{judged}_mean_pct']:.2f}% {SET_WORDS[judged]} error{interval}, flattered by having been chosen on it"
     )
     if others["p"].isna().all():
         return f"{said}; one value each says nothing of chance."
     alike, equal = (others["holm_p"] >= LEVEL).sum(), (others["equal"] >= SURE).sum()
     said += (
-        f"; of the {len(others):,} others, {alike:,} cannot be told from it (Holm p of {LEVEL:g} or more), "
+        f"; of the {len(others) - lacking:,} others, {alike:,} cannot be told from it (Holm p of {LEVEL:g} or more), "
         f"and {equal:,} are within {study.margin:g} points of it with a probability of {SURE:.0%} or more"
     )
     start = study.grid.baseline_configuration
@@ -94,7 +101,9 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     if start.id == best["config"]:
         return f"{said}; it is the baseline."
     row = others[others["config"] == start.id].iloc[0]
-    sure = "" if row["p"] < LEVEL else ", which may be chance"
+    if not row["difference_pct"]:
+        return f"{said}; the baseline, {start.label}, errs as much."
+    sure = "" if row["holm_p"] < LEVEL else ", which may be chance"
     interval = _range(row["ci_low_pct"], row["ci_high_pct"])
     return f"{said}; the baseline, {start.label}, errs {_more(row['difference_pct'])}{interval}{sure}."
 
@@ -112,13 +121,13 @@ def _what_fails(tables: Mapping[str, pd.DataFrame]) -> str:
         f"What fails: {failures:,} of {trials:,} trials, {100 * failures / trials:.1f}%{_range(low, high, digits=1)} "
         f"({kinds}), in {hit:,} of {len(summary):,} configurations"
     )
-    if levels.empty:
-        return f"{said}."
-    worst = levels.loc[levels["failure_pct"].idxmax()]
-    return (
-        f"{said}, most often with {worst['factor']} = {worst['level']}, {worst['failure_pct']:.1f}%"
-        f"{_range(worst['failure_ci_low_pct'], worst['failure_ci_high_pct'], digits=1)}."
-    )
+    varying = levels[levels.groupby("factor")["failure_pct"].transform("nunique") > 1] if len(levels) else levels
+    worst = varying[varying["failure_pct"] == varying["failure_pct"].max()].to_dict("records") if len(varying) else []
+    if worst:
+        where = " and with ".join(f"{row['factor']} = {row['level']}" for row in worst)
+        low, high = worst[0]["failure_ci_low_pct"], worst[0]["failure_ci_high_pct"]
+        said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}"
+    return f"{said}; the intervals take trials for independent."
 
 
 def _share(row: pd.Series, kind: str) -> str:

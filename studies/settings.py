@@ -5,6 +5,7 @@ settings name every key and every parameter, so that equal settings are equal mo
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from studies import build
 from studies.errors import UserError, unknown
 
 Settings = Mapping[str, Any]
+MANY = 1_000_000_000  # more of anything is a slip of the finger
+WIDEST = 100_000  # units of a layer, whose weights have to fit the memory
 
 DEFAULTS: dict[str, Any] = {
     "hidden": [25, 25, 25],
@@ -41,11 +44,15 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+NO_LAYERS = "none"  # what an empty list of hidden layers is called
+
+
 class Rule(NamedTuple):
-    """What a value may be, in words and as a test."""
+    """What a value may be, in words and as a test, and what it is kept as: 1 and 1.0 are one learning rate."""
 
     words: str
     holds: Callable[[Any], bool]
+    kept: Callable[[Any], Any] = lambda value: value
 
 
 def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
@@ -54,17 +61,17 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: bool = Fals
     words += f" below {high:g}" if below else f" to {high:g}" if high < math.inf else ""
 
     def holds(value: Any) -> bool:  # noqa: ANN401
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return False
         return (value > low if above else value >= low) and (value < high if below else value <= high)
 
-    return Rule(words, holds)
+    return Rule(words, holds, float)
 
 
-def whole(low: int, high: int | None = None) -> Rule:
+def whole(low: int, high: int = MANY) -> Rule:
     """A whole number of at least `low`, and at most `high`."""
-    words = f"a whole number from {low}" + ("" if high is None else f" to {high:,}")
-    return Rule(words, lambda value: type(value) is int and value >= low and (high is None or value <= high))
+    words = f"a whole number from {low}" + (f" to {high:,}" if high < MANY else "")
+    return Rule(words, lambda value: type(value) is int and low <= value <= high)
 
 
 def choice(*names: str) -> Rule:
@@ -73,12 +80,16 @@ def choice(*names: str) -> Rule:
 
 
 flag = Rule("true or false", lambda value: isinstance(value, bool))
-text = Rule("a text", lambda value: isinstance(value, str))
+text = Rule("a text", lambda value: isinstance(value, str) and value.encode(errors="ignore").decode() == value)
+line = Rule(  # no underscore: legends of pictures leave such labels out
+    "a text of one line that does not begin with '_'",
+    lambda value: isinstance(value, str) and value.isprintable() and value.strip() != "" and not value.startswith("_"),
+)
 
 _SIMPLE: dict[str, Rule] = {
     "hidden": Rule(
-        "a list of widths, each a whole number from 1",
-        lambda value: isinstance(value, list) and all(type(width) is int and width >= 1 for width in value),
+        f"a list of widths, each {whole(1, WIDEST).words}",
+        lambda value: isinstance(value, list) and all(whole(1, WIDEST).holds(width) for width in value),
     ),
     "outputs": choice("classes", "single"),
     "output": choice("auto", *build.OUTPUTS),
@@ -128,10 +139,11 @@ _PARAMETERS: dict[str, Rule] = {
 }
 
 
-def require(where: str, value: object, rule: Rule) -> None:
-    """Raise UserError unless `value` keeps the rule."""
+def require(where: str, value: object, rule: Rule) -> Any:  # noqa: ANN401
+    """The value as it is kept. Raises UserError unless it keeps the rule."""
     if not rule.holds(value):
         raise UserError(f"{where} is {rule.words}: {value!r} was given")
+    return rule.kept(value)
 
 
 def require_keys(where: str, table: object, allowed: Mapping[str, object]) -> None:
@@ -150,14 +162,15 @@ def resolve(settings: Settings, where: str) -> dict[str, Any]:
     """
     require_keys(where, settings, DEFAULTS)
     full = {**DEFAULTS, **settings}
+    inside = f"{where}." if where.isidentifier() else f"{where}: "
     for key, rule in _SIMPLE.items():
-        require(f"{where}.{key}", full[key], rule)
-    full["activation"] = _activations(full["activation"], full["hidden"], f"{where}.activation")
-    full["batchnorm"] = _batchnorm(full["batchnorm"], f"{where}.batchnorm")
+        full[key] = require(f"{inside}{key}", full[key], rule)
+    full["activation"] = _activations(full["activation"], full["hidden"], f"{inside}activation")
+    full["batchnorm"] = _batchnorm(full["batchnorm"], f"{inside}batchnorm")
     if full["output_init"] == "same":
         full["output_init"] = full["init"]
     for key, factories in _NAMED.items():
-        full[key] = _named(full[key], factories, f"{where}.{key}")
+        full[key] = _named(full[key], factories, f"{inside}{key}")
     if full["output"] == "auto":
         full["output"] = "linear" if full["loss"] == "cross_entropy" else "sigmoid"
     if full["decision"] == "auto":
@@ -193,9 +206,9 @@ def flat(settings: Settings) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for key, value in settings.items():
         if key == "hidden":
-            columns[key] = "-".join(map(str, value))
+            columns[key] = "-".join(map(str, value)) or NO_LAYERS
         elif key == "activation":
-            columns[key] = "+".join(value) if len(set(value)) > 1 else "".join(value[:1])
+            columns[key] = "+".join(value) if len(set(value)) > 1 else "".join(value[:1]) or NO_LAYERS
         elif isinstance(value, Mapping):
             columns[key] = value["name"]
             if len(value) > 1:
@@ -226,9 +239,7 @@ def _named(value: object, factories: Mapping[str, Callable[..., Any]], where: st
     parameters = build.parameters_of(factories[table["name"]])
     require_keys(f"{where} ({table['name']})", table, {"name": None, **parameters})
     full = {"name": table["name"], **parameters, **table}
-    for name in parameters:
-        require(f"{where}.{name}", full[name], _PARAMETERS[name])
-    return full
+    return {"name": full["name"], **{name: require(f"{where}.{name}", full[name], _PARAMETERS[name]) for name in parameters}}
 
 
 def _batchnorm(value: object, where: str) -> dict[str, Any]:
@@ -237,17 +248,20 @@ def _batchnorm(value: object, where: str) -> dict[str, Any]:
     if value in ("none", {"name": "none"}):
         return {"name": "none"}
     table = {"name": value} if isinstance(value, str) else value
+    if not isinstance(table, Mapping):
+        raise UserError(f"{where} is one of none, {', '.join(names)}, or a table of options: {value!r} was given")
     require_keys(where, table, {"name": None, **_BATCHNORM})
-    assert isinstance(table, Mapping)
     if not isinstance(table.get("name", "affine"), str) or table.get("name", "affine") not in names:
         reason = (
             "'none' has no parameters" if table["name"] == "none" else unknown("batch norm", table["name"], ["none", *names])
         )
         raise UserError(f"{where}: {reason}")
-    full = {**_BATCHNORM, "affine": names[table.get("name", "affine")], **table}
-    for name in _BATCHNORM:
-        require(f"{where}.{name}", full[name], _PARAMETERS[name])
-    return {**full, "name": "affine" if full["affine"] else "simplified"}
+    given = {**_BATCHNORM, "affine": names[table.get("name", "affine")], **table}
+    full = {name: require(f"{where}.{name}", given[name], _PARAMETERS[name]) for name in _BATCHNORM}
+    name = "affine" if full["affine"] else "simplified"
+    if table.get("name", name) != name:
+        raise UserError(f"{where}: {table['name']!r} and affine = {str(full['affine']).lower()} contradict: leave one out")
+    return {**full, "name": name}
 
 
 def _contradiction(full: Settings) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -15,9 +16,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from studies.columns import MADE_BY
+
 Record = dict[str, Any]
 
-ENDED = 24 * 3600  # seconds without a line after which a run counts as ended: of another host, nothing else tells
+# Seconds without a line after which a run counts as ended: of another host nothing else tells, and on this one its number may
+# be another process's by now. Should it live, it is told that its shard is gone, and a second run trains what it lost.
+ENDED = 24 * 3600
+_NEEDED = {"study", "trial", "config", "label", "status", *MADE_BY}  # without which a record is none
 
 
 def now() -> str:
@@ -61,9 +67,14 @@ def read(shard: Path) -> list[Record]:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and ("run" in record or {"trial", "status", "numerics"} <= set(record)):
+        if isinstance(record, dict) and (isinstance(record.get("run"), dict) or set(record) >= _NEEDED):
             records.append(record)
     return records
+
+
+def of(folder: Path) -> list[Path]:
+    """The shards in a folder, in the order of their beginnings."""
+    return sorted(path for path in folder.glob("*.jsonl") if re.fullmatch(r"\d{8}T\d{6}-.+-\d+-[0-9a-f]+", path.stem))
 
 
 def writer(shard: Path) -> tuple[str, int]:

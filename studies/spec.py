@@ -5,7 +5,7 @@ Every error is found here, before anything trains, and says which file and key, 
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ NAME = Rule(  # it becomes a folder's
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
 )
 SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
+REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
 QUICK = 10  # repeats at most, of a quick look at a study
 
 
@@ -181,6 +182,8 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     seed, design = document.get("seed", 0), document.get("design", "factorial")
     data = _data(document.get("data", {}), folder)
     pool = datasets.pools(data, seed, 0).train
+    if len(np.unique(pool.labels)) < 2:
+        raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
     validation = _validation(document.get("validation", {}), data, pool)
 
     base = document.get("base", {})
@@ -188,8 +191,10 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
+    folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
+    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
     for each in expanded.configurations:
-        _check_against_data(each, data, validation, pool, seed)
+        _check_against_data(each, data, pool.classes, sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
     return Study(
         name=name,
@@ -212,8 +217,10 @@ def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation)
     if not isinstance(factors, list):
         raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
     for factor in factors:
-        if factor not in grid.levels:
+        if not isinstance(factor, str) or factor not in grid.levels:
             raise UserError(f"tune: {unknown('factor', factor, grid.levels)}")
+        if factors.count(factor) > 1:
+            raise UserError(f"tune: a factor is tuned once: {factor!r} was given twice")
     if factors and not data.test_samples:
         raise UserError("tune judges what was chosen on test rows, which no choice has seen: write data.test_samples")
     if factors and not (validation.folds or data.validation_samples):
@@ -240,7 +247,7 @@ def _override(document: dict[str, Any], override: str) -> None:
         raise UserError(f"an override is key=value, such as base.epochs=50: {override!r} was given")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     table: Any = document
     for section in sections:
@@ -276,7 +283,7 @@ def _data(section: object, folder: Path) -> Data:
     for key in ("validation_samples", "test_samples"):
         require(f"data.{key}", given[key], whole(0, SAMPLES))
     require("data.normalize", given["normalize"], choice("none", "feature", "global"))
-    require("data.noise", given["noise"], number(0, 1, below=True))
+    given["noise"] = require("data.noise", given["noise"], number(0, 1, below=True))
     require("data.resample", given["resample"], flag)
     for key in ("path", "target"):
         require(f"data.{key}", given[key], text)
@@ -291,7 +298,7 @@ def _data(section: object, folder: Path) -> Data:
                 raise UserError(
                     f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
                 )
-        given["path"] = str(folder / given["path"])
+        given["path"] = str((folder / given["path"]).absolute())  # for workers with another working directory
         given["content"] = datasets.identify(Path(given["path"]))
     elif given["path"] or given["target"]:
         raise UserError(f"data.path and data.target belong to name = 'csv': name = {given['name']!r} was given")
@@ -320,7 +327,7 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
     assert isinstance(section, Mapping)
     validation = Validation(**{**defaults, **section})
     require("validation.folds", validation.folds, whole(0))
-    require("validation.repeats", validation.repeats, whole(1))
+    require("validation.repeats", validation.repeats, whole(1, REPEATS))
     require("validation.stratified", validation.stratified, flag)
     if validation.folds == 1:
         raise UserError("validation.folds is 0 (train on the whole pool) or a whole number from 2: 1 was given")
@@ -339,20 +346,17 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
     return validation
 
 
-def _check_against_data(configuration: Configuration, data: Data, validation: Validation, pool: Table, seed: int) -> None:
-    """Whether a configuration's batches and outputs fit the rows."""
+def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
+    """Whether a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
     settings = configuration.settings
-    classes = pool.classes
     if settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
-    folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
-    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
     batch = settings["batch_size"]
     if batch == "full":
         return
     if batch > min(sizes):
         raise UserError(
-            f"base.batch_size is at most the number of training rows of a fold, {min(sizes)}: {batch} was given "
+            f"batch_size is at most the number of training rows of a fold, {min(sizes)}: {batch} was given "
             '("full" takes all rows)'
         )
     alone = [size for size in sizes if size % batch == 1 or batch == 1]

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import secrets
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from studies import files, shards
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, TEXTS
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS
 from studies.errors import UserError
 from studies.shards import Record
 from studies.spec import Study
@@ -26,7 +27,6 @@ from studies.stack import NUMERICS, Trial
 
 FORMAT = 1  # of the files in a results folder
 
-_PARTS = {"history": "epoch", "predictions": "row"}  # what a record holds by column, and the key of its lines
 _REPEATED = ("study", "reading", "trial", "config")  # what these lines repeat of their trial
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
 
@@ -47,20 +47,28 @@ class Store:
         self.folder = results / study.name
         self._shard: Path | None = None
 
+    def require_free(self) -> None:
+        """Raise UserError where a run is at work in the folder, so that it cannot be moved aside."""
+        for shard in self.at_work():
+            host, process = shards.writer(shard)
+            raise UserError(f"--force: process {process} on {host} is at work in {self.folder}; end it first")
+
     def claim(self, force: bool) -> None:
         """Make the folder this study's, and say in it that a run is at work; `force` moves what is there aside.
 
-        Raises UserError where a different study of the same name has filled the folder; nothing in it is touched.
+        Raises UserError where a different study of the same name has filled the folder, and nothing in it is touched; and where
+        nothing can be written there.
         """
         if force and self.folder.exists():
-            for shard in self.at_work():
-                host, process = shards.writer(shard)
-                raise UserError(f"--force: process {process} on {host} is at work in {self.folder}; end it first")
-            self.folder.rename(self.folder.with_name(f"{self.folder.name}.before-{shards.now()}"))
+            self.require_free()
+            self.folder.rename(self.folder.with_name(f"{self.folder.name}.before-{shards.now()}-{secrets.token_hex(2)}"))
         self.require_own()
-        if read_manifest(self.folder) is None:
-            self._describe(runs=[])
-        self._shard = shards.begin(self.folder / "shards")
+        try:
+            if read_manifest(self.folder) is None:
+                self._describe(runs=[])
+            self._shard = shards.begin(self.folder / "shards")
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be written to: {error.strerror}; give --results another folder") from None
 
     def require_own(self) -> None:
         """Raise UserError where the folder holds the results of a different study of the same name."""
@@ -116,7 +124,7 @@ class Store:
             if not any(shard != self._shard and shards.is_finished(shard) for shard in grown):
                 break
         if not self.at_work():
-            for left in (*ended, *self.folder.glob(files.TEMPORARY)):
+            for left in (*ended, *files.abandoned(self.folder)):
                 left.unlink(missing_ok=True)
         return rows
 
@@ -152,10 +160,10 @@ class Store:
     def _everything(self, lines: Mapping[Path, Sequence[Record]]) -> Rows:
         """What is on disk under any version of the numerics, in shards and files."""
         records = [record for shard in lines.values() for record in shard if "trial" in record]
-        trials = pd.DataFrame([{key: value for key, value in record.items() if key not in _PARTS} for record in records])
+        trials = pd.DataFrame([{key: value for key, value in record.items() if key not in PARTS} for record in records])
         if self._path("trials").exists():
             trials = pd.concat([self._read(self._path("trials")), self._typed(trials)], ignore_index=True)
-        parts = {name: self._part(name, key, records) for name, key in _PARTS.items()}
+        parts = {name: self._part(name, key, records) for name, key in PARTS.items()}
         if len(trials):
             trials = self._typed(trials)
             _require_equal(trials)
@@ -182,17 +190,17 @@ class Store:
                 if path.exists():
                     table = pd.concat([self._read(path), table], ignore_index=True)
                 if len(table):
-                    files.write(path, to_csv(table.drop_duplicates(["trial", *filter(None, [_PARTS.get(name)])])))
+                    files.write(path, to_csv(table.drop_duplicates(["trial", *filter(None, [PARTS.get(name)])])))
 
     def _path(self, table: str) -> Path:
         return self.folder / f"{table}.csv"
 
     def _read(self, path: Path) -> pd.DataFrame:
         """Raises UserError where the file is no such table."""
-        key = _PARTS.get(path.name.partition(".")[0])
+        key = PARTS.get(path.name.partition(".")[0])
         try:
             table = read_csv(path, texts=(*TEXTS, *self.study.factors))
-            missing = {"trial", *([key] if key else ["status", "numerics"])} - set(table)
+            missing = {"trial", *([key] if key else (*FIRST, *LAST))} - set(table)
             if missing:
                 raise ValueError(f"it has no column {', '.join(sorted(missing))}")
             return table if key else self._typed(table)
@@ -210,7 +218,7 @@ class Store:
         return rows.astype({column: kind for column, kind in kinds.items() if column in rows})
 
     def _shards(self) -> list[Path]:
-        return sorted((self.folder / "shards").glob("*.jsonl"))
+        return shards.of(self.folder / "shards")
 
     def _describe(self, runs: Sequence[Mapping[str, Any]]) -> None:
         """Write the manifest: what the study is, and what its runs were made with."""
@@ -271,7 +279,7 @@ def read_manifest(folder: Path) -> Any:  # noqa: ANN401
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         manifest = None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"identity", "runs"} <= set(manifest):
         given = manifest.get("format", "unknown") if isinstance(manifest, dict) else "unknown"
         raise UserError(
             f"{path} is of format {given}, this version reads {FORMAT}: its results are kept and not read; give --results "

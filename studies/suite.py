@@ -15,6 +15,7 @@ from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.shards import Record
 from studies.spec import Study
+from studies.stack import Stack
 from studies.store import Rows, Store, good, machine, to_csv
 from studies.tables import Tables
 
@@ -80,7 +81,7 @@ def run_all(
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
-    if jobs is not None and jobs < 1:
+    if jobs is not None and not (type(jobs) is int and jobs >= 1):
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
@@ -91,14 +92,13 @@ def run_all(
     tables_of_all: dict[str, pd.DataFrame] = {}
     with _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train):
         about = {"jobs": jobs, "backend": backend, **machine()}
+        for study in studies if force else ():  # all of them, before the first is moved
+            Store(Path(results), study).require_free()
         runs = {study.name: _Run(study, Path(results), force, device, about) for study in studies}
 
         def finish(run: _Run) -> None:
             tables_of_all[run.study.name] = run.finish()
             finished(run.study, tables_of_all[run.study.name])
-            following = next((each for each in runs.values() if each.pending), None)
-            if following:
-                following.begin()
 
         def keep(records: list[Record]) -> None:
             run = runs[records[0]["study"]]
@@ -110,10 +110,16 @@ def run_all(
         for run in runs.values():
             started(run.study, len(run.trials) - len(run.pending), len(run.trials))
         planned = [stack for run in runs.values() for stack in plan.stacks(run.study, run.pending.values(), jobs, device)]
+
+        def handed_out() -> Iterator[Stack]:
+            for stack in planned:
+                runs[stack.source.study].begin()
+                yield stack
+
         for run in [run for run in runs.values() if not run.pending]:
             finish(run)
         if planned:
-            train(planned, received=keep)
+            train(handed_out(), received=keep)
     return [tables_of_all[study.name] for study in studies]
 
 
@@ -129,12 +135,14 @@ class _Run:
         self._trained = len(self.pending)
         if self.pending:
             _require_device(rows, self.store.folder, devices.described(device))
-        self.begin()
+        self._clock: float | None = None
+        self._began = ""
 
     def begin(self) -> None:
-        """Start its clock: what trained before was another study."""
-        self._clock = time.perf_counter()
-        self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        """Start its clock, once: its first stack begins to train; what trained before was another study."""
+        if self._clock is None:
+            self._clock = time.perf_counter()
+            self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
     def keep(self, records: Sequence[Record]) -> None:
         """Put the records of a stack on disk; the first of them are told what made them."""
@@ -146,7 +154,7 @@ class _Run:
 
     def finish(self) -> pd.DataFrame:
         """Write the files that rows end up in, and the tables."""
-        if self._trained:
+        if self._clock is not None:
             seconds = time.perf_counter() - self._clock
             rate = round(self._trained / seconds, 2)
             counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
@@ -253,10 +261,11 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     return comparisons.labelled(comparisons.against(cells, other.id, study.sampling, study.margin), study.grid.labels)
 
 
-def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.DataFrame:
+def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tuple[int, pd.DataFrame]:
     """Retrain a random sample of a study's trials, each alone, and compare them with their rows to the last bit.
 
-    Returns a line for each number that differs: trial, column, the number in the rows, and the number of the trial alone.
+    Returns how many were retrained, and a line for each number that differs: trial, column, the number in the rows, and that of
+    the trial alone.
 
     Raises UserError where there are no rows, or they were made by another torch, device or numerics.
     """
@@ -282,7 +291,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> pd.
             theirs, ours = kept[column], alone.get(column)
             if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
                 differences.append((trial.key, column, theirs, ours))
-    return pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
+    return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
 
 
 def predictions_of(study: Study, results: str | Path) -> pd.DataFrame:

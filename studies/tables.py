@@ -8,6 +8,7 @@ import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from studies import analysis, comparisons, datasets, files, texts, tuning
 from studies.analysis import SET_WORDS, judged_on
@@ -149,11 +150,12 @@ def remembered(study: Study, tables: Tables) -> list[str]:
 
 def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
     """Print a table of texts; the columns in `texts` to the left, numbers to the right."""
-    printed = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    # As Text: a label is a user's, and what stands in brackets would be taken for markup.
+    printed = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for column in table.columns:
-        printed.add_column(column, justify="left" if column in texts else "right")
+        printed.add_column(Text(column), justify="left" if column in texts else "right")
     for row in table.itertuples(index=False):
-        printed.add_row(*row)
+        printed.add_row(*map(Text, row))
     # A level cut short is of no use: a narrow terminal wraps the line instead.
     console.width = max(console.width, console.measure(printed, options=console.options.update(max_width=1000)).maximum)
     console.print(printed)
@@ -207,4 +209,4 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
 def markdown(table: pd.DataFrame) -> str:
     """A table of texts in Markdown."""
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)

@@ -25,7 +25,8 @@ def every_configuration(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataF
     also = {"sd": "sd", "median %": "median", "working %": "working_mean"}
     for place, (title, what) in enumerate(also.items(), len(named.columns) + 2):
         table.insert(place, title, _numbers(order[f"{judged}_{what}_pct"]))
-    table.insert(len(named.columns) + 5, "training %", _numbers(order["train_mean_pct"]))
+    if judged != "train":
+        table.insert(len(named.columns) + 5, "training %", _numbers(order["train_mean_pct"]))
     return table
 
 

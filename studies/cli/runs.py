@@ -128,14 +128,14 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
 @options.quick
 @options.results
 @click.option("--sample", type=click.IntRange(1), default=10, show_default=True, help="How many trials to retrain.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which ones: another number, another sample.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another sample.")
 def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
     """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
-    differences = suite.verify(spec.load(study, overrides, quick), results, sample, seed)
+    verified, differences = suite.verify(spec.load(study, overrides, quick), results, sample, seed)
     if differences.empty:
         click.echo(
-            f"{study}: a sample of {sample} trials, each trained alone, gives every number of their rows to the last bit"
+            f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
         )
         return
-    tables.print_table(f"{study}: numbers that differ", differences.astype(str), differences.columns, Console())
+    tables.print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
     sys.exit(1)

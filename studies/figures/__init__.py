@@ -4,7 +4,6 @@ A picture is drawn only where it means something, and says over how many models 
 """
 
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -136,14 +135,11 @@ PICTURES = {
 }
 
 
-def draw(
-    study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None, since: float = math.inf
-) -> dict[str, Path | str]:
+def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, Path | str]:
     """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
 
-    `predictions` are the rows of `predictions.csv`, where there are any. A file written after `since` (seconds of the epoch)
-    stays as it is. Returns, for each picture by name, its path, or why there is none; a picture that means nothing for the
-    study is not named.
+    `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path, or why
+    there is none; a picture that means nothing for the study is not named.
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
     written: list[Future[None]] = []
@@ -152,10 +148,10 @@ def draw(
         def save(path: Path, figure: Figure) -> None:
             written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
 
-        outcome = _draw(study, PICTURES, of_reading(known, study), folder, since, save)
+        outcome = _draw(study, PICTURES, of_reading(known, study), folder, save)
         explored = {name: PICTURES[name] for name in EXPLORED}
         for other in study.others:
-            drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, since, save)
+            drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, save)
             outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     for each in written:
         each.result()  # raises what went wrong
@@ -167,7 +163,6 @@ def _draw(
     pictures: Mapping[str, Picture],
     tables: Tables,
     folder: Path,
-    since: float,
     save: Callable[[Path, Figure], None],
 ) -> dict[str, Path | str]:
     outcome: dict[str, Path | str] = {}
@@ -177,15 +172,13 @@ def _draw(
         if not picture.applies(study):
             continue
         path = folder / f"{name}.png"
-        if path.exists() and path.stat().st_mtime > since:
-            outcome[name] = path
-            continue
         if picture.needs and nothing:
             outcome[name] = "not drawn: every trial failed"
             continue
         missing = [table for table in picture.needs if tables[table].empty]
         if missing:
-            outcome[name] = f"not drawn: it needs {' and '.join(f'{table}.csv' for table in missing)}; run the study first"
+            needed = " and ".join(f"{table}.csv" for table in missing)
+            outcome[name] = f"not drawn: {needed} is not there, as before a run of the study, or says nothing of it"
             continue
         with mpl.rc_context(STYLE):
             drawn = picture.figure(study, tables)

@@ -30,6 +30,7 @@ from studies.tables import COMPARED, SET_WORDS, Tables
 
 FEW = 8  # configurations at most that have panels of their own
 _ACROSS = 4  # panels side by side
+_LINES = 16  # of a legend within a panel at most
 _MARKED = 12  # markers on a line at most
 
 
@@ -74,7 +75,7 @@ def curves(study: Study, tables: Tables) -> Figure:
         axes[0, column].set_title(factor if study.grid.levels else "")
         axes[1, column].set_xlabel("epoch")
         legend_below(axes[1, column], width)
-    axes[0, 0].set_yscale("log")
+    log_axis(axes[0, 0])
     percent_axis(axes[1, 0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
     return figure
@@ -112,7 +113,7 @@ def budget(study: Study, tables: Tables) -> Figure:
         ax.set_xlabel("budget of epochs")
         ax.tick_params(labelbottom=True, labelleft=True)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=7, ncols=math.ceil(len(names) / _LINES))
     percent_axis(axes[0], "", float(table[f"{judged}_pct"].min()), highest=float(table[f"{judged}_pct"].max()))
     for ax in axes[::across]:
         ax.set_ylabel(f"{SET_WORDS[judged]} error in %")

@@ -113,11 +113,8 @@ def matrix(study: Study, tables: Tables) -> Figure:
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    some = (
-        f"the {LEADING} best of {len(summary)} configurations, and the baseline"
-        if len(order) < len(summary)
-        else "all configurations"
-    )
+    also = ", and the baseline" if start and start.id in order else ""
+    some = f"the {LEADING} best of {len(summary)} configurations{also}" if len(order) < len(summary) else "all configurations"
     titled(
         figure,
         title_of(study),

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from studies.analysis import judged_on
+from studies.effects import EXACT, FITTED
 from studies.figures.style import (
     error_bars,
     in_lines,
@@ -40,8 +41,10 @@ def effects(study: Study, tables: Tables) -> Figure:
     for ax, (kind, words), marker in zip(axes, scales.items(), "osD", strict=True):
         low, high = shown[f"{kind}_ci_low_pct"], shown[f"{kind}_ci_high_pct"]
         error_bars(ax, shown[f"{kind}_pct"], places, low, high, marker)
-        for place in places[shown[f"{kind}_pct"].isna()]:
-            ax.text(0, place, "confounded", va="center", fontsize=7, color="0.4")
+        untold = shown[f"{kind}_pct"].isna()
+        methods = shown.loc[untold, "working_method" if kind == "working_share" else "method"]
+        for place, method in zip(places[untold], methods, strict=True):
+            ax.text(0, place, "all equal" if method in (EXACT, FITTED) else method, va="center", fontsize=7, color="0.4")
         ax.set_title(words, loc="left")
         ax.set_xlabel("% of the variance")
         ax.grid(visible=False, axis="y")
@@ -50,7 +53,7 @@ def effects(study: Study, tables: Tables) -> Figure:
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
     some = f"The {SHOWN} largest of {len(table)} effects. " if len(table) > SHOWN else ""
     what = f"Share of the variance between configurations in mean {SET_WORDS[judged_on(tables['summary'])]} error. "
-    works = "Where it works: no trial diverged or got stuck, and the error is below half of guessing. "
+    works = "Where it works: no trial failed, diverged or got stuck, and the error is below half of guessing. "
     titled(figure, title_of(study), f"{what}{some}{works}Bars: {table['interval'].iloc[0]}.")
     return figure
 

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from studies import build
-from studies.figures.style import legend_below, looks, shape, title_of, titled, used
+from studies.figures.style import legend_below, log_axis, looks, shape, title_of, titled, used
 from studies.grid import words
 from studies.spec import Study
 from studies.tables import Tables
@@ -60,7 +60,7 @@ def schedules(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn f
             ax.plot(values, label=name, linewidth=1.4, markersize=4, markevery=every, **look)
         starts = [values[0] for values in lines.values()]
         if max(starts) > _FAR * min(starts):
-            ax.set_yscale("log")
+            log_axis(ax)
             ax.set_ylim(bottom=min(starts) / 100)
         else:
             ax.set_ylim(bottom=0)

@@ -9,7 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from studies.figures.style import in_lines, legend_beside, lines_over, log_axis, looks, shape, title_of, titled, used
+from studies.figures.style import (
+    in_lines,
+    legend_beside,
+    lines_over,
+    log_axis,
+    looks,
+    plain_numbers,
+    shape,
+    title_of,
+    titled,
+    used,
+)
 from studies.spec import Study
 from studies.tables import Tables
 
@@ -98,5 +109,6 @@ def _logarithmic(ax: Axes, norms: np.ndarray) -> None:
     if (norms == 0).any() and positive.size:
         ax.set_yscale("symlog", linthresh=10.0 ** math.floor(math.log10(positive.min())))
         ax.set_ylim(bottom=0)
+        plain_numbers(ax.yaxis)
     elif positive.size:
         log_axis(ax)

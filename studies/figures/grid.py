@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from studies.analysis import beside, judged_on
-from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled
+from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled, wider
 from studies.spec import Study
 from studies.tables import SET_WORDS, Tables, around
 
@@ -32,13 +32,17 @@ def grid(study: Study, tables: Tables) -> Figure:
     judged = judged_on(summary)
     rows, columns = layout(study.grid.levels)
     shape = [math.prod(len(study.grid.levels[factor]) for factor in axis) for axis in (rows, columns)]
-    figure = Figure(figsize=(3.6 + max(3.0, 0.26 * shape[1]), 2.4 + 2 * max(1.2, 0.2 * shape[0])), layout="constrained")
+    beside, below = (wider(_cell_labels(axis, study.grid.levels), 2.0) for axis in (rows, columns))
+    figure = Figure(
+        figsize=(3.6 + max(3.0, 0.26 * shape[1]) + beside, 2.4 + 2 * max(1.2, 0.2 * shape[0]) + below), layout="constrained"
+    )
     axes = figure.subplots(2, 1, sharex=True, squeeze=True)
     for ax, (statistic, words) in zip(axes, (("mean", "mean"), ("sd", "standard deviation")), strict=True):
         cells = _cells(summary, f"{judged}_{statistic}_pct", study.grid.levels, rows, columns)
         positive = cells[cells > 0]
-        low = max(float(np.nanmin(positive)), 0.05) if positive.size else 0.05
-        norm = LogNorm(low, max(float(np.nanmax(positive)), 2 * low) if positive.size else 1.0)
+        high = max(float(np.nanmax(positive)), 0.1) if positive.size else 1.0
+        low = min(max(float(np.nanmin(positive)), 0.05), high / 2) if positive.size else 0.05
+        norm = LogNorm(low, high)
         mesh = ax.pcolormesh(np.clip(cells, low, None), cmap=_HEAT, norm=norm, edgecolors="white", linewidth=0.2)
         ax.set_facecolor("0.8")
         ax.invert_yaxis()
@@ -110,7 +114,8 @@ def models(study: Study, tables: Tables) -> Figure:
     summary = tables["summary"]
     judged = judged_on(summary)
     groups = _groups(summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last"), f"{judged}_mean_pct")
-    figure = Figure(figsize=(9.5, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values())), layout="constrained")
+    width = 9.5 + wider(summary["label"], 4.0)
+    figure = Figure(figsize=(width, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values())), layout="constrained")
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for group in groups.values()])[:, 0]
     for ax, (title, group) in zip(axes, groups.items(), strict=True):
         places = np.arange(len(group))
@@ -148,7 +153,8 @@ def seeds(study: Study, tables: Tables) -> Figure:
         table = tables["levels"]
         groups = {factor: table[table["factor"] == factor] for factor in study.grid.levels}
     rows = [len(group) for group in groups.values()]
-    figure = Figure(figsize=(9.5, 1.7 + sum(0.3 * count + 0.3 for count in rows)), layout="constrained")
+    width = 9.5 + wider((level for group in groups.values() for level in group["level"]), 4.0)
+    figure = Figure(figsize=(width, 1.7 + sum(0.3 * count + 0.3 for count in rows)), layout="constrained")
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 0.6 for count in rows])[:, 0]
     rng = np.random.default_rng(0)
     for ax, (factor, group) in zip(axes, groups.items(), strict=True):
@@ -214,9 +220,14 @@ def _cells(
     )
 
 
+def _cell_labels(factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> list[str]:
+    """What every row or column is called: its levels, outermost first."""
+    return [" | ".join(levels) for levels in itertools.product(*(names[factor] for factor in factors))]
+
+
 def _label_cells(ax: Axes, axis: Literal["x", "y"], factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
     """Name every row or column by its levels, outermost first, and part the groups of the outermost factor."""
-    labels = [" | ".join(levels) for levels in itertools.product(*(names[factor] for factor in factors))]
+    labels = _cell_labels(factors, names)
     set_ticks, set_label, part = (
         (ax.set_yticks, ax.set_ylabel, ax.axhline) if axis == "y" else (ax.set_xticks, ax.set_xlabel, ax.axvline)
     )
@@ -236,5 +247,5 @@ def _whiskers(mean: pd.Series, low: pd.Series, high: pd.Series) -> Any:  # noqa:
 
 
 def _wrapped(name: str) -> str:
-    """A label with a line for each word."""
-    return name.replace(" ", "\n").replace("_", "\n")
+    """A label with a line for each word, and for each part of a list."""
+    return name.replace(" ", "\n").replace("_", "\n").replace("+", "+\n")

@@ -3,10 +3,11 @@
 No picture relies on hue alone: the colour maps are monotone in lightness, and lines differ in their dashes and markers.
 """
 
+import itertools
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,16 +15,21 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from studies.spec import Study
 
-STYLE = {**sns.axes_style("whitegrid"), "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130}
+STYLE = {
+    **sns.axes_style("whitegrid"),
+    **{"font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130},
+    "text.parse_math": False,  # a user's $ is a dollar
+}
 _TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _SIZE = 8  # points: of captions and legends
 _BELOW = 0.45  # inches from axes to what is below their labels
+_LETTER = 0.06  # inches, in captions, legends and labels of rows
 _FEW_TICKS = 100  # a scale that spans less has two powers of ten at most
 
 
@@ -62,7 +68,7 @@ def lines_over(study: Study) -> str:
 
 def percent_axis(ax: Axes, words: str, lowest: float, along: Literal["x", "y"] = "y", highest: float = 100.0) -> None:
     """Percent on a logarithmic scale, or, where errors come near 0, on one that is linear below 1%."""
-    top = min(1.25 * highest, 100)
+    top = min(1.25 * highest, 100) or 1.0
     if lowest > 0.05:
         ax.set(**{f"{along}scale": "log", f"{along}lim": (0.8 * lowest, top), f"{along}label": words})
     else:
@@ -98,30 +104,47 @@ def log_axis(ax: Axes) -> None:
     low, high = ax.get_ylim()
     if high < _FEW_TICKS * low:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
+    plain_numbers(ax.yaxis)
+
+
+def plain_numbers(axis: Any) -> None:  # noqa: ANN401
+    """Ticks written as numbers, without powers."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def percent_ticks(axis: Any, ticks: Sequence[float] = _TICKS) -> None:  # noqa: ANN401
-    """Ticks at round percentages, written as such."""
-    axis.set_major_locator(FixedLocator(ticks))
+    """Ticks at round percentages, written as such; evenly spaced where fewer than three of these are in view."""
+    low, high = sorted(axis.get_view_interval())
+    few = sum(low <= tick <= high for tick in ticks) < 3
+    axis.set_major_locator(MaxNLocator(5) if few else FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    plain_numbers(axis)
 
 
-def looks() -> list[dict[str, Any]]:
-    """Line styles that differ in colour, dash and marker."""
+def wider(labels: Iterable[str], inches: float) -> float:
+    """How many inches the longest of these labels of 8 points needs beyond those there are for it."""
+    return max(0.0, _LETTER * max(map(len, labels)) - inches)
+
+
+def looks() -> Iterator[dict[str, Any]]:
+    """Line styles that differ in colour, dash and marker, forty of them, over and over."""
     colors = [*sns.color_palette("colorblind", 10)]
     colors[6], colors[8] = (0.1, 0.1, 0.1), (0.6, 0.5, 0.0)  # its pale pink and yellow are faint on white
     dashes = ("-", "--", "-.", ":")
     markers = "osv^Dx*P"
-    return [{"color": colors[index % 10], "linestyle": dashes[index % 4], "marker": markers[index % 8]} for index in range(40)]
+    every = [{"color": colors[index % 10], "linestyle": dashes[index % 4], "marker": markers[index % 8]} for index in range(40)]
+    return itertools.cycle(every)
 
 
 def legend_below(ax: Axes, width: float, markerscale: float = 1.0) -> None:
     """A legend below axes of `width` inches, in as many columns as the labels leave room for."""
     handles, labels = ax.get_legend_handles_labels()
-    each = 0.6 + 0.06 * max(map(len, labels))  # inches: the line, and the letters of the longest label
+    room = max(20, int((width - 0.6) / _LETTER))
+    labels = [in_lines(label, room) if len(label) > room else label for label in labels]
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    each = 0.6 + _LETTER * longest  # inches: the line, and the letters
     below = ax.transAxes + ScaledTranslation(0, -_BELOW, ax.figure.dpi_scale_trans)
     columns = max(1, min(len(labels), int(width / each)))
     ax.legend(

@@ -1,10 +1,12 @@
+import numpy as np
 import pytest
 import torch
-from oracle import disk, randn, small
+from oracle import close, disk, randn, small
 
 from framework import (
     SGD,
     BatchNorm,
+    CrossEntropyLoss,
     Dropout,
     Linear,
     MSELoss,
@@ -13,10 +15,13 @@ from framework import (
     Tanh,
     fit,
     initialize,
+    initializers,
     normal,
     predict,
+    streams,
     xavier,
 )
+from framework.streams import CPU, generator
 
 # predict
 
@@ -62,6 +67,12 @@ ROWS = r"rows are inputs \(samples, features\) and labels \(samples,\), or .* we
 WRONG = {
     "batch_of_none": ({"batch_size": 0}, r"a batch holds between 1 and all 20 training samples: batch_size=0 was given"),
     "negative_epochs": ({"epochs": -1}, "epochs and history_every are whole numbers from 0: -1 and 0 were given"),
+    "epochs_not_whole": ({"epochs": 1.5}, "epochs and history_every are whole numbers from 0: 1.5 and 0 were given"),
+    "history_not_whole": ({"history_every": 0.5}, "epochs and history_every are whole numbers from 0: 1 and 0.5 were given"),
+    "norms_of_no_step": ({"epochs": 0, "gradient_norms": True}, "gradient_norms needs epochs of 1 or more, 0 was given"),
+    "batch_not_whole": ({"batch_size": 2.5}, r"between 1 and all 20 training samples: batch_size=2.5 was given"),
+    "no_training_rows": ({"train": disk(0)}, "train rows are one or more: none were given"),
+    "no_test_rows": ({"test": disk(0)}, "test rows are one or more: none were given"),
     "negative_batch": ({"batch_size": -5}, r"between 1 and all 20 training samples: batch_size=-5 was given"),
     "batch_too_large": ({"batch_size": 21}, r"between 1 and all 20 training samples: batch_size=21 was given"),
     "label_too_large": ({"train": Rows(randn(2, 2), torch.tensor([0, 2]))}, "integers from 0 to 1: train labels from 0 to 2"),
@@ -101,7 +112,7 @@ def test_labels_of_one_output_are_0_or_1():
 def test_batches_of_one_are_refused_where_there_is_a_batch_norm(batch_size):
     _, arguments = small(hidden=lambda: BatchNorm())
     samples = 20 if batch_size == 1 else 1 + batch_size
-    with pytest.raises(ValueError, match="batch norm needs two samples or more in a training batch: 1 was given"):
+    with pytest.raises(ValueError, match=f"in a training batch: batches of {batch_size} leave one of {samples} alone"):
         fit(*arguments, disk(samples), epochs=1, batch_size=batch_size)
 
 
@@ -114,6 +125,32 @@ def test_an_unknown_shuffle_is_refused():
     model = Sequential(Linear(1, 1))
     with pytest.raises(ValueError, match="shuffle is epoch, once or never: 'often' was given"):
         fit(model, MSELoss(), SGD(model), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=1, shuffle="often")
+
+
+@pytest.mark.parametrize("seeds", [3, [3], [3, 3, 3], torch.tensor([3]), torch.tensor([3] * 3), np.int64(3)], ids=repr)
+def test_seeds_are_numbers_of_any_kind(seeds):
+    trained = []
+    for given in (3, seeds):
+        model, arguments = small()
+        fit(*arguments, disk(20), epochs=2, batch_size=7, seeds=given)
+        trained.append(model.parameters)
+    assert torch.equal(*trained)
+
+
+def test_weights_orders_and_dropout_of_one_seed_are_drawn_from_streams_of_their_own(monkeypatch):
+    started = []
+    monkeypatch.setattr(streams, "generator", lambda seed, device=CPU: started.append(seed) or generator(seed, device))
+    monkeypatch.setattr(initializers, "generator", streams.generator)
+    model = Sequential(Linear(2, 4), Dropout(), Linear(4, 4), Dropout(), Linear(4, 2), replicas=3)
+    initialize(model, seed=5)
+    fit(model, CrossEntropyLoss(), SGD(model), disk(20), epochs=1, seeds=5)
+    drawn = [seed for seed in started if seed != 0]
+    assert len(drawn) == 3 * 3 + 1 + 2
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_predictions_of_a_model_that_takes_any_features():
+    close(predict(Sequential(Tanh(), dtype=torch.float64), randn(5, 3))[0], randn(5, 3).tanh())
 
 
 def test_no_epochs_record_the_model_as_it_is():

@@ -112,7 +112,7 @@ def test_initialize_gives_replica_r_the_weights_of_its_derived_seed():
     model, expected = (Sequential(Linear(3, 4), Linear(4, 2), replicas=3) for _ in range(2))
     initialize(model, lecun, uniform, 9)
     for replica in range(3):
-        initialize_replica(expected, replica, lecun, lecun, uniform, derive(9, replica))
+        initialize_replica(expected, replica, lecun, lecun, uniform, derive(derive(9, 2), replica))
     assert torch.equal(model.parameters, expected.parameters)
 
 

@@ -139,6 +139,14 @@ def test_batch_norm_with_running_averages_evaluates_a_single_row():
     assert_evaluates_as(model, twins, randn(1, 3, 1, seed=6))
 
 
+@pytest.mark.parametrize(
+    "option", [{"evaluate": "runing"}, {"gradient": "strait"}, {"eps": 0.0}, {"momentum": 0.0}, {"momentum": 7.0}], ids=str
+)
+def test_batch_norm_refuses_an_unknown_option(option):
+    with pytest.raises(ValueError, match=f"{next(iter(option))}=.* w(as|ere) given"):
+        BatchNorm(**option)
+
+
 def test_an_affine_batch_norm_must_know_its_features():
     with pytest.raises(ValueError, match=r"an affine BatchNorm .* must know how many come in"):
         Sequential(BatchNorm(), Linear(2, 2))
@@ -218,6 +226,12 @@ def test_two_dropouts_of_a_network_draw_from_streams_of_their_own():
     model.seed([0])
     first, second = (layer.forward(torch.ones(1, 5, 20)) for layer in model.layers)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_dropout_has_one_p_or_one_for_each_model(replicas):
+    with pytest.raises(ValueError, match=f"p is one number, or one for each of the {replicas} models: 3 were given"):
+        Dropout([0.1, 0.2, 0.3]).forward(randn(replicas, 2, 4))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan"), [0.1, 1.0], [-1e-9, 0.5]], ids=str)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from oracle import assert_close_to_differences, close, difference, randn
@@ -87,6 +89,23 @@ def test_cross_entropy_of_extreme_logits_is_that_of_torch(replicas, logits, redu
     output = torch.tensor(logits, dtype=torch.float64)[None, :, None].expand(replicas, 2, 3)
     target = torch.tensor([[1.0, 0.0, 0.3], [0.0, 1.0, 0.7]], dtype=torch.float64).expand(replicas, 2, 3)
     assert_as_autograd(CrossEntropyLoss(reduction), nn.CrossEntropyLoss(reduction=reduction), output, target, False)
+
+
+@pytest.mark.parametrize("logits", [(3e38, -3e38), (0.0, -math.inf), (-3e38, -3e38), (-math.inf, 0.0)], ids=str)
+def test_cross_entropy_of_the_largest_logits_is_that_of_torch_with_class_labels(logits):
+    output = torch.tensor(logits)[None, :, None]
+    label = torch.tensor([[output.argmax()]])
+    value, gradient = CrossEntropyLoss()(output, nn.functional.one_hot(label, 2).mT.float())
+    assert torch.equal(value, nn.CrossEntropyLoss()(output, label).reshape(1))
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+@pytest.mark.parametrize("distance", [1e-8, 1e-6, 1e-5, 1e-3, 0.4])
+def test_bce_keeps_the_digits_of_small_losses_in_float32(distance, target):
+    output = torch.tensor(distance if target == 0 else 1 - distance)
+    value, _ = BCELoss()(output.reshape(1, 1, 1), torch.full((1, 1, 1), target))
+    torch.testing.assert_close(value, nn.BCELoss()(output, torch.tensor(target)).reshape(1), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

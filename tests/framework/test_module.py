@@ -288,7 +288,7 @@ def test_backward_sets_gradients_and_does_not_add_to_them(name):
     assert torch.equal(model.gradients, first)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "nothing"])
+@pytest.mark.parametrize("name", MODELS)
 def test_accumulate_fills_the_gradients_that_backward_fills(name):
     model, x, gradient = model_with_data(name)
     model.forward(x)
@@ -324,6 +324,19 @@ def test_a_nested_network_is_the_flat_one():
 def test_layers_that_do_not_fit_are_refused(layers, message):
     with pytest.raises(ValueError, match=message):
         Sequential(*layers)
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
+def test_a_module_has_one_place(nested):
+    tanh = Tanh()
+    with pytest.raises(ValueError, match="one place in a Sequential: one was given twice"):
+        Sequential(Linear(2, 3), tanh, Linear(3, 3), Sequential(tanh) if nested else tanh)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 1), (1, 2, 5), (2, 1, 5), (3, 3, 1)], ids=str)
+def test_inputs_that_do_not_fit_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\(3, 2, any\) fits this layer, \(\d, \d, \d\) was given"):
+        Sequential(Linear(2, 4), replicas=3).forward(torch.ones(shape))
 
 
 def test_a_module_of_ones_own_must_say_how_it_goes_forward_and_backward():

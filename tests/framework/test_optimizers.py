@@ -203,15 +203,41 @@ def test_a_model_that_is_not_clipped_ignores_the_clips_of_others_whatever_its_gr
     assert torch.equal(*trained)
 
 
+def test_a_model_that_does_not_decay_ignores_the_decay_of_others_whatever_its_parameters():
+    trained = []
+    for decay in ([0.0], [0.0, 0.1]):
+        model = random_stack(len(decay), torch.float32)
+        optimizer = SGD(model, lr=0.1, weight_decay=decay)
+        model.parameters.fill_(torch.inf)
+        model.gradients.fill_(1.0)
+        optimizer.step()
+        trained.append(model.parameters[0])
+    assert (trained[0] == torch.inf).all()
+    assert torch.equal(*trained)
+
+
+@pytest.mark.parametrize("value", [1.0, 1.5, [0.9, 1.0, 0.9]], ids=str)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("adam", "beta1"), ("adam", "beta2"), ("adamax", "beta2"), ("adadelta", "rho"), ("rmsprop", "alpha")],
+)
+def test_what_an_average_keeps_is_below_1(name, key, value):
+    ours, _, one_number, _ = CASES[name]
+    with pytest.raises(ValueError, match=f"{key} is one number from 0 to below 1, or one for each of the 3 models"):
+        ours(random_stack(3), **{**one_number, key: value})
+
+
 def hyperparameters_of(name):
     return [*CASES[name][2], "weight_decay", "clip"]
 
 
-@pytest.mark.parametrize("value", [-0.1, [0.1, -0.1, 0.1], float("nan"), [0.1, 0.1], [0.1] * 4, []], ids=str)
+@pytest.mark.parametrize("value", [-0.1, [0.1, -0.1, 0.1], float("nan"), float("inf"), [0.1, 0.1], [0.1] * 4, []], ids=str)
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name in CASES for key in hyperparameters_of(name)])
 def test_hyperparameters_are_one_number_of_0_or_more_or_one_for_each_model(name, key, value):
     ours, _, one_number, _ = CASES[name]
-    with pytest.raises(ValueError, match=f"{key} is one number of 0 or more, or one for each of the 3 models: .* was given"):
+    with pytest.raises(
+        ValueError, match=f"{key} is one number (of 0 or more|from 0 to below 1), or one for each of the 3 models: .* was given"
+    ):
         ours(random_stack(3), **{**one_number, key: value})
 
 

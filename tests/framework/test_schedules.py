@@ -22,3 +22,9 @@ TABLES = {
 def test_schedules_are_the_tables_computed_by_hand(name):
     schedule, table = TABLES[name]
     assert {epoch: schedule(epoch) for epoch in table} == pytest.approx(table, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "make"), [("every", step_decay), ("period", triangular), ("epochs", cosine)])
+def test_schedules_refuse_to_repeat_every_no_epochs(name, make):
+    with pytest.raises(ValueError, match=f"{name} is a number of epochs above 0: 0 was given"):
+        make(**{name: 0})

@@ -150,7 +150,7 @@ def test_wrong_input_ends_with_status_2_and_leaves_nothing(call, tmp_path, argum
 def test_wrong_input_is_one_line(call, tiny, tmp_path):
     called = call("run", tiny(("lr = 0.01", "lr = -1")), cwd=tmp_path)
     assert called.returncode == 2
-    assert called.stderr == ("ablation: tiny.toml: grid 1.optimizer.lr is a number above 0: -1 was given\n")
+    assert called.stderr == ("ablation: tiny.toml: grid 1: optimizer.lr is a number above 0: -1 was given\n")
     assert not (tmp_path / "results").exists()
 
 

@@ -140,20 +140,60 @@ def test_a_csv_file_with_named_classes(csv):
     assert table.labels.tolist() == [0, 1, 0]
 
 
+def test_spaces_and_blank_lines_and_a_byte_order_mark_of_a_csv_file_mean_nothing(csv):
+    path = csv("")
+    path.write_text(" a ,y\n\n1, no\n 3,no \n\n2,yes\n\n", encoding="utf-8-sig")
+    table = datasets.read_csv(path, "y")
+    assert table.inputs.tolist() == [[1], [3], [2]]
+    assert table.labels.tolist() == [0, 0, 1]
+
+
+def test_a_file_that_changes_after_the_check_is_not_trained_on(csv):
+    path = csv("a,y\n1,b\n2,c\n")
+    data = Data("csv", 2, 0, 0, "none", 0.0, False, path=str(path), target="y", content=datasets.identify(path))
+    assert datasets.whole(data).labels.tolist() == [0, 1]
+    path.write_text("a,y\n1,c\n2,b\n")
+    with pytest.raises(UserError, match="is not the file that the study began with"):
+        datasets.whole(data)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 7.3, 0.0, -1e-300])
+def test_a_constant_feature_is_only_centred_whatever_its_mean_rounds_to(value):
+    normalise = datasets._normalisation(np.full((80, 1), value), "feature")
+    assert np.abs(normalise(np.array([[value], [value + 1]]))[:, 0] - [0, 1]).max() < 1e-12
+
+
+def test_noise_finds_another_class_where_all_rows_are_of_one():
+    rng = np.random.default_rng(0)
+    data = Data("disk", 2, 0, 0, "none", 0.5, False)
+    while True:
+        seed = int(rng.integers(1000))
+        if datasets.pools(data, seed, 0).train.labels.max() == 0:
+            break
+    noisy = datasets.split(data, Validation(0, 1, False), seed, 0, 0)
+    assert sorted(noisy.train.labels) == [0, 1]
+
+
 BAD_CSV = {
     "missing": (None, "there is no file"),
     "empty": ("", "is not a CSV file with a header"),
     "header only": ("a,y\n", "0 rows"),
     "target only": ("y\n1\n2\n", "1 columns"),
     "no such column": ("a,z\n1,0\n2,1\n", "there is no column 'y'"),
-    "empty cell": ("a,y\n1,0\n,1\n", "line 3, column 'a'"),
+    "empty cell": ("a,y\n1,0\n,1\n", "row 2 below the header, column 'a'"),
     "NaN": ("a,y\n1,0\nnan,1\n", "has 'nan'"),
     "infinite": ("a,y\n1,0\ninf,1\n", "has 'inf'"),
     "text": ("a,y\n1,0\nred,1\n", "has 'red'"),
     "one class": ("a,y\n1,0\n2,0\n", "has '0' only"),
-    "no class": ("a,y\n1,0\n2,\n", "line 3, column 'y'"),
+    "no class": ("a,y\n1,0\n2,\n", "row 2 below the header, column 'y'"),
     "measured target": ("a,y\n" + "".join(f"{i},{i / 7}\n" for i in range(60)), "60 of them in 60 rows"),
     "ragged": ("a,y\n1,0\n1,2,3,4\n", "is not a CSV file"),
+    "a field more than names": ("a,y\n1,2,0\n3,4,1\n", "is not a CSV file"),
+    "a name twice": ("a,y,y\n1,0,0\n2,1,1\n", "a name of its own: 'y' was given twice"),
+    "an index without a name": (",a,y\n0,1,0\n1,2,1\n", "is that an index"),
+    "too large for float32": ("a,y\n1,0\n1e308,1\n", "has '1e308'"),
+    "missing class": ("a,y\n1,b\n2,NaN\n", "row 2 below the header, column 'y' of .* has 'NaN'"),
+    "blank class": ("a,y\n1,b\n2, \n", "row 2 below the header, column 'y' of .* has ''"),
 }
 
 

@@ -112,9 +112,9 @@ def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path)
     study = spec.load(str(path))
     predictions = suite.predictions_of(study, tmp_path / "r")
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f", predictions)
-    assert outcome["curves"] == "not drawn: it needs curves.csv; run the study first"
-    assert outcome["points"] == "not drawn: it needs predictions.csv; run the study first"
-    assert outcome["matrix"] == "not drawn: it needs pairs.csv; run the study first"
+    assert outcome["curves"] == "not drawn: curves.csv is not there, as before a run of the study, or says nothing of it"
+    assert outcome["points"] == "not drawn: predictions.csv is not there, as before a run of the study, or says nothing of it"
+    assert outcome["matrix"] == "not drawn: pairs.csv is not there, as before a run of the study, or says nothing of it"
     drawn = {name for name, path in outcome.items() if path == tmp_path / "f" / f"{name}.png"}
     assert drawn - {"interactions"} == {"grid", "levels", "models", "effects", "ladder", "activations", "data"}
 
@@ -295,8 +295,11 @@ def effects():
     table = pd.DataFrame.from_dict(pairs, orient="index", columns=["share_pct", "share_ci_low_pct", "share_ci_high_pct"])
     for kind in ("rank_share", "working_share"):
         table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low_pct", "ci_high_pct")})
-    table.loc["model", "working_share_pct"] = np.nan
-    return table.rename_axis("effect").reset_index().assign(interval="95% t interval over repeats")
+    table.loc[["model", "activation x model"], "working_share_pct"] = np.nan
+    told = {"interval": "95% t interval over repeats", "method": "exact", "working_method": "model fit"}
+    table = table.rename_axis("effect").reset_index().assign(**told)
+    table.loc[table["effect"] == "model", "working_method"] = "one level"
+    return table
 
 
 def test_effects_are_sorted_with_what_cannot_be_told_said(draw, effects):
@@ -304,7 +307,7 @@ def test_effects_are_sorted_with_what_cannot_be_told_said(draw, effects):
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(effects["effect"])
     np.testing.assert_allclose(_shown(figure.axes[0]), [60, 20, 9, 0.4])
     np.testing.assert_allclose(_shown(figure.axes[1]), [30, 10, 4.5, 0.2])
-    assert [text.get_text() for text in figure.axes[2].texts] == ["confounded"]
+    assert [text.get_text() for text in figure.axes[2].texts] == ["one level", "all equal"]
 
 
 def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):

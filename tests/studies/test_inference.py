@@ -46,7 +46,7 @@ def test_one_value_a_row_has_a_mean_and_nothing_else():
     assert np.isnan([found.ci_low, found.p]).all()
 
 
-@pytest.mark.parametrize(("value", "p"), [(0, 1), (2, 0)], ids=["all zero", "all two"])
+@pytest.mark.parametrize(("value", "p"), [(0, 1), (2, 1 / 16)], ids=["all zero", "all two"])
 def test_values_without_spread(value, p):
     assert inference.estimate([value] * 5).p == p
 

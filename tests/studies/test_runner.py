@@ -137,6 +137,28 @@ def test_a_diverged_trial_stays_as_a_row_and_leaves_the_others_alone(tiny, tmp_p
     assert (wild["status"] == "ok").all()
 
 
+@pytest.mark.parametrize(
+    ("labels", "errors", "stuck"),
+    [
+        ([50, 50], 48, False),  # two points better
+        ([50, 50], 49, True),
+        ([52, 48], 46, False),
+        ([450, 450], 432, False),
+        ([450, 450], 433, True),
+        ([35, 35, 30], 63, False),
+        ([99, 1], 0, False),  # no model is two points better here
+        ([99, 1], 1, True),
+        ([97, 3], 1, False),
+        ([97, 3], 2, True),
+        ([100], 0, False),
+        ([100], 1, True),
+    ],
+    ids=str,
+)
+def test_stuck_is_less_than_two_points_or_half_better_than_the_majority(labels, errors, stuck):
+    assert runner.is_stuck(errors, np.repeat(np.arange(len(labels)), labels)) is stuck
+
+
 def test_stuck_is_no_better_than_the_majority_by_two_points(tiny, tmp_path):
     table = rows(tiny(("lr = 0.1", "lr = 1e-12")), tmp_path, "r", jobs=1)
     study = spec.load(str(tiny()))
@@ -273,13 +295,15 @@ def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_name
     path = tiny()
     rows(path, tmp_path, "r", backend="sequential")
     study = spec.load(str(path))
-    assert suite.verify(study, tmp_path / "r", sample=12).empty
+    verified, differences = suite.verify(study, tmp_path / "r", sample=1000)
+    assert verified == 12
+    assert differences.empty
     table = tmp_path / "r" / "tiny" / "trials.csv"
     trials = pd.read_csv(table, dtype=str, keep_default_na=False)
     loss = float(trials.loc[5, "test_loss"])
     trials.loc[5, "test_loss"] = repr(float(np.nextafter(loss, 1.0)))
     trials.to_csv(table, index=False)
-    (difference,) = suite.verify(study, tmp_path / "r", sample=12).to_dict("records")
+    (difference,) = suite.verify(study, tmp_path / "r", sample=12)[1].to_dict("records")
     assert difference == {
         "trial": trials.loc[5, "trial"],
         "column": "test_loss",

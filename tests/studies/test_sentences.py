@@ -53,7 +53,7 @@ def test_what_matters_what_is_best_and_what_fails(study):
     assert "of the 3 others, 0 cannot be told from it" in best
     assert "the baseline, tanh | adam lr=0.01, errs 20." in best
     assert "6 of 24 trials, 25.0% [12.0 to 44.9] (6 stuck), in 1 of 4 configurations" in fails
-    assert fails.endswith("most often with activation = tanh, 50.0% [25.4 to 74.6].")
+    assert "most often with activation = tanh and with optimizer = sgd lr=0.1, 50.0% [25.4 to 74.6];" in fails
 
 
 def test_chance_is_called_chance(study):
@@ -86,9 +86,21 @@ def test_one_configuration_says_that_nothing_can_be_said(tiny, folds):
     assert fails.startswith("What fails: none of")
 
 
+@pytest.mark.parametrize(
+    ("configurations", "said"),
+    [(4, "in 4 of 4 configurations;"), (2, "most often with activation = relu, 100.0%")],
+    ids=["all", "half"],
+)
+def test_a_factor_whose_levels_fail_alike_is_not_where_it_fails_most(study, configurations, said):
+    failing = [tuple(each.levels.values()) for each in study.grid.configurations[:configurations]]
+    found = tables.compute(study, trained(study, lambda _: 50, failing=failing))
+    assert said in sentences(study, found)[2]
+
+
 def test_one_value_each_says_nothing_of_chance(tiny):
     study = spec.load(str(tiny(("folds = 3", "folds = 0"))))
     found = tables.compute(study, trained(study, lambda levels: 10 + 5 * (levels["activation"] == "relu")))
+    assert "which one value each cannot tell from chance" in sentences(study, found)[0]
     assert sentences(study, found)[1].endswith("one value each says nothing of chance.")
     assert "nan" not in " ".join(sentences(study, found))
 

@@ -1,6 +1,7 @@
 import pytest
 
-from studies import spec
+from studies import datasets, plan, spec
+from studies.data import Data
 from studies.errors import UserError
 
 SGD_MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
@@ -243,8 +244,106 @@ WRONG = {
     "unknown level of the baseline": ("[data]", "baseline = { activation = 'rellu' }\n[data]", "did you mean 'relu'?"),
     "baseline not a table": ("[data]", "baseline = 'relu'\n[data]", "baseline is a table of levels"),
     "negative margin": ("[data]", "margin = -1\n[data]", "margin is a number from 0 to 100: -1 was given"),
-    "hidden of zero": ("hidden = [4]", "hidden = [0]", "each a whole number from 1: [0] was given"),
+    "two factors that set one key": (
+        "[[grid]]",
+        '[[grid]]\nmodel = [{ label = "A", activation = "elu" }, { label = "B", init = "he" }]',
+        "at each point one factor sets a key: model and activation both set activation",
+    ),
+    "one label of two levels": (
+        "[[grid]]",
+        '[[grid]]\nmodel = [{ label = "A", init = "he" }]\n[[grid]]\nmodel = [{ label = "A", init = "lecun" }]\n[[grid]]',
+        "model = A sets one thing here and another there",
+    ),
+    "a label that is the base's": (
+        "[[grid]]",
+        '[[grid]]\nmodel = [{ label = "base", init = "he" }]\n[[grid]]',
+        "model = base is what points without model are called",
+    ),
+    "empty label": ("[[grid]]", '[[grid]]\nmodel = [{ label = " ", init = "he" }]\n[[grid]]', "a label is a text of one line"),
+    "label with underscore": (
+        "[[grid]]",
+        '[[grid]]\nmodel = [{ label = "_A", init = "he" }]\n[[grid]]',
+        "a text of one line that does not begin with '_'",
+    ),
+    "factor without a name": (
+        "[[grid]]",
+        '[[grid]]\n"" = [{ label = "A", init = "he" }]\n[[grid]]',
+        "the name of a factor is a text",
+    ),
+    "misspelt level to exclude": (
+        "[[grid]]",
+        '[[exclude]]\nactivation = "tahn"\n[[grid]]',
+        "exclude 1.activation: there is no level 'tahn'; did you mean 'tanh'?",
+    ),
+    "date to exclude": ("[[grid]]", "[[exclude]]\nactivation = 1979-05-27\n[[grid]]", "there is no level '1979-05-27'"),
+    "affine that is not": (
+        "epochs = 3",
+        'epochs = 3\nbatchnorm = { name = "simplified", affine = true }',
+        "'simplified' and affine = true contradict",
+    ),
+    "batch norm by number": (
+        "epochs = 3",
+        "epochs = 3\nbatchnorm = 5",
+        "base.batchnorm is one of none, simplified, affine, or a",
+    ),
+    "level of another type": (
+        'activation = ["relu", "tanh"]',
+        "batchnorm = [5]",
+        "base with batchnorm = 5, optimizer = sgd lr=0.1: batchnorm is one of none",
+    ),
+    "learning rate beyond numbers": ("lr = 0.1", "lr = 1" + 400 * "0", "lr is a number above 0: 1000"),
+    "epochs beyond numbers": ("epochs = 3", "epochs = 10000000000", "epochs is a whole number from 1: 10000000000 was given"),
+    "tune not by name": ("[data]", 'tune = [["activation"]]\n[data]', "tune: there is no factor ['activation']"),
+    "tune twice": ("[data]", 'tune = ["activation", "activation"]\n[data]', "'activation' was given twice"),
+    "hidden of zero": ("hidden = [4]", "hidden = [0]", "each a whole number from 1 to 100,000: [0] was given"),
 }
+
+
+@pytest.mark.parametrize(
+    "name", ["history", "predictions", "run", "trials", "epoch", "failed", "working", "level", "p", "point", "test_pct", "sd"]
+)
+def test_a_factor_of_ones_own_is_not_called_as_a_column_of_the_tables(tiny, name):
+    path = tiny(("[[grid]]", f'[[grid]]\n{name} = [{{ label = "A", init = "he" }}]'))
+    with pytest.raises(UserError, match=f"'{name}' is a column of the tables already"):
+        spec.load(str(path))
+
+
+def test_a_number_is_a_number_with_and_without_a_point(tiny):
+    plain = tiny(("epochs = 3", "epochs = 3\ndropout = 0\nclip = 1"), ("lr = 0.1", "lr = 1"), name="plain")
+    dotted = tiny(("epochs = 3", "epochs = 3\ndropout = 0.0\nclip = 1.0"), ("lr = 0.1", "lr = 1.0"), name="dotted")
+    one, other = (spec.load(str(path)) for path in (plain, dotted))
+    assert [each.id for each in one.grid.configurations] == [each.id for each in other.grid.configurations]
+    assert [trial.key for trial in plan.trials(one)] == [trial.key for trial in plan.trials(other)]
+
+
+def test_a_model_without_hidden_layers_has_a_label(tiny):
+    grid = spec.load(str(tiny(('activation = ["relu", "tanh"]', "hidden = [[], [4]]")))).grid
+    assert grid.levels["hidden"] == ["none", "4"]
+    assert grid.configurations[0].columns["hidden"] == "none"
+
+
+@pytest.mark.parametrize("value", [1000 * "[", 5000 * "9", "'\ud800'"], ids=["brackets", "digits", "surrogate"])
+def test_overrides_that_no_toml_is_are_told(tiny, value):
+    with pytest.raises(UserError):
+        spec.load(str(tiny()), [f"title={value}" if "ud800" in ascii(value) else f"base.hidden={value}"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_generated_rows_of_one_class_are_told(tiny, seed):
+    path = tiny(("samples = 60", "samples = 4"), ("folds = 3", "folds = 0"), ("[data]", f"seed = {seed}\n[data]"), ("16", "2"))
+    rows = datasets.pools(Data("disk", 4, 40, 0, "feature", 0.0, False), seed, 0).train
+    if len(set(rows.labels)) == 2:
+        spec.load(str(path))
+    else:
+        with pytest.raises(UserError, match=f"data.samples: 4 rows of disk hold one class only, from seed {seed}"):
+            spec.load(str(path))
+
+
+@pytest.mark.parametrize("samples", [2, 149])
+def test_sets_too_small_for_the_classes_are_told(tiny, samples):
+    path = tiny(('"disk"\nsamples = 60\ntest_samples = 40', f'"iris"\nsamples = {samples}'))
+    with pytest.raises(UserError, match=r"of 150 rows cannot have the classes in proportion|do not fit"):
+        spec.load(str(path))
 
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG.values(), ids=WRONG)

@@ -156,7 +156,7 @@ DAMAGED = {
     "a manifest of another format": ("manifest.json", '{"format": 0}', "is of format 0, this version reads 1: its results"),
     "no manifest": ("manifest.json", "{", "is of format unknown"),
     "no table": ("trials.csv", "\x00\n1,2", "is not a table of this suite"),
-    "another table": ("trials.csv", "a,b\n1,2\n", "it has no column numerics, status, trial"),
+    "another table": ("trials.csv", "a,b\n1,2\n", "it has no column config, device, diverged"),
     "no number": ("trials.csv", "trial,status,numerics\na,ok,two\n", "is not a table of this suite"),
     "an empty file": ("history.csv", "", "is not a table of this suite"),
 }  # fmt: skip
