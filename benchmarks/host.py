@@ -32,7 +32,8 @@ class Host:
     def call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401
         """What the engine's function answers.
 
-        Raises UnavailableError where it does not have the work, and RuntimeError where it failed or its process ended.
+        Raises UnavailableError with the reason where it does not have the work or failed at it, as without a compiler, and
+        RuntimeError where its process ended.
         """
         assert self._process.stdin
         assert self._process.stdout

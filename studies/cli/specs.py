@@ -8,7 +8,7 @@ import click
 from studies import devices, files, plan, spec, suite
 from studies.cli import options
 from studies.errors import UserError
-from studies.settings import require
+from studies.settings import number, require
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 
@@ -42,12 +42,12 @@ def list_studies() -> None:
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
 @click.option(
     "--sd",
-    type=click.FloatRange(0, min_open=True),
+    type=float,
     help="Of the paired differences between two configurations, in points; by default from the study's rows, if there are any.",
 )
 @click.option(
     "--difference",
-    type=click.FloatRange(0, min_open=True),
+    type=float,
     help="Say how many repeats show a difference of so many points, or sd where none is known.",
 )
 def show_plan(
@@ -60,6 +60,9 @@ def show_plan(
     difference: float | None,
 ) -> None:
     """Check the spec of STUDY, and say what a run would train and what it could tell."""
+    for name, points in {"--sd": sd, "--difference": difference}.items():
+        if points is not None:
+            require(name, points, number(0, above=True))
     planned = spec.load(study, overrides, quick)
     spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
     source = "given" if sd else f"by the rows in {results / planned.name}"

@@ -133,6 +133,10 @@ WRONG = {
     "no figures": (["figures"], "no declared study has tables in results"),
     "no name of a study": (["init", ".mine"], "the name of a study is a name of letters"),
     "unknown command": (["trian"], "No such command 'trian'"),
+    "results in a file": (["run", "demo", "-j", "1", "--results", "/dev/null"], "cannot be written to: Not a directory"),
+    "sd that is no number": (["plan", "demo", "--sd", "nan"], "--sd is a number above 0: nan was given"),
+    "difference without end": (["plan", "demo", "--difference", "inf"], "--difference is a number above 0: inf was given"),
+    "negative seed of a sample": (["verify", "demo", "--seed", "-1"], "Invalid value for '--seed'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
     "unknown backend": (["run", "demo", "--backend", "magic"], "Invalid value for '--backend'"),
 }

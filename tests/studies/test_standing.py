@@ -9,7 +9,7 @@ import pytest
 from test_plan import CHANGES
 
 import studies
-from studies import plan, runner, shards, spec, standing
+from studies import plan, runner, shards, spec, standing, suite
 from studies.errors import UserError
 from studies.stack import NUMERICS
 from studies.store import Store
@@ -64,6 +64,40 @@ def test_two_runs_that_finish_at_once_lose_no_row_and_no_run(tiny, tmp_path, mon
     Store(tmp_path, study).compact(trials)
     assert list((tmp_path / "tiny" / "shards").iterdir()) == []
     assert pd.read_csv(tmp_path / "tiny" / "trials.csv").equals(written)
+
+
+def test_files_that_are_no_shards_are_left_alone(trained):
+    study, folder = trained
+    notes = folder / "shards" / "notes.jsonl"
+    notes.write_text("{}\n")
+    (folder / "shards" / "20200101T000000-vm-1-abcd.jsonl").write_text(
+        '{"run": 5}\n{"trial": "x", "status": "ok", "numerics": 1}\n'
+    )
+    assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
+    assert notes.exists()
+
+
+def test_a_temporary_file_goes_once_nobody_can_be_writing_it(trained):
+    study, folder = trained
+    young, old = folder / ".summary.csv.1-ab.tmp", folder / ".summary.csv.2-cd.tmp"
+    for path in (young, old):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    Store(folder.parent, study).compact(plan.trials(study))
+    assert young.exists()
+    assert not old.exists()
+
+
+def test_force_moves_nothing_where_one_of_several_is_at_work(trained, tiny, monkeypatch):
+    study, folder = trained
+    other = spec.load(str(tiny(name="other")))
+    working = Store(folder.parent, other)
+    working.claim(force=False)
+    monkeypatch.setattr(shards, "_exists", lambda _: True)
+    with pytest.raises(UserError, match="is at work in"):
+        suite.run_all([study, other], jobs=1, results=folder.parent, force=True)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["other", "tiny"]
+    assert (folder / "trials.csv").exists()
 
 
 def test_a_shard_of_another_host_stays_for_a_day(trained):
@@ -156,6 +190,7 @@ DAMAGED = {
     "a manifest of another format": ("manifest.json", '{"format": 0}', "is of format 0, this version reads 1: its results"),
     "no manifest": ("manifest.json", "{", "is of format unknown"),
     "no table": ("trials.csv", "\x00\n1,2", "is not a table of this suite"),
+    "a manifest without runs": ("manifest.json", '{"format": 1}', "manifest.json is of format unknown, this version reads 1"),
     "another table": ("trials.csv", "a,b\n1,2\n", "it has no column config, device, diverged"),
     "no number": ("trials.csv", "trial,status,numerics\na,ok,two\n", "is not a table of this suite"),
     "an empty file": ("history.csv", "", "is not a table of this suite"),

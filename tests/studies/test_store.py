@@ -6,7 +6,9 @@ import pytest
 
 import studies
 from studies import files, spec
+from studies.columns import is_taken
 from studies.errors import UserError
+from studies.settings import DEFAULTS
 from studies.store import Store, read_csv, to_csv
 
 FILES = {
@@ -172,3 +174,13 @@ def test_levels_called_none_and_numbers_survive_the_file(tmp_path):
 def test_options_are_checked(tiny, options):
     with pytest.raises(UserError):
         studies.run(tiny(), **options)
+
+
+def test_every_column_is_a_setting_or_no_name_for_a_factor(tiny, tmp_path):
+    told = ("epochs = 3", "epochs = 3\nkeep_predictions = true\ngradient_norms = true")
+    path = tiny(told, ("[data]", 'tune = ["optimizer"]\n[data]'))
+    studies.run(path, results=tmp_path, jobs=1)
+    tables = list((tmp_path / "tiny").glob("*.csv"))
+    columns = {column for table in tables for column in pd.read_csv(table)}
+    assert len(tables) == 14
+    assert [column for column in columns if column.partition(".")[0] not in DEFAULTS and not is_taken(column)] == []
