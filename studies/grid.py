@@ -89,7 +89,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
     home = {factor: _home(factor, base, rated="optimizer.lr" not in grid) for grid in axes for factor in grid}
-    _require_one_meaning(axes, home, base)
+    _require_one_meaning(axes, home)
     points = [_point(base, home, combination) for combination in _combinations(axes, design)]
     _require_met(rules, points, home)
     removed = [0] * len(rules)
@@ -238,23 +238,16 @@ def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _L
     return _Point({**home, **labels}, settings, ", ".join(f"{factor} = {label}" for factor, label in labels.items()))
 
 
-def _require_one_meaning(axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings) -> None:
-    """Raise UserError where a label stands for one level in this grid and for another in that, or for the base elsewhere."""
+def _require_one_meaning(axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str]) -> None:
+    """Raise UserError where a label stands for one level in this grid and for another in that, or for the base in that."""
     meanings: dict[tuple[str, str], Mapping[str, Any]] = {}
     for grid in axes:
         for factor, levels in grid.items():
             for level in levels:
                 if meanings.setdefault((factor, level.label), level.assigns) != level.assigns:
                     raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
-    for (factor, label), assigns in meanings.items():
-        elsewhere = len(axes) > 1 and not all(factor in grid for grid in axes)
-        if (
-            factor not in DEFAULTS
-            and label == home[factor]
-            and elsewhere
-            and any(base.get(key) != assigns[key] for key in assigns)
-        ):
-            raise UserError(f"grid: {factor} = {label} is what points without {factor} are called; write another label")
+                if len(axes) > 1 and factor not in DEFAULTS and level.label == home[factor] and level.assigns:
+                    raise UserError(f"grid: {factor} = {level.label} is what points without {factor} are called; write another")
 
 
 def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], home: Mapping[str, str]) -> None:
