@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -248,4 +249,4 @@ def _whiskers(mean: pd.Series, low: pd.Series, high: pd.Series) -> Any:  # noqa:
 
 def _wrapped(name: str) -> str:
     """A label with a line for each word, and for each part of a list."""
-    return name.replace(" ", "\n").replace("_", "\n").replace("+", "+\n")
+    return re.sub(r"\+(?=\S)", "+\n", name).replace(" ", "\n").replace("_", "\n")

@@ -30,6 +30,8 @@ _TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _SIZE = 8  # points: of captions and legends
 _BELOW = 0.45  # inches from axes to what is below their labels
 _LETTER = 0.06  # inches, in captions, legends and labels of rows
+_STEPS = [1, 2, 5, 10]  # between ticks that are evenly spaced
+_FEWER_TICKS = 4  # and a scale that spans less, one tick of 1, 2 and 5
 _FEW_TICKS = 100  # a scale that spans less has two powers of ten at most
 
 
@@ -99,11 +101,11 @@ def error_bars(
 
 
 def log_axis(ax: Axes) -> None:
-    """A logarithmic scale for what is drawn; ticks between powers of ten where there would be few."""
+    """A logarithmic scale for what is drawn; ticks between powers of ten, or evenly spaced ones, where there would be few."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     if high < _FEW_TICKS * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS) if high < _FEWER_TICKS * low else LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_locator(NullLocator())
     plain_numbers(ax.yaxis)
 
@@ -118,7 +120,7 @@ def percent_ticks(axis: Any, ticks: Sequence[float] = _TICKS) -> None:  # noqa: 
     """Ticks at round percentages, written as such; evenly spaced where fewer than three of these are in view."""
     low, high = sorted(axis.get_view_interval())
     few = sum(low <= tick <= high for tick in ticks) < 3
-    axis.set_major_locator(MaxNLocator(5) if few else FixedLocator(ticks))
+    axis.set_major_locator(MaxNLocator(5, steps=_STEPS) if few else FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     plain_numbers(axis)
 
