@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import figures, page, report, spec, suite, texts
+from studies import figures, page, report, spec, suite, tables, texts
 
 SPEC = """
 title = "Odd <b>names</b>"
@@ -263,3 +263,26 @@ def test_verdicts_have_a_section_and_reasons_are_told(written):
     html = report.compose(study, found, {"curves": "not drawn: it needs a run"}, None, verdicts)
     assert "<th scope=row>1: He is &lt;better&gt;<th scope=row>UNDECIDED<th scope=row>Too few." in html
     assert "<li>Picture curves: not drawn: it needs a run." in html
+
+
+READINGS = """[reading.one]
+primary = true
+[reading.two]
+data = { test_samples = 30 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "readings", "judged"),
+    [([("test_samples = 40", "test_samples = 0"), ("folds = 3", "folds = 0")], "", "train"), ([("40", "0")], READINGS, "val")],
+    ids=["training rows only", "a reading with other sets"],
+)
+def test_a_page_of_studies_without_test_rows(tiny, tmp_path, changes, readings, judged):
+    path = tiny(*changes)
+    path.write_text(path.read_text() + readings)
+    study = spec.load(str(path))
+    studies.run(study, results=tmp_path, jobs=1)
+    own = tables.of_reading(suite.tables_of(study, tmp_path), study)
+    assert own["budget"][f"{judged}_pct"].notna().all()
+    html = report.write(study, tmp_path, tmp_path / "figures").read_text()
+    assert "nan%" not in html

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from studies import plan, spec, tables
 from studies.sentences import sentences
@@ -121,3 +122,18 @@ def test_no_rows_are_empty_tables_and_no_sentences(tiny):
     found = tables.compute(study, Rows(pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
     assert all(table.empty for table in found.values())
     assert tables.remembered(study, found) == []
+
+
+LABELS = pd.DataFrame({"model": ["a | b", "[bold]c[/red]"], "mean %": ["1.00", "2.00"]})
+
+
+def test_a_label_with_a_bar_is_one_cell_in_markdown():
+    lines = tables.markdown(LABELS).splitlines()
+    assert lines[2] == r"| a \| b | 1.00 |"
+
+
+def test_brackets_in_a_label_are_no_markup(capsys):
+    tables.print_table("Title with [brackets]", LABELS, ["model"], Console())
+    printed = capsys.readouterr().out
+    assert "Title with [brackets]" in printed
+    assert "[bold]c[/red]" in printed
