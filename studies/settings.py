@@ -15,6 +15,7 @@ from studies.errors import UserError, unknown
 
 Settings = Mapping[str, Any]
 MANY = 1_000_000_000  # more of anything is a slip of the finger
+NO_LAYERS = "none"  # what an empty list of hidden layers is called
 WIDEST = 100_000  # units of a layer, whose weights have to fit the memory
 
 DEFAULTS: dict[str, Any] = {
@@ -42,9 +43,6 @@ DEFAULTS: dict[str, Any] = {
     "engine": "stack",
     "dtype": "float32",
 }
-
-
-NO_LAYERS = "none"  # what an empty list of hidden layers is called
 
 
 class Rule(NamedTuple):

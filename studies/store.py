@@ -279,10 +279,10 @@ def read_manifest(folder: Path) -> Any:  # noqa: ANN401
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         manifest = None
-    whole = isinstance(manifest, dict) and manifest.get("format") == FORMAT and {"identity", "runs"} <= set(manifest)
-    if not whole:
-        given = manifest.get("format", FORMAT) if isinstance(manifest, dict) else FORMAT
-        given = given if given != FORMAT else "unknown"
+    given = manifest.get("format", "unknown") if isinstance(manifest, dict) else "unknown"
+    if given == FORMAT and not {"identity", "runs"} <= set(manifest):
+        given = "unknown"
+    if given != FORMAT:
         raise UserError(
             f"{path} is of format {given}, this version reads {FORMAT}: its results are kept and not read; give --results "
             "another folder, or run with --force, which moves them aside"

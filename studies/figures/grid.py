@@ -33,9 +33,9 @@ def grid(study: Study, tables: Tables) -> Figure:
     judged = judged_on(summary)
     rows, columns = layout(study.grid.levels)
     shape = [math.prod(len(study.grid.levels[factor]) for factor in axis) for axis in (rows, columns)]
-    beside, below = (wider(_cell_labels(axis, study.grid.levels), 2.0) for axis in (rows, columns))
+    across, down = (wider(_cell_labels(axis, study.grid.levels), 2.0) for axis in (rows, columns))
     figure = Figure(
-        figsize=(3.6 + max(3.0, 0.26 * shape[1]) + beside, 2.4 + 2 * max(1.2, 0.2 * shape[0]) + below), layout="constrained"
+        figsize=(3.6 + max(3.0, 0.26 * shape[1]) + across, 2.4 + 2 * max(1.2, 0.2 * shape[0]) + down), layout="constrained"
     )
     axes = figure.subplots(2, 1, sharex=True, squeeze=True)
     for ax, (statistic, words) in zip(axes, (("mean", "mean"), ("sd", "standard deviation")), strict=True):
