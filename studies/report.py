@@ -157,8 +157,8 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
     meaning = (
         f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: the "
-        "training error is less than 2 points below that of always guessing the most frequent class or, where that is under 4%, "
-        "more than half of it. Failed: the program ended with an error. One can be both diverged and stuck; both keep their "
+        "training error is less than 2 points below that of always guessing the most frequent class or, where that is under 4%,"
+        " more than half of it. Failed: the program ended with an error. One can be both diverged and stuck; both keep their "
         "error and are part of every mean. Intervals of shares are Wilson's, 95%, which take trials for independent."
     )
     parts = [page.paragraph(meaning)]
