@@ -57,9 +57,7 @@ class Linear(Module):
         return ops.product(self.weight.mT, gradient, self._input_gradient(self._x.shape, gradient))
 
     def accumulate(self, gradient: Tensor) -> None:
-        # A product straight into a view with gaps between the replicas costs more than a product and a copy.
-        product = self.passing.take("weight gradient", self.weight.shape, gradient)
-        self.weight_gradient.copy_(ops.product(gradient, self._x.mT, product))
+        ops.product(gradient, self._x.mT, self.weight_gradient)
         torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
 
 

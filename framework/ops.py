@@ -16,6 +16,9 @@ torch splits a sum of more than 32,768 terms to a single number among them: the 
 
 import math
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -149,6 +152,33 @@ def add_scaled(x: Tensor, y: Tensor, factor: float, out: Tensor) -> Tensor:
     return out
 
 
+Product = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+_kernel: ContextVar[Product | None] = ContextVar("kernel", default=None)
+
+
+@contextmanager
+def products_by(kernel: Product) -> Iterator[None]:
+    """Within, batched products on the CPU are `kernel(a, b, out)`, in place of `batched`: no one library is fastest everywhere.
+
+    What it computes for a replica must not depend on the others, nor on how many there are.
+    """
+    token = _kernel.set(kernel)
+    try:
+        yield
+    finally:
+        _kernel.reset(token)
+
+
+def batched(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """a b of every replica, by torch."""
+    if a.shape[0] == 1:
+        return out.copy_(torch.bmm(a.expand(2, -1, -1), b.expand(2, -1, -1))[:1])
+    if not out.is_contiguous():  # straight into a view with gaps between the replicas costs more than a product and a copy
+        return out.copy_(torch.bmm(a, b))
+    return torch.bmm(a, b, out=out)
+
+
 # A batch of products takes half a microsecond for each, however small. Where a matrix is a single column, as with one sample a
 # step, multiplying and adding element by element takes a half to an eighth of that.
 
@@ -159,15 +189,17 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
         return torch.mul(a, b, out=out)
     if b.shape[2] == 1:
         return torch.sum(a * b.mT, 2, keepdim=True, out=out)
-    if a.shape[0] == 1:
-        return out.copy_(torch.bmm(a.expand(2, -1, -1), b.expand(2, -1, -1))[:1])
-    return torch.bmm(a, b, out=out)
+    kernel = _kernel.get()
+    return kernel(a, b, out) if kernel and a.is_cpu else batched(a, b, out)
 
 
 def affine(weight: Tensor, x: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     """W x + b of every replica: (R, m, k) times (R, k, n) plus (R, m, 1)."""
     if x.shape[2] == 1:
         return torch.sum(weight * x.mT, 2, keepdim=True, out=out).add_(bias)
+    kernel = _kernel.get()
+    if kernel and x.is_cpu:
+        return kernel(weight, x, out).add_(bias)
     if weight.shape[0] == 1:
         return out.copy_(torch.baddbmm(bias.expand(2, -1, -1), weight.expand(2, -1, -1), x.expand(2, -1, -1))[:1])
     return torch.baddbmm(bias, weight, x, out=out)

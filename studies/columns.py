@@ -8,14 +8,14 @@ FIRST = ("study", "reading", "trial", "config", "label")
 LAST = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
     *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason"),
-    *("stack", "device", "torch", "threads", "numerics", "seconds"),
+    *("stack", "device", "torch", "numpy", "threads", "numerics", "seconds"),
 )
 OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
     *("diverged", "stuck", "epochs_to_5_pct"),
 )
-MADE_BY = ("device", "torch", "threads", "numerics")  # within which they are
-TEXTS = (*FIRST, "status", "reason", "device", "torch")
+MADE_BY = ("device", "torch", "numpy", "threads", "numerics")  # within which they are
+TEXTS = (*FIRST, "status", "reason", "device", "torch", "numpy")
 FLAGS = ("diverged", "stuck")
 COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

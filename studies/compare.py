@@ -149,7 +149,7 @@ def made_by(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, 
         for run in manifest["runs"]:
             for key in ("commit", "python", "system", "processor"):
                 runs.setdefault(key, []).append(run.get(key))
-        made = {column: trials[column].dropna().tolist() for column in MADE_BY}
+        made = {column: trials[column].dropna().tolist() for column in MADE_BY if column in trials}
         sides.append({key: ", ".join(map(str, dict.fromkeys(values))) for key, values in {**made, **runs}.items()})
     return [
         f"{key}: {sides[0].get(key, '')} in A, {sides[1].get(key, '')} in B"

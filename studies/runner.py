@@ -12,6 +12,7 @@ import torch
 import framework as fw
 from studies import build, devices
 from studies.data import Labels, Split, Table
+from studies.products import fast_products
 from studies.settings import Settings
 from studies.shards import Record
 from studies.stack import NUMERICS, Stack, Trial, batch_size
@@ -55,7 +56,8 @@ def failed(stack: Stack, reason: str) -> list[Record]:
 
 def made_by(device: str) -> Record:
     """What trains here: within one of these, rows are equal to the bit."""
-    return {"device": devices.described(device), "torch": torch.__version__, "threads": 1, "numerics": NUMERICS}
+    versions = {"torch": torch.__version__, "numpy": np.__version__}
+    return {"device": devices.described(device), **versions, "threads": 1, "numerics": NUMERICS}
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), fast_products():
             yield
     finally:
         torch.set_flush_denormal(False)

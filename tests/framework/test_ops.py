@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -124,6 +125,30 @@ def test_products_give_a_replica_the_same_bits_in_any_stack(size):
         out = a.new_empty(len(a[rows]), m, n)
         assert torch.equal(ops.product(a[rows], b[rows], out), whole[0][rows])
         assert torch.equal(ops.affine(a[rows], b[rows], bias[rows], out), whole[1][rows])
+
+
+def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
+    a, b, bias = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 3, 1, seed=2)
+
+    def kernel(a, b, out):  # noqa: ARG001 - a kernel takes all three
+        return out.fill_(7.0)
+
+    def product():
+        return ops.product(a, b, a.new_empty(2, 3, 5))
+
+    by_torch = product()
+    with ThreadPoolExecutor(1) as other_thread, ops.products_by(kernel):
+        assert (product() == 7.0).all()
+        close(ops.affine(a, b, bias, a.new_empty(2, 3, 5)), (7.0 + bias).expand(2, 3, 5))
+        assert torch.equal(other_thread.submit(product).result(), by_torch)
+    assert torch.equal(product(), by_torch)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_a_product_into_a_view_with_gaps_is_the_same(replicas):
+    a, b = randn(replicas, 3, 4).float(), randn(replicas, 4, 5, seed=1).float()
+    view = a.new_empty(replicas, 17)[:, 2:].unflatten(1, (3, 5))
+    assert torch.equal(ops.product(a, b, view), ops.product(a, b, a.new_empty(replicas, 3, 5)))
 
 
 def test_a_buffer_keeps_its_memory_from_one_step_to_the_next():
