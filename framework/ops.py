@@ -187,19 +187,21 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """a b of every replica: (R, m, k) times (R, k, n) to (R, m, n)."""
     if a.shape[2] == 1:
         return torch.mul(a, b, out=out)
+    kernel = _kernel.get()
+    if kernel and a.is_cpu:
+        return kernel(a, b, out)
     if b.shape[2] == 1:
         return torch.sum(a * b.mT, 2, keepdim=True, out=out)
-    kernel = _kernel.get()
-    return kernel(a, b, out) if kernel and a.is_cpu else batched(a, b, out)
+    return batched(a, b, out)
 
 
 def affine(weight: Tensor, x: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     """W x + b of every replica: (R, m, k) times (R, k, n) plus (R, m, 1)."""
-    if x.shape[2] == 1:
-        return torch.sum(weight * x.mT, 2, keepdim=True, out=out).add_(bias)
     kernel = _kernel.get()
     if kernel and x.is_cpu:
         return kernel(weight, x, out).add_(bias)
+    if x.shape[2] == 1:
+        return torch.sum(weight * x.mT, 2, keepdim=True, out=out).add_(bias)
     if weight.shape[0] == 1:
         return out.copy_(torch.baddbmm(bias.expand(2, -1, -1), weight.expand(2, -1, -1), x.expand(2, -1, -1))[:1])
     return torch.baddbmm(bias, weight, x, out=out)

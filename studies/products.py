@@ -14,7 +14,9 @@ from torch import Tensor
 
 from framework import ops
 
-WIDE = 32  # columns of a transposed second matrix, beyond which torch is the faster: OpenBLAS multiplies these by another kernel
+WIDE = (
+    32  # columns of a transposed second matrix, beyond which torch is the faster: OpenBLAS multiplies these by another kernel
+)
 
 
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:

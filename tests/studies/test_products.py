@@ -9,7 +9,18 @@ from framework import ops
 from studies import products
 from studies.products import WIDE, fast_products, product
 
-SIZES = [(25, 25, 100), (25, 2, 100), (2, 25, 100), (1, 25, 7), (3, 10, 2), (10, 64, 32), (25, 100, WIDE), (25, 100, WIDE + 1)]
+SIZES = [
+    (25, 25, 100),
+    (25, 2, 100),
+    (2, 25, 100),
+    (1, 25, 7),
+    (25, 25, 1),
+    (1, 25, 1),
+    (3, 10, 2),
+    (10, 64, 32),
+    (25, 100, WIDE),
+    (25, 100, WIDE + 1),
+]
 LAYOUTS = {"plain": (False, False), "first_transposed": (True, False), "second_transposed": (False, True)}
 
 
