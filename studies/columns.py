@@ -15,6 +15,7 @@ OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("diverged", "stuck", "epochs_to_5_pct"),
 )
 MADE_BY = ("device", "torch", "numpy", "threads", "numerics")  # within which they are
+NEWER = ("numpy",)  # columns that rows of numerics 5 and less lack
 TEXTS = (*FIRST, "status", "reason", "device", "torch", "numpy")
 FLAGS = ("diverged", "stuck")
 COUNTS = (

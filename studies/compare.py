@@ -1,10 +1,10 @@
 """Two results of one study, trial by trial: what another commit, machine or torch version changed, and whether it is chance.
 
-Within one torch build rows are equal to the bit. Another build sums in another order, training amplifies the last bit, and
-single trials err a little more or less: an upgrade is to be trusted where none of this has a direction. Three questions are
-asked: has the mean error over all configurations changed, that of any one, or the number of failures? Each has a family of
-tests, adjusted by Holm within it and by Bonferroni for there being three: where nothing changed, at most one comparison in 40
-finds something worse (3 of 600, simulated).
+Within one build of torch and numpy rows are equal to the bit. Another build sums in another order, training amplifies the last
+bit, and single trials err a little more or less: an upgrade is to be trusted where none of this has a direction. Three
+questions are asked: has the mean error over all configurations changed, that of any one, or the number of failures? Each has a
+family of tests, adjusted by Holm within it and by Bonferroni for there being three: where nothing changed, at most one
+comparison in 40 finds something worse (3 of 600, simulated).
 """
 
 from collections.abc import Mapping
@@ -152,7 +152,7 @@ def made_by(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, 
         made = {column: trials[column].dropna().tolist() for column in MADE_BY if column in trials}
         sides.append({key: ", ".join(map(str, dict.fromkeys(values))) for key, values in {**made, **runs}.items()})
     return [
-        f"{key}: {sides[0].get(key, '')} in A, {sides[1].get(key, '')} in B"
+        f"{key}: {sides[0].get(key) or 'unknown'} in A, {sides[1].get(key) or 'unknown'} in B"
         for key in dict.fromkeys([*sides[0], *sides[1]])
         if sides[0].get(key) != sides[1].get(key)
     ]

@@ -62,7 +62,10 @@ def made_by(device: str) -> Record:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread a process, as many processes as cores; no denormal numbers, which cost a hundred times a normal one."""
+    """How the suite computes: one thread a process, as many processes as cores, and products by numpy.
+
+    There are no denormal numbers, which cost a hundred times a normal one.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -16,15 +16,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from studies.columns import MADE_BY
+from studies.columns import MADE_BY, NEWER
 
 Record = dict[str, Any]
 
 # Seconds without a line after which a run counts as ended: of another host nothing else tells, and on this one its number may
 # be another process's by now. Should it live, it is told that its shard is gone, and a second run trains what it lost.
 ENDED = 24 * 3600
-# Without which a record is none; numpy is in it since numerics 6.
-_NEEDED = {"study", "trial", "config", "label", "status", *MADE_BY} - {"numpy"}
+_NEEDED = {"study", "trial", "config", "label", "status", *MADE_BY} - {*NEWER}  # without which a record is none
 
 
 def now() -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from studies import files, shards
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, NEWER, OUTCOMES, PARTS, TEXTS
 from studies.errors import UserError
 from studies.shards import Record
 from studies.spec import Study
@@ -200,7 +200,7 @@ class Store:
         key = PARTS.get(path.name.partition(".")[0])
         try:
             table = read_csv(path, texts=(*TEXTS, *self.study.factors))
-            missing = {"trial", *([key] if key else (*FIRST, *LAST))} - set(table)
+            missing = {"trial", *([key] if key else (*FIRST, *LAST))} - {*table, *NEWER}
             if missing:
                 raise ValueError(f"it has no column {', '.join(sorted(missing))}")
             return table if key else self._typed(table)

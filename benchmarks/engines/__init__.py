@@ -15,5 +15,5 @@ TITLES: Mapping[str, str] = {
     "jax_rows": "JAX jit(vmap(scan)), rows (x @ w)",
     "jax_columns": "JAX in its best form, columns (w @ x)",
     "bare": "our tensor operations written out, no framework",
-    "floor": "the matrix products alone (torch.bmm)",
+    "floor": "the matrix products alone",
 }

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
+from studies.products import fast_products, product
 
 EPS = 1e-5  # of batch norm
 MOMENTUM = 0.1  # of its running averages
@@ -32,7 +33,7 @@ def _train(work: Work, rows: Rows, seed: int) -> Trained:
     inputs = torch.from_numpy(rows.train_inputs).mT.contiguous()
     targets = torch.nn.functional.one_hot(torch.from_numpy(rows.train_labels)).float().mT.contiguous()
     folds = torch.tensor(work.folds)
-    with torch.inference_mode():
+    with torch.inference_mode(), fast_products():
         net = _Net(work, rows, seed)
         stream = torch.Generator().manual_seed(seed)
         begin = time.perf_counter()
@@ -65,7 +66,6 @@ class _Net:
             layer[0].copy_(torch.from_numpy(drawn))
             if len(layer) > 2:
                 layer[2].fill_(1.0)
-        self.products = [torch.empty_like(layer[0]).contiguous() for layer in self.layers]
         self.outputs = [torch.empty(count, units, batch) for units in sizes[1:]]
         self.normed = [torch.empty(count, units, batch) for units in work.hidden]
         self.moments = [torch.empty(2, count, units, 1) for units in work.hidden]
@@ -83,7 +83,7 @@ class _Net:
         """Forward, backward and update on a batch `(models, features, samples)`."""
         inputs, scales = [x], []
         for index, (weight, bias, *affine) in enumerate(self.layers):
-            out = torch.baddbmm(bias, weight, inputs[index], out=self.outputs[index])
+            out = product(weight, inputs[index], self.outputs[index]).add_(bias)
             if affine:
                 mean, squares = moments = self.moments[index]
                 torch.sum(out, 2, keepdim=True, out=mean).div_(self.samples)
@@ -104,11 +104,11 @@ class _Net:
             weight_gradient, bias_gradient, *affine = self.gradients[index]
             if affine:
                 gradient = self._through_norm(gradient, index, *scales[index])
-            weight_gradient.copy_(torch.bmm(gradient, inputs[index].mT, out=self.products[index]))
+            product(gradient, inputs[index].mT, weight_gradient)
             torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
             if index:
                 before, spare, y = self.back[index - 1], self.spare[index - 1], inputs[index]
-                gradient = torch.bmm(self.layers[index][0].mT, gradient, out=before)
+                gradient = product(self.layers[index][0].mT, gradient, before)
                 if self.tanh:
                     gradient.addcmul_(torch.mul(gradient, y, out=spare), y, value=-1.0)
                 else:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.work import Prepared, Rows, Trained, Work, steps, widths
+from studies.products import product
 
 LARGE = 1024  # rows and columns
 
@@ -34,11 +35,11 @@ def _step(work: Work, rows: Rows) -> Callable[[], None]:
 
     def step() -> None:
         for index, weight in enumerate(weights):
-            torch.bmm(weight, activations[index], out=activations[index + 1])
+            product(weight, activations[index], activations[index + 1])
         for index in reversed(range(len(weights))):
-            torch.bmm(gradients[index + 1], activations[index].mT, out=weight_gradients[index])
+            product(gradients[index + 1], activations[index].mT, weight_gradients[index])
             if index:
-                torch.bmm(weights[index].mT, gradients[index + 1], out=gradients[index])
+                product(weights[index].mT, gradients[index + 1], gradients[index])
 
     step()
     return step
@@ -46,11 +47,11 @@ def _step(work: Work, rows: Rows) -> Callable[[], None]:
 
 def gigaflops(repeats: int) -> list[float]:
     """Billions of operations a second in the product of two large matrices, each time it was measured."""
-    a, b = torch.rand(2, LARGE, LARGE)
-    out = torch.mm(a, b)
+    a, b, out = torch.rand(3, 1, LARGE, LARGE)
+    product(a, b, out)
     speeds = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        torch.mm(a, b, out=out)
+        product(a, b, out)
         speeds.append(2e-9 * LARGE**3 / (time.perf_counter() - begin))
     return speeds

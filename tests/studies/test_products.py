@@ -72,7 +72,7 @@ def test_numbers_that_overflow_are_infinite_without_a_warning():
 def test_the_framework_multiplies_so_within_on_one_thread(monkeypatch):
     a, b = randn(2, 3, 4), randn(2, 4, 5, seed=1)
     by_torch = ops.batched(a, b, a.new_empty(2, 3, 5))
-    monkeypatch.setattr(products, "product", lambda a, b, out: out.fill_(7.0))
+    monkeypatch.setattr(products, "product", lambda _a, _b, out: out.fill_(7.0))
     with fast_products():
         assert (ops.product(a, b, a.new_empty(2, 3, 5)) == 7.0).all()
         assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
