@@ -14,9 +14,8 @@ from torch import Tensor
 
 from framework import ops
 
-WIDE = (
-    32  # columns of a transposed second matrix, beyond which torch is the faster: OpenBLAS multiplies these by another kernel
-)
+# Columns of a transposed second matrix, beyond which torch is the faster: OpenBLAS multiplies these by another kernel.
+WIDE = 32
 
 
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
