@@ -1,7 +1,6 @@
 """One step of this suite by operation: `python -m benchmarks profile`."""
 
 import time
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,15 +39,11 @@ def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> 
             with ops.products_by(_product), profile(activities=[ProfilerActivity.CPU]) as recorded:
                 ours.fit(work, stack, rows, 0, started)
     each = 1e6 * min(seconds[1:]) / count / len(stack.trials)
-    times: dict[str, float] = defaultdict(float)
-    calls: dict[str, int] = defaultdict(int)
-    for event in recorded.key_averages():
-        name = event.key.removeprefix("aten::")
-        times[name] += event.self_cpu_time_total
-        calls[name] += event.count
-    total = sum(times.values())
+    events = recorded.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    shares = [(event.key.removeprefix("aten::"), event.count / count, event.self_cpu_time_total / total) for event in events]
     table = pd.DataFrame(
-        [(name, calls[name] / count, 100 * spent / total, each * spent / total) for name, spent in times.items()],
+        [(name, calls, 100 * share, each * share) for name, calls, share in shares],
         columns=["operation", "calls_per_step", "share_pct", "us_per_model_step"],
     )
     return each, table.sort_values("share_pct", ascending=False, ignore_index=True)

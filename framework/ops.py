@@ -197,10 +197,8 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 def affine(weight: Tensor, x: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     """W x + b of every replica: (R, m, k) times (R, k, n) plus (R, m, 1)."""
-    if _kernel.get() and x.is_cpu:
+    if x.shape[2] == 1 or (_kernel.get() and x.is_cpu):
         return product(weight, x, out).add_(bias)
-    if x.shape[2] == 1:
-        return torch.sum(weight * x.mT, 2, keepdim=True, out=out).add_(bias)
     if weight.shape[0] == 1:
         return out.copy_(torch.baddbmm(bias.expand(2, -1, -1), weight.expand(2, -1, -1), x.expand(2, -1, -1))[:1])
     return torch.baddbmm(bias, weight, x, out=out)

@@ -31,7 +31,7 @@ def matrices(replicas, rows, columns, transposed, seed):
 
 
 def with_gaps(like, gap):
-    """A tensor of the shape of `like`, as a view of one with other numbers before and between the replicas."""
+    """A tensor of the shape of `like`, as a view of one with something else before and between the replicas."""
     replicas, *shape = like.shape
     flat = like.new_zeros(replicas, gap + like[0].numel())
     return flat[:, gap:].unflatten(1, shape)
