@@ -15,7 +15,6 @@ from framework.decisions import Decision, argmax, count_errors, encode, threshol
 from framework.layers import BatchNorm, Linear
 from framework.losses import Loss
 from framework.module import Sequential
-from framework.ops import Buffers
 from framework.optimizers import Stepper
 from framework.schedules import Schedule, constant
 from framework.streams import DROPOUT, ORDER, Streams, derive, sent
@@ -52,12 +51,20 @@ class History:
 
 
 class _Columns(NamedTuple):
-    """Rows as the stack sees them: inputs `(sets, features, samples)`, one-hot or single targets, labels, and `(R,)` sets."""
+    """Rows as the stack sees them: labels, `(R,)` sets, and `pairs` `(sets, features + outputs, samples)`.
 
-    inputs: Tensor
-    targets: Tensor
+    A pair is a sample's inputs over its one-hot or single target: of one tensor, one call shuffles or selects both.
+    """
+
+    pairs: Tensor
+    features: int
     labels: Tensor
     sets: Tensor
+
+
+def _parted(pairs: Tensor, features: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets."""
+    return pairs[:, :features], pairs[:, features:]
 
 
 def fit(
@@ -159,6 +166,9 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
     return model.forward(x, train=False).mT.clone()
 
 
+BLOCK = 128  # samples evaluated at a time
+
+
 class _Recorder:
     """What becomes the history: loss and errors of all rows, and norms of gradients if they are asked for."""
 
@@ -173,6 +183,9 @@ class _Recorder:
     ) -> None:
         self._model, self._loss, self._columns, self._decide, self._observe = model, loss, columns, decide, observe
         self._linear = [module for module in model.modules() if isinstance(module, Linear)] if gradient_norms else []
+        # Batch norm that evaluates on the rows given has to see them all at once; a CUDA device is quicker so.
+        whole = any(isinstance(module, BatchNorm) and module.evaluate == "batch" for module in model.modules())
+        self._block = BLOCK if model.parameters.is_cpu and not whole else None
         self._epochs: list[int] = []
         self._losses: dict[str, list[Tensor]] = {name: [] for name in columns}
         self._errors: dict[str, list[Tensor]] = {name: [] for name in columns}
@@ -182,12 +195,24 @@ class _Recorder:
         """Loss and errors as they are after that epoch."""
         self._epochs.append(epoch)
         for name, rows in self._columns.items():
-            output = self._model.forward(rows.inputs[rows.sets], train=False)
-            value, _ = self._loss(output, rows.targets[rows.sets])
-            self._losses[name].append(value if self._loss.reduction == "mean" else value / rows.labels.shape[1])
-            self._errors[name].append(count_errors(output, rows.labels[rows.sets], self._decide))
+            value, wrong = self._evaluated(rows)
+            self._losses[name].append(value)
+            self._errors[name].append(wrong)
         if self._observe:
             self._observe(epoch)
+
+    def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor]:
+        """Loss per sample, and number of wrong samples, of each model; by blocks, as all rows at once would leave the cache."""
+        samples = rows.labels.shape[1]
+        total, wrong = torch.zeros(()), torch.zeros((), dtype=torch.long)
+        for start in range(0, samples, self._block or samples):
+            block = slice(start, start + (self._block or samples))
+            inputs, targets = _parted(rows.pairs[:, :, block][rows.sets], rows.features)
+            output = self._model.forward(inputs, train=False)
+            value, _ = self._loss(output, targets)
+            total = total + (value * output.shape[2] if self._loss.reduction == "mean" else value)
+            wrong = wrong + count_errors(output, rows.labels[:, block][rows.sets], self._decide)
+        return total / samples, wrong
 
     def record_gradients(self) -> None:
         """Norms of the gradients of the last batch."""
@@ -214,32 +239,26 @@ class _Batches:
     def __init__(self, rows: _Columns, seeds: Sequence[int], batch_size: int, shuffle: Shuffle) -> None:
         self._streams = Streams(list(zip(rows.sets.tolist(), seeds, strict=True)))
         self._member = self._streams.member.to(rows.sets.device)
-        own = torch.tensor([key[0] for key in self._streams.keys], device=rows.sets.device)
-        self._inputs, self._targets = rows.inputs[own], rows.targets[own]
-        self._batch_size, self._every_epoch = batch_size, shuffle == "epoch"
-        self._buffers = Buffers()
+        self._pairs = rows.pairs[torch.tensor([key[0] for key in self._streams.keys], device=rows.sets.device)]
+        self._features, self._batch_size, self._every_epoch = rows.features, batch_size, shuffle == "epoch"
+        self._batches: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by size: the same tensors at every step
         if shuffle == "once":
-            self._inputs, self._targets = self._shuffled()
+            self._pairs = self._shuffled()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        inputs, targets = self._shuffled() if self._every_epoch else (self._inputs, self._targets)
-        for start in range(0, inputs.shape[2], self._batch_size):
-            batch = slice(start, start + self._batch_size)
-            yield self._select("inputs", inputs[:, :, batch]), self._select("targets", targets[:, :, batch])
+        pairs = self._shuffled() if self._every_epoch else self._pairs
+        for part in pairs.split(self._batch_size, 2):
+            size = part.shape[2]
+            if size not in self._batches:
+                batch = part.new_empty(self._member.shape[0], *part.shape[1:])
+                self._batches[size] = batch, *_parted(batch, self._features)
+            batch, inputs, targets = self._batches[size]
+            torch.index_select(part.contiguous(), 0, self._member, out=batch)  # with gaps, each replica costs a call
+            yield inputs, targets
 
-    def _shuffled(self) -> tuple[Tensor, Tensor]:
-        order = self._streams.draw(lambda stream: torch.randperm(self._inputs.shape[2], generator=stream))
-        order = sent(order[:, None], self._member.device)
-        return (
-            self._inputs.gather(2, order.expand_as(self._inputs)),
-            self._targets.gather(2, order.expand_as(self._targets)),
-        )
-
-    def _select(self, name: str, streams: Tensor) -> Tensor:
-        """What each replica reads of `(streams, features, batch)`."""
-        shape = torch.Size((self._member.shape[0], *streams.shape[1:]))
-        out = self._buffers.take(name, shape, streams)
-        return torch.index_select(streams.contiguous(), 0, self._member, out=out)  # with gaps, each replica costs a call
+    def _shuffled(self) -> Tensor:
+        order = self._streams.draw(lambda stream: torch.randperm(self._pairs.shape[2], generator=stream))
+        return self._pairs.gather(2, sent(order[:, None], self._member.device).expand_as(self._pairs))
 
 
 def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: str) -> _Columns:
@@ -271,8 +290,8 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
         )
     device = model.parameters.device
     return _Columns(
-        inputs.mT.to(model.parameters).contiguous(),
-        encode(labels, model.outputs).to(model.parameters),
+        torch.cat([inputs.mT.to(model.parameters), encode(labels, model.outputs).to(model.parameters)], 1),
+        inputs.shape[2],
         labels.to(device),
         torch.tensor(sets, device=device),
     )
