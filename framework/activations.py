@@ -15,6 +15,7 @@ class Activation(Module):
     """y = f(x), element by element, given by `_function` and `_derivative`."""
 
     keeps_input = False
+    overwrites = True
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         y = self._function(x, self._output(x, train))
@@ -23,14 +24,14 @@ class Activation(Module):
         return y
 
     def backward(self, gradient: Tensor) -> Tensor:
-        return self._derivative(gradient, self._input_gradient(gradient.shape, gradient))
+        return self._derivative(gradient, self._over(gradient))
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         """f(x), written to `out`, which may be x."""
         raise NotImplementedError
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`."""
+        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`, which may be the gradient."""
         raise NotImplementedError
 
 
@@ -43,7 +44,7 @@ class Identity(Activation):
         return ops.copy(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return out.copy_(gradient)
+        return ops.copy(gradient, out)
 
 
 class ReLU(Activation):
@@ -53,7 +54,7 @@ class ReLU(Activation):
         return torch.clamp(x, min=0.0, out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.positive(self._y, out).mul_(gradient)
+        return ops.where_positive(gradient, self._y, 0.0, out)
 
 
 class LeakyReLU(Activation):
@@ -69,7 +70,7 @@ class LeakyReLU(Activation):
         return torch.maximum(x, torch.mul(x, ops.number(self.slope, x), out=self._scratch(x)), out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return torch.sign(self._y, out=out).clamp_(min=self.slope).mul_(gradient)
+        return ops.where_positive(gradient, self._y, self.slope, out)
 
 
 class PReLU(Activation):
@@ -95,13 +96,17 @@ class PReLU(Activation):
         return torch.clamp(x, min=0.0, out=out).add_(below)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(self._x, max=0.0, out=out).mul_(gradient)
+        scratch = self._scratch(gradient)
+        below = torch.clamp(self._x, max=0.0, out=scratch).mul_(gradient)
         torch.sum(below, (1, 2), keepdim=True, out=self.slope_gradient)
-        return ops.positive(self._x, out).mul_(1 - self.slope).add_(self.slope).mul_(gradient)
+        slopes = ops.positive(self._x, scratch).mul_(1 - self.slope).add_(self.slope)
+        return torch.mul(gradient, slopes, out=out)
 
 
 class ELU(Activation):
     """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
+
+    overwrites = False
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(x, max=0.0, out=self._scratch(x))
@@ -132,12 +137,15 @@ class SELU(Activation):
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         # dy/dx less its value at 0 is y where y <= 0, and the same number wherever y > 0; `threshold` keeps what is larger
         # than a number and replaces the rest, so the sign is turned, and turned back.
-        torch.threshold_(torch.neg(self._y, out=out), -torch.finfo(out.dtype).tiny, self.scale * (self.alpha - 1))
-        return torch.sub(ops.number(-self.lowest, gradient), out, out=out).mul_(gradient)
+        less = torch.neg(self._y, out=self._scratch(gradient))
+        torch.threshold_(less, -torch.finfo(less.dtype).tiny, self.scale * (self.alpha - 1))
+        return torch.mul(torch.sub(ops.number(-self.lowest, less), less, out=less), gradient, out=out)
 
 
 class Tanh(Activation):
     """y = tanh(x), dy/dx = 1 - y^2."""
+
+    overwrites = False
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.tanh(x, out)
@@ -166,5 +174,5 @@ class Softmax(Activation):
         return out.div_(out.sum(1, keepdim=True))
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        mean = torch.mul(self._y, gradient, out=out).sum(1, keepdim=True)
+        mean = torch.mul(self._y, gradient, out=self._scratch(gradient)).sum(1, keepdim=True)
         return torch.sub(gradient, mean, out=out).mul_(self._y)

@@ -10,15 +10,20 @@ from framework import ops
 from framework.module import Module
 from framework.streams import CPU, Streams
 
+NOTHING = torch.empty(0)  # no tensor that a module is given
+
 
 class Linear(Module):
     """y = W x + b, with `weight` W `(R, outputs, inputs)` and `bias` b `(R, outputs, 1)`.
 
     dL/dW = dL/dy x^T, dL/db = the sum of dL/dy over samples, dL/dx = W^T dL/dy.
+
+    Before a batch norm, which subtracts the mean of y and b with it, training leaves out b, and dL/db is 0 (`bias_cancels`).
     """
 
     parameter_names = ("weight", "bias")
     keeps_output = False
+    bias_cancels = False
     weight: Tensor
     bias: Tensor
     weight_gradient: Tensor
@@ -26,6 +31,7 @@ class Linear(Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
+        self._x = NOTHING
         self.inputs, self.outputs = inputs, outputs
         self.takes = inputs
 
@@ -40,25 +46,39 @@ class Linear(Module):
     def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
         return (self.outputs, self.inputs), (self.outputs, 1)
 
+    def bind(self, parameters: Tensor, gradients: Tensor) -> None:
+        super().bind(parameters, gradients)
+        self._weight_transposed = self.weight.mT
+
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
+        out = self._out if train and x is self._x else self._out_for(x, train)
+        if train and self.bias_cancels:
+            return ops.product(self.weight, x, out)
+        return ops.affine(self.weight, x, self.bias, out)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        self.accumulate(gradient)
+        return ops.product(self._weight_transposed, gradient, self._input_gradient(self._x.shape, gradient))
+
+    def accumulate(self, gradient: Tensor) -> None:
+        ops.product(gradient, self._x_transposed, self.weight_gradient)
+        if self.bias_cancels:
+            self.bias_gradient.zero_()
+        else:
+            torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
+
+    def _out_for(self, x: Tensor, train: bool) -> Tensor:
+        """Where y is written; kept in training, as batches come in the same tensors from step to step."""
         replicas, features, samples = x.shape
         if (replicas, features) != (self.weight.shape[0], self.inputs):
             raise ValueError(
                 f"x is (replicas, features, samples): ({self.weight.shape[0]}, {self.inputs}, any) fits this layer, "
                 f"{tuple(x.shape)} was given"
             )
+        out = self._kept(train).take("output", torch.Size((replicas, self.outputs, samples)), x)
         if train:
-            self._x = x
-        shape = torch.Size((replicas, self.outputs, samples))
-        return ops.affine(self.weight, x, self.bias, self._kept(train).take("output", shape, x))
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        self.accumulate(gradient)
-        return ops.product(self.weight.mT, gradient, self._input_gradient(self._x.shape, gradient))
-
-    def accumulate(self, gradient: Tensor) -> None:
-        ops.product(gradient, self._x.mT, self.weight_gradient)
-        torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
+            self._x, self._x_transposed, self._out = x, x.mT, out
+        return out
 
 
 class BatchNorm(Module):
@@ -76,6 +96,7 @@ class BatchNorm(Module):
     """
 
     keeps_input = False
+    overwrites = True
     gain: Tensor
     shift: Tensor
     gain_gradient: Tensor
@@ -102,7 +123,15 @@ class BatchNorm(Module):
         self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
         self.parameter_names = ("gain", "shift") if affine else ()
         self.keeps_output = not affine  # without gain and shift, it is the normalised batch
-        self._averages: Tensor | None = None
+        self._x = NOTHING
+        self._moments: _Moments
+        self._linear: Linear | None = None  # the layer before, where it leaves out its bias in training
+
+    def follow(self, before: Module | None) -> None:
+        super().follow(before)
+        self._linear = before if isinstance(before, Linear) and self.gradient == "exact" else None
+        if self._linear:
+            self._linear.bias_cancels = True
 
     def connect(self, features: int | None) -> int | None:
         if self.affine and features is None:
@@ -122,19 +151,17 @@ class BatchNorm(Module):
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         centred = x if self.in_place else self._kept(train).take("centred", x.shape, x)
+        moments = self._moments if x is self._x else self._moments_for(x)
         if train or self.evaluate == "batch":
             samples = x.shape[2]
-            moments = self.passing.take("moments", torch.Size((2, *x.shape[:2], 1)), x)
-            mean, squares = moments.unbind()
-            torch.sum(x, 2, keepdim=True, out=mean).div_(ops.number(samples, x))
-            torch.sub(x, mean, out=centred)
-            torch.linalg.vector_norm(centred, dim=2, keepdim=True, out=squares).square_()
-            variance = squares / ops.number(samples - self.unbiased, x)
+            torch.mean(x, 2, keepdim=True, out=moments.mean)
+            torch.sub(x, moments.mean, out=centred)
+            ops.inner(centred, centred, moments.variance)
+            variance = moments.variance / ops.number(samples - self.unbiased, x)
             inverse_sd = variance.add_(ops.number(self.eps, x)).rsqrt_()
         else:
-            mean, variance = self._running(x)
-            torch.sub(x, mean, out=centred)
-            inverse_sd = (variance + self.eps).rsqrt_()
+            torch.sub(x, moments.running_mean, out=centred)
+            inverse_sd = (moments.running_variance + self.eps).rsqrt_()
         scale = inverse_sd * self.gain if self.affine else inverse_sd
         if train:
             self._centred, self._inverse_sd, self._scale = centred, inverse_sd, scale
@@ -149,48 +176,72 @@ class BatchNorm(Module):
         # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
         # What is kept is x' itself without gain and shift, else x' sd: one pass over the batch less.
         samples = gradient.shape[2]
-        out = self._input_gradient(gradient.shape, gradient)
-        along = torch.mul(gradient, self._centred, out=out).sum(2, keepdim=True)
-        total = gradient.sum(2, keepdim=True)
+        total, along = self._moments.total, self._moments.along
+        torch.sum(gradient, 2, keepdim=True, out=total)
+        ops.inner(gradient, self._centred, along)
         if self.affine:
             self.shift_gradient.copy_(total)
             torch.mul(along, self._inverse_sd, out=self.gain_gradient)
-            along = self.gain_gradient * self._inverse_sd
+            torch.mul(self.gain_gradient, self._inverse_sd, out=along)
+        out = self._over(gradient)
         if self.gradient == "straight_through":
-            return torch.mul(gradient, self.gain, out=out) if self.affine else out.copy_(gradient)
-        along.div_(ops.number(samples - self.unbiased, gradient))
-        torch.addcmul(gradient, self._centred, along, value=-1.0, out=out)
-        return out.sub_(total.div_(ops.number(samples, gradient))).mul_(self._scale)
+            return torch.mul(gradient, self.gain, out=out) if self.affine else ops.copy(gradient, out)
+        torch.addcmul(gradient, self._centred, along, value=-1 / (samples - self.unbiased), out=out)
+        return out.sub_(total, alpha=1 / samples).mul_(self._scale)
 
     @property
     def running_mean(self) -> Tensor:
         """Running mean `(R, features, 1)`, once a forward pass has fixed its shape."""
-        assert self._averages is not None
-        return self._averages[0]
+        return self._moments.running_mean
 
     @property
     def running_variance(self) -> Tensor:
         """Running variance `(R, features, 1)`, likewise."""
-        assert self._averages is not None
-        return self._averages[1]
+        return self._moments.running_variance
 
-    def _running(self, like: Tensor) -> Tensor:
-        """Running mean and variance, `(2, R, features, 1)`; 0 and 1 before the first batch."""
-        if self._averages is None:
-            self._averages = self.memory.take("running", torch.Size((2, like.shape[0], like.shape[1], 1)), like)
-            self._averages[0].zero_()
-            self._averages[1].fill_(1.0)
-        return self._averages
+    def _moments_for(self, x: Tensor) -> "_Moments":
+        """The moments so far, or new ones where there are none, or of another shape, dtype or device."""
+        if self._x is NOTHING or not self._moments.fits(x):
+            self._moments = _Moments(self.memory, x)
+        self._x = x
+        return self._moments
 
-    def _remember(self, moments: Tensor, samples: int) -> None:
+    def _remember(self, moments: "_Moments", samples: int) -> None:
         if samples < 2:
             raise ValueError(
                 "batch norm needs two samples or more in a training batch: 1 was given; "
                 "choose a batch size that leaves no batch of one"
             )
         if self.evaluate == "running":
-            moments[1].div_(ops.number(samples - 1, moments))
-            ops.average(self._running(moments[0]), moments, self.momentum)
+            moments.variance.div_(ops.number(samples - 1, moments.variance))
+            if self._linear:
+                moments.mean.add_(self._linear.bias)
+            moments.remember(self.momentum)
+
+
+class _Moments:
+    """What batch norm knows of x, each `(R, features, 1)`.
+
+    Mean and variance of a batch, and their running averages; the sums of its backward, of dL/dy and of that along x.
+    """
+
+    def __init__(self, buffers: ops.Buffers, like: Tensor) -> None:
+        shape = torch.Size((2, *like.shape[:2], 1))
+        newest, running, sums = (buffers.take(name, shape, like) for name in ("newest", "running", "sums"))
+        self.mean, self.variance = newest.unbind()
+        self.running_mean, self.running_variance = running.unbind()
+        self.total, self.along = sums.unbind()
+        self.running_mean.zero_()
+        self.running_variance.fill_(1.0)
+        self._newest, self._running = ops.row(newest), ops.row(running)
+
+    def fits(self, x: Tensor) -> bool:
+        """Whether they are those of such an x."""
+        return (self.mean.shape[:2], self.mean.dtype, self.mean.device) == (x.shape[:2], x.dtype, x.device)
+
+    def remember(self, weight: float) -> None:
+        """Running averages <- themselves + weight (the batch's - themselves)."""
+        self._running.lerp_(self._newest, weight)
 
 
 class Dropout(Module):
@@ -204,6 +255,7 @@ class Dropout(Module):
 
     keeps_input = False
     keeps_output = False
+    overwrites = True
 
     def __init__(self, p: float | Sequence[float] = 0.5) -> None:
         super().__init__()
@@ -235,4 +287,4 @@ class Dropout(Module):
         return torch.mul(x, self._mask, out=out)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        return torch.mul(gradient, self._mask, out=self._input_gradient(gradient.shape, gradient))
+        return torch.mul(gradient, self._mask, out=self._over(gradient))

@@ -34,10 +34,10 @@ class Loss:
         terms = self.buffers.take("terms", output.shape, output)
         gradient = self.buffers.take("gradient", output.shape, output)
         self._evaluate(output, target, terms, gradient)
-        value = terms.flatten(1).sum(1)
+        value = terms.sum((1, 2))
         if self.reduction == "mean":
             samples = output.shape[2]
-            return value / samples, gradient.mul_(ops.number(1 / samples, gradient))
+            return value.div_(ops.number(samples, value)), gradient.mul_(ops.number(1 / samples, gradient))
         return value, gradient
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
@@ -90,7 +90,8 @@ class CrossEntropyLoss(Loss):
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         torch.sub(output, output.amax(1, keepdim=True), out=terms).clamp_(min=torch.finfo(terms.dtype).min)
         ops.exp(terms, gradient)
-        total = gradient.sum(1, keepdim=True)
+        total = self.buffers.take("total", torch.Size((output.shape[0], 1, output.shape[2])), output)
+        torch.sum(gradient, 1, keepdim=True, out=total)
         gradient.div_(total).sub_(target)
-        log_total = ops.log(total, self.buffers.take("log total", total.shape, total))
+        log_total = ops.log(total, total)
         torch.sub(log_total, terms, out=terms).mul_(target)

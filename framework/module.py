@@ -22,13 +22,16 @@ class Module:
 
     `keeps_input` and `keeps_output` say whether `backward` reads what `forward` was given and what it returned. Where neither a
     module nor the one before it needs the tensor between them, Sequential lets the module write its output there (`in_place`):
-    the less memory a step touches, the more of it is in the cache. So a module once in a Sequential is used through it only.
+    the less memory a step touches, the more of it is in the cache. So a module that `overwrites` writes dL/dx over the dL/dy of
+    the module after it (`over_gradient`). And a module once in a Sequential is used through it only.
     """
 
     parameter_names: tuple[str, ...] = ()
     keeps_input = True
     keeps_output = True
+    overwrites = False
     in_place = False
+    over_gradient = False
     takes: int | None = None  # how many features must come in, where the module itself decides that
 
     def __init__(self) -> None:
@@ -47,6 +50,10 @@ class Module:
     def accumulate(self, gradient: Tensor) -> None:
         """Fill the gradients of the parameters as `backward` does, where nobody asks for dL/dx: before the first module."""
         self.backward(gradient)
+
+    def follow(self, before: "Module | None") -> None:
+        """Learn which module of a Sequential comes before, None for the first."""
+        self.in_place = before is not None and not (before.keeps_output or self.keeps_input)
 
     def connect(self, features: int | None) -> int | None:
         """Learn how many features come in, None where no layer has said so yet; returns how many go out."""
@@ -93,6 +100,10 @@ class Module:
     def _input_gradient(self, shape: torch.Size, like: Tensor) -> Tensor:
         return self.passing.take("gradient", shape, like)
 
+    def _over(self, gradient: Tensor) -> Tensor:
+        """Where to write dL/dx of the shape of dL/dy."""
+        return gradient if self.over_gradient else self._input_gradient(gradient.shape, gradient)
+
     def _scratch(self, like: Tensor) -> Tensor:
         return self.passing.take("scratch", like.shape, like)
 
@@ -118,11 +129,15 @@ class Sequential(Module):
             )
         self.layers = layers
         pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
-        written = 0
-        for index, layer in enumerate(layers):
-            layer.in_place = index > 0 and not (layers[index - 1].keeps_output or layer.keeps_input)
-            written += not layer.in_place
-            layer.passing, layer.evaluating = pools[index % 2], pools[written % 2]
+        outputs = gradients = 0
+        for before, layer in zip((None, *layers), layers, strict=False):
+            layer.follow(before)
+            outputs += not layer.in_place
+            layer.evaluating = pools[outputs % 2]
+        for layer in reversed(layers):
+            layer.over_gradient = layer.overwrites and gradients > 0  # what comes from outside is not ours to write to
+            gradients += not layer.over_gradient
+            layer.passing = pools[gradients % 2]
         self.outputs = self.connect(None)
         self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
         self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))

@@ -229,19 +229,19 @@ class Adam(Optimizer):
         super().__init__(model, lr, weight_decay, clip)
         self.beta1, self.beta2 = self._share("beta1", beta1), self._share("beta2", beta2)
         self.eps = self._column("eps", eps)
-        self._newest1, self._newest2 = ops.one_minus(self.beta1), ops.one_minus(self.beta2)
+        self._betas = torch.stack([self.beta1, self.beta2])
+        self._newest1, self._newest2 = ops.one_minus(self._betas)
         self._mean, self._square = self._state(), self._state()
-        self._power1, self._power2 = torch.ones_like(self.beta1), torch.ones_like(self.beta2)  # b1^t and b2^t
+        self._powers = torch.ones_like(self._betas)  # b1^t and b2^t
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        self._power1.mul_(self.beta1)
-        self._power2.mul_(self.beta2)
         mean = self._mean.lerp_(gradient, self._newest1)
         square = self._average_square(self._square, gradient, self._newest2)
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
-        correction = ops.one_minus(self._power2).rsqrt_().reciprocal_()
+        left1, left2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
+        correction = left2.sqrt()
         root = ops.sqrt(square, self._work).add_(self.eps * correction)
-        self._descend(torch.div(mean, root, out=root), lr * correction / ops.one_minus(self._power1))
+        self._descend(torch.div(mean, root, out=root), lr * correction / left1)
 
 
 class AdamW(Adam):

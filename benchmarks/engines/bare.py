@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
-from studies.products import fast_products, product
+from framework import ops
+from studies.products import fast_products, inner, product
 
 EPS = 1e-5  # of batch norm
 MOMENTUM = 0.1  # of its running averages
@@ -69,13 +70,14 @@ class _Net:
         self.outputs = [torch.empty(count, units, batch) for units in sizes[1:]]
         self.normed = [torch.empty(count, units, batch) for units in work.hidden]
         self.moments = [torch.empty(2, count, units, 1) for units in work.hidden]
+        self.sums = [torch.empty(2, count, units, 1) for units in work.hidden]
         self.running = [torch.stack([torch.zeros(count, units, 1), torch.ones(count, units, 1)]) for units in work.hidden]
         self.back = [torch.empty(count, units, batch) for units in work.hidden]
         self.spare = [torch.empty(count, units, batch) for units in work.hidden]
         self.lr = torch.tensor(work.rates)[:, None]
         self.average, self.square, self.work = torch.zeros(3, count, total)
         self.steps = 0
-        self.zero, self.two, self.samples = (torch.tensor(value) for value in (0.0, 2.0, float(batch)))
+        self.two, self.samples = (torch.tensor(value) for value in (2.0, float(batch)))
         self.unbiased, self.eps, self.share = torch.tensor(batch - 1.0), torch.tensor(EPS), torch.tensor(1.0 / batch)
         self.minus_one, self.newest1, self.newest2 = (torch.tensor(value) for value in (-1.0, 1 - BETA1, 1 - BETA2))
 
@@ -83,13 +85,17 @@ class _Net:
         """Forward, backward and update on a batch `(models, features, samples)`."""
         inputs, scales = [x], []
         for index, (weight, bias, *affine) in enumerate(self.layers):
-            out = product(weight, inputs[index], self.outputs[index]).add_(bias)
-            if affine:
+            out = product(weight, inputs[index], self.outputs[index])
+            if not affine:  # batch norm subtracts the bias again
+                out.add_(bias)
+            else:
                 mean, squares = moments = self.moments[index]
-                torch.sum(out, 2, keepdim=True, out=mean).div_(self.samples)
-                torch.linalg.vector_norm(out.sub_(mean), dim=2, keepdim=True, out=squares).square_()
+                torch.mean(out, 2, keepdim=True, out=mean)
+                out.sub_(mean)
+                inner(out, out, squares)
                 inverse_sd = squares.div(self.samples).add_(self.eps).rsqrt_()
                 squares.div_(self.unbiased)
+                mean.add_(bias)
                 self.running[index].lerp_(moments, MOMENTUM)
                 gain, shift = affine
                 scales.append((inverse_sd, gain * inverse_sd))
@@ -105,14 +111,15 @@ class _Net:
             if affine:
                 gradient = self._through_norm(gradient, index, *scales[index])
             product(gradient, inputs[index].mT, weight_gradient)
-            torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
+            if not affine:
+                torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
             if index:
                 before, spare, y = self.back[index - 1], self.spare[index - 1], inputs[index]
                 gradient = product(self.layers[index][0].mT, gradient, before)
                 if self.tanh:
                     gradient.addcmul_(torch.mul(gradient, y, out=spare), y, value=-1.0)
                 else:
-                    gradient.mul_(torch.gt(y, self.zero, out=spare))
+                    ops.where_positive(gradient, y, 0.0, gradient)
         self._update()
 
     def predict(self, x: Tensor) -> Tensor:
@@ -133,14 +140,14 @@ class _Net:
             x.clamp_(min=0.0)
 
     def _through_norm(self, gradient: Tensor, index: int, inverse_sd: Tensor, scale: Tensor) -> Tensor:
-        centred, spare = self.outputs[index], self.spare[index]
+        centred, (along, total) = self.outputs[index], self.sums[index]
         _, _, gain_gradient, shift_gradient = self.gradients[index]
-        along = torch.mul(gradient, centred, out=spare).sum(2, keepdim=True).mul_(inverse_sd)
-        total = gradient.sum(2, keepdim=True)
+        torch.sum(gradient, 2, keepdim=True, out=total)
+        inner(gradient, centred, along).mul_(inverse_sd)
         gain_gradient.copy_(along)
         shift_gradient.copy_(total)
-        torch.addcmul(gradient, centred, along.mul_(inverse_sd).div_(self.samples), value=-1.0, out=spare)
-        return spare.sub_(total.div_(self.samples)).mul_(scale)
+        gradient.addcmul_(centred, along.mul_(inverse_sd), value=-1.0 / gradient.shape[2])
+        return gradient.sub_(total, alpha=1.0 / gradient.shape[2]).mul_(scale)
 
     def _update(self) -> None:
         if not self.adam:
@@ -150,7 +157,7 @@ class _Net:
         correction = math.sqrt(1 - BETA2**self.steps)
         self.average.lerp_(self.flat_gradient, self.newest1)
         self.square.lerp_(torch.mul(self.flat_gradient, self.flat_gradient, out=self.work), self.newest2)
-        root = torch.rsqrt(self.square, out=self.work).reciprocal_().add_(ADAM_EPS * correction)
+        root = ops.sqrt(self.square, self.work).add_(ADAM_EPS * correction)
         self.flat.addcmul_(torch.div(self.average, root, out=root), self.lr, value=-correction / (1 - BETA1**self.steps))
 
 

@@ -100,9 +100,25 @@ def test_sums_with_a_fused_product_give_a_replica_the_same_bits_in_any_stack(nam
         assert torch.equal(FUSED[name](taken(part).copy_(part), taken(part).copy_(y[rows]), taken(part)), whole[rows])
 
 
-def test_sqrt_of_zero_is_zero_and_of_infinity_infinite():
+def test_sqrt_of_zero_is_next_to_nothing_and_of_infinity_infinite():
     x = torch.tensor([0.0, math.inf])
-    assert torch.equal(ops.sqrt(x, taken(x)), x)
+    assert torch.allclose(ops.sqrt(x, taken(x)), x, rtol=0.0, atol=1.1e-19)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+def test_a_number_passes_where_another_is_positive(shape, slope):
+    y, x = randn(*shape), randn(*shape, seed=1).round()  # with zeros among them
+    expected = torch.where(x > 0, y, slope * y)
+    close(ops.where_positive(y, x, slope, torch.empty_like(y)), expected)
+    assert ops.where_positive(y, x, slope, y) is y
+    close(y, expected)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_inner_products_are_those_of_torch(replicas):
+    a, b = randn(replicas, 3, 7), randn(replicas, 3, 7, seed=1)
+    close(ops.inner(a, b, a.new_empty(replicas, 3, 1)), torch.einsum("rfs,rfs->rf", a, b)[..., None])
 
 
 @pytest.mark.parametrize("size", PRODUCTS, ids=str)
@@ -130,15 +146,19 @@ def test_products_give_a_replica_the_same_bits_in_any_stack(size):
 def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
     a, b, bias = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 3, 1, seed=2)
 
-    def kernel(a, b, out):  # noqa: ARG001 - a kernel takes all three
+    def sevens(a, b, out):  # noqa: ARG001 - a kernel takes all three
         return out.fill_(7.0)
+
+    def eights(a, b, out):  # noqa: ARG001
+        return out.fill_(8.0)
 
     def product():
         return ops.product(a, b, a.new_empty(2, 3, 5))
 
     by_torch = product()
-    with ThreadPoolExecutor(1) as other_thread, ops.products_by(kernel):
+    with ThreadPoolExecutor(1) as other_thread, ops.products_by(ops.Kernels(sevens, eights)):
         assert (product() == 7.0).all()
+        assert (ops.inner(b, b, b.new_empty(2, 4, 1)) == 8.0).all()
         close(ops.affine(a, b, bias, a.new_empty(2, 3, 5)), (7.0 + bias).expand(2, 3, 5))
         assert torch.equal(other_thread.submit(product).result(), by_torch)
     assert torch.equal(product(), by_torch)

@@ -1,4 +1,5 @@
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from framework import ops
 from studies import products
-from studies.products import WIDE, fast_products, product
+from studies.products import WIDE, fast_products, inner, product
 
 SIZES = [
     (25, 25, 100),
@@ -60,6 +61,25 @@ def test_products_give_a_replica_the_same_bits_in_any_stack_and_memory(size, lay
         moved = with_gaps(part, gap).copy_(part)
         moved = moved.mT if LAYOUTS[layout][1] else moved
         assert torch.equal(product(a[rows], moved, with_gaps(whole[rows], gap)), whole[rows])
+
+
+@pytest.mark.parametrize("samples", [1, 7, 16, 100])
+def test_inner_products_are_those_of_torch_and_the_same_bits_in_any_stack(samples):
+    a, b = randn(16, 3, samples), randn(16, 3, samples, seed=1)
+    close(inner(a, b, a.new_empty(16, 3, 1)), torch.einsum("rfs,rfs->rf", a, b)[..., None])
+    a, b = a.float(), b.float()
+    whole = inner(a, b, a.new_empty(16, 3, 1))
+    for gap, rows in enumerate((slice(0, 1), slice(15, 16), slice(5, 8), slice(2, 13)), start=1):
+        moved = with_gaps(b[rows], gap).copy_(b[rows])
+        assert torch.equal(inner(a[rows], moved, with_gaps(whole[rows], gap)), whole[rows])
+
+
+def test_what_was_multiplied_is_not_kept():
+    a, b = randn(2, 3, 4), randn(2, 4, 5)
+    product(a, b, a.new_empty(2, 3, 5))
+    forgotten = weakref.ref(a)
+    del a
+    assert forgotten() is None
 
 
 def test_numbers_that_overflow_are_infinite_without_a_warning():
