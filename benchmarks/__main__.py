@@ -1,11 +1,11 @@
-"""`python -m benchmarks run | report | profile`: measure, write the tables and pictures again, look into one step."""
+"""`python -m benchmarks run | report | profile | cuda`: measure, write the tables and pictures again, look into one step."""
 
 import time
 from pathlib import Path
 
 import click
 
-from benchmarks import machine, measure, profile, report, scale, tables
+from benchmarks import cuda, machine, measure, profile, report, scale, tables
 from benchmarks.engines import TITLES
 
 _SCALES = {sizes.name: sizes for sizes in (scale.FULL, scale.QUICK, scale.TINY)}
@@ -50,6 +50,7 @@ def again(results: Path, figures: Path) -> None:
 
 
 main.add_command(profile.command)
+main.add_command(cuda.command)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -22,7 +22,7 @@ def gaussian(mean: float = 0.0, sd: float = 1.0) -> Initializer:
     """N(mean, sd^2), whatever the fans."""
 
     def draw(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
-        return mean + sd * torch.randn(shape, generator=stream, dtype=torch.float64)
+        return mean + sd * torch.randn(shape, generator=stream, dtype=torch.float64, device=stream.device)
 
     return draw
 
@@ -47,12 +47,12 @@ def lecun(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Gener
 
 def uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
     """U(-b, b) with b = 1 / sqrt(fan_in): the default of torch.nn.Linear, for weights and biases."""
-    return (2 * torch.rand(shape, generator=stream, dtype=torch.float64) - 1) / math.sqrt(fan_in)
+    return (2 * torch.rand(shape, generator=stream, dtype=torch.float64, device=stream.device) - 1) / math.sqrt(fan_in)
 
 
 def zeros(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
     """0 everywhere: the usual start of a bias."""
-    return torch.zeros(shape, dtype=torch.float64)
+    return torch.zeros(shape, dtype=torch.float64, device=stream.device)
 
 
 def initialize_replica(

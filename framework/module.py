@@ -113,12 +113,13 @@ class Sequential(Module):
 
     All parameters live in `parameters` and all gradients in `gradients`, both `(R, P)`, so that an optimizer is a few
     operations whatever the depth. They start at zero, gains at one: `framework.initialize` draws them.
+    Without a `device`, they are on torch's default one.
 
     Raises ValueError where a layer does not fit the one before it, or is there twice.
     """
 
     def __init__(
-        self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device = CPU
+        self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device | None = None
     ) -> None:
         super().__init__()
         parts = [module for layer in layers for module in layer.modules()]

@@ -17,7 +17,7 @@ from framework.losses import Loss
 from framework.module import Sequential
 from framework.optimizers import Stepper
 from framework.schedules import Schedule, constant
-from framework.streams import DROPOUT, ORDER, Streams, derive, sent
+from framework.streams import CPU, DROPOUT, ORDER, Streams, derive, sent
 
 Shuffle = Literal["epoch", "once", "never"]
 
@@ -204,7 +204,7 @@ class _Recorder:
     def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor]:
         """Loss per sample, and number of wrong samples, of each model; by blocks, as all rows at once would leave the cache."""
         samples = rows.labels.shape[1]
-        total, wrong = torch.zeros(()), torch.zeros((), dtype=torch.long)
+        total, wrong = self._model.parameters.new_zeros(()), torch.zeros_like(rows.sets)
         for start in range(0, samples, self._block or samples):
             block = slice(start, start + (self._block or samples))
             inputs, targets = _parted(rows.pairs[:, :, block][rows.sets], rows.features)
@@ -257,7 +257,7 @@ class _Batches:
             yield inputs, targets
 
     def _shuffled(self) -> Tensor:
-        order = self._streams.draw(lambda stream: torch.randperm(self._pairs.shape[2], generator=stream))
+        order = self._streams.draw(lambda stream: torch.randperm(self._pairs.shape[2], generator=stream, device=CPU))
         return self._pairs.gather(2, sent(order[:, None], self._member.device).expand_as(self._pairs))
 
 

@@ -24,11 +24,13 @@ def prepare(work: Work, rows: Rows) -> Prepared:
     return Prepared(train)
 
 
-def start(work: Work, stack: Stack, rows: Rows, seed: int) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
+def start(
+    work: Work, stack: Stack, rows: Rows, seed: int, device: torch.device | str = "cpu"
+) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
     """A stack at its first weights, as `studies.runner` starts it."""
     settings = [trial.configuration.settings for trial in stack.trials]
     features, *_, classes = widths(work, rows)
-    model = build.model(settings, features, classes)
+    model = build.model(settings, features, classes, device)
     build.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
     return model, build.loss(settings[0]), build.optimizer(model, settings)
 

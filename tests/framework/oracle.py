@@ -76,7 +76,9 @@ def close(actual, expected):
 
 
 def randn(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    """The same numbers on every device."""
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64, device="cpu")
+    return drawn.to(torch.get_default_device())
 
 
 def off_corners(x):
@@ -175,7 +177,7 @@ def assert_close_to_differences(analytic, numeric):
 def disk(samples, seed=0, sets=None):
     """Points of the unit square, and whether they lie in a disk of half its area; float32."""
     shape = (samples, 2) if sets is None else (sets, samples, 2)
-    inputs = torch.rand(shape, generator=generator(seed))
+    inputs = torch.rand(shape, generator=generator(seed), device="cpu").to(torch.get_default_device())
     return Rows(inputs, ((inputs - 0.5).square().sum(-1) < 0.16).long())
 
 

@@ -15,6 +15,8 @@ from torch import nn
 
 from framework import LeakyReLU, PReLU, Sequential
 
+pytestmark = pytest.mark.usefixtures("device")
+
 SLOPES = {
     f"leaky_relu_{slope}": (lambda slope=slope: LeakyReLU(slope), lambda slope=slope: nn.LeakyReLU(slope))
     for slope in (0, 0.3, 1)

@@ -5,6 +5,8 @@ import torch
 
 from framework import argmax, count_errors, decided, rounded, threshold
 
+pytestmark = pytest.mark.usefixtures("device")
+
 # One sample a line: its outputs, the label that the decision reads from them (None: no label at all).
 LABELS = {
     "first_of_two": (argmax, [2.0, 1.0], 0),

@@ -23,6 +23,8 @@ from framework import (
 )
 from framework.streams import CPU, generator
 
+pytestmark = pytest.mark.usefixtures("device")
+
 # predict
 
 

@@ -18,6 +18,8 @@ from torch import nn
 from framework import BatchNorm, Dropout, Linear, Sequential
 from framework.streams import generator
 
+pytestmark = pytest.mark.usefixtures("device")
+
 OPTIONS = [
     {"affine": affine, "evaluate": evaluate, "unbiased": unbiased, "eps": eps, "momentum": momentum}
     for affine in (True, False)
@@ -167,7 +169,8 @@ def test_dropout_is_a_product_with_the_mask_it_drew(shape, p):
     mask = mask_of(dropout, shape, range(shape[0]))
     dropout.seed(range(shape[0]))
     keep = 1 - torch.tensor(p, dtype=torch.float64).reshape(-1, 1, 1).expand(shape[0], 1, 1)
-    kept = torch.stack([torch.rand(shape[1:], generator=generator(seed), dtype=torch.float64) for seed in range(shape[0])])
+    streams = [generator(seed, x.device) for seed in range(shape[0])]
+    kept = torch.stack([torch.rand(shape[1:], generator=stream, dtype=torch.float64) for stream in streams])
     close(mask, (kept >= 1 - keep) / keep)
     y, dx = zip(
         *(by_autograd(lambda rows, m=m: rows * m.T, [], *pair)[:2] for m, *pair in zip(mask, x, gradient, strict=True)),

@@ -7,6 +7,8 @@ from torch import nn
 
 from framework import BCELoss, CrossEntropyLoss, MAELoss, MSELoss
 
+pytestmark = pytest.mark.usefixtures("device")
+
 SHAPES = [(1, 1, 1), (1, 1, 6), (1, 2, 5), (1, 10, 1), (3, 1, 4), (3, 2, 1), (4, 3, 7), (2, 10, 65)]  # (R, outputs, samples)
 REDUCTIONS = ["mean", "sum"]
 

@@ -36,6 +36,8 @@ from framework import (
     Tanh,
 )
 
+pytestmark = pytest.mark.usefixtures("device")
+
 HIDDEN = {name: pair for name, pair in ACTIVATIONS.items() if name != "softmax"}
 ENDS = {  # our loss, torch's, output activation, whether torch's mean is over outputs too
     "mse": (MSELoss, nn.MSELoss, None, True),

@@ -7,6 +7,8 @@ from oracle import close, randn
 
 from framework import ops
 
+pytestmark = pytest.mark.usefixtures("device")
+
 SIZES = [(1, 1, 1), (1, 2, 3), (3, 1, 7), (5, 25, 13), (7, 3, 64), (2, 64, 64)]
 KERNELS = {  # kernel, torch's function, values it takes
     "sigmoid": (ops.sigmoid, torch.sigmoid, lambda x: 5 * x),
@@ -54,6 +56,7 @@ def test_kernels_may_write_over_their_argument(name):
 
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("values", [1, 2, 3, 13, 37, 50, 63], ids=lambda values: f"{values}_values")
+@pytest.mark.cpu
 def test_a_kernel_gives_a_replica_the_same_bits_in_any_stack(name, values):
     kernel, _, domain = KERNELS[name]
     x = domain(randn(48, 1, values)).float()
@@ -63,6 +66,7 @@ def test_a_kernel_gives_a_replica_the_same_bits_in_any_stack(name, values):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "exp", "log"])
+@pytest.mark.cpu
 def test_exponentials_and_logarithms_run_over_the_padding_too(name):
     # Scalar code at the end of a vectorised loop may have other bits, if not in every build of torch: no number may be there.
     kernel, _, domain = KERNELS[name]
@@ -77,6 +81,7 @@ FUSED = {"line": lambda x, _, out: ops.line(x, -1.7, 0.3, out), "add_scaled": la
 
 
 @pytest.mark.parametrize("name", FUSED)
+@pytest.mark.cpu
 def test_sums_with_a_fused_product_run_over_the_padding_too(name):
     tensors = [taken(torch.ones(5)).fill_(1.0) for _ in range(3)]
     paddings = [tensor.as_strided((ops.LANES - 5,), (1,), 5).fill_(0.25) for tensor in tensors]
@@ -92,6 +97,7 @@ def test_sums_with_a_fused_product_are_those_of_torch(shape):
 
 
 @pytest.mark.parametrize("name", FUSED)
+@pytest.mark.cpu
 def test_sums_with_a_fused_product_give_a_replica_the_same_bits_in_any_stack(name):
     x, y = randn(48, 1, 37).float(), randn(48, 1, 37, seed=1).float()
     whole = FUSED[name](taken(x).copy_(x), taken(y).copy_(y), taken(x))
@@ -132,6 +138,7 @@ def test_products_are_those_of_torch(replicas, size):
 
 
 @pytest.mark.parametrize("size", PRODUCTS, ids=str)
+@pytest.mark.cpu
 def test_products_give_a_replica_the_same_bits_in_any_stack(size):
     m, k, n = size
     a, b, bias = (x.float() for x in (randn(48, m, k), randn(48, k, n, seed=1), randn(48, m, 1, seed=2)))
@@ -143,6 +150,7 @@ def test_products_give_a_replica_the_same_bits_in_any_stack(size):
         assert torch.equal(ops.affine(a[rows], b[rows], bias[rows], out), whole[1][rows])
 
 
+@pytest.mark.cpu
 def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
     a, b, bias = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 3, 1, seed=2)
 

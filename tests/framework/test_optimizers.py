@@ -4,6 +4,8 @@ from oracle import close, randn
 
 from framework import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Linear, Part, RMSprop, Sequential, Several
 
+pytestmark = pytest.mark.usefixtures("device")
+
 # Ours; torch's optimizer of the hyperparameters h; a number for all models, and a number for each of three.
 CASES = {
     "sgd": (SGD, lambda p, h: torch.optim.SGD(p, **h), {"lr": 0.3}, {"lr": [0.1, 0.3, 1.0]}),

@@ -34,6 +34,8 @@ from framework import (
 )
 from framework.streams import derive, generator
 
+pytestmark = pytest.mark.usefixtures("device")
+
 # The loop, against one of torch.nn and torch.optim.
 
 # An eps of 1e-3 where a bias stands before a batch norm: its gradient is 0 but for rounding, which a small eps would amplify.
@@ -54,7 +56,7 @@ LOOPS = {  # hidden activation, norm, our loss, torch's, head, outputs, optimize
 def orders(shuffle, seed, samples, epochs):
     """The documented order of every epoch: successive permutations of the stream under the seed."""
     stream = generator(derive(seed, 0))
-    drawn = [torch.randperm(samples, generator=stream) for _ in range(epochs)]
+    drawn = [torch.randperm(samples, generator=stream, device="cpu").to(torch.get_default_device()) for _ in range(epochs)]
     return {"epoch": drawn, "once": drawn[:1] * epochs, "never": [torch.arange(samples)] * epochs}[shuffle]
 
 
@@ -196,12 +198,14 @@ def read_by(monkeypatch, replicas, epochs, samples=11, sets=None, **options):
 
 @pytest.mark.parametrize("shuffle", ["never", "once", "epoch"])
 @pytest.mark.parametrize("batch_size", [1, 4, 11, None], ids=lambda size: f"batch_{size}")
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_rows_are_read_in_the_documented_order(monkeypatch, batch_size, shuffle):
     read = read_by(monkeypatch, 3, 4, batch_size=batch_size, shuffle=shuffle, seeds=[7, 0, 7])
     for replica, seed in enumerate([7, 0, 7]):
         assert torch.equal(read[replica], torch.stack(orders(shuffle, seed, 11, 4)))
 
 
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_rows_are_shuffled_at_every_epoch_unless_told_otherwise(monkeypatch):
     read = read_by(monkeypatch, 2, 3)
     assert torch.equal(read[0], torch.stack(orders("epoch", 0, 11, 3)))
@@ -209,6 +213,7 @@ def test_rows_are_shuffled_at_every_epoch_unless_told_otherwise(monkeypatch):
 
 
 @pytest.mark.parametrize("shuffle", ["once", "epoch"])
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_replicas_share_the_order_if_and_only_if_their_seeds_are_equal(monkeypatch, shuffle):
     read = read_by(monkeypatch, 5, 2, seeds=[3, 4, 3, 0, 4], shuffle=shuffle)
     same = [[torch.equal(one, other) for other in read] for one in read]
@@ -216,6 +221,7 @@ def test_replicas_share_the_order_if_and_only_if_their_seeds_are_equal(monkeypat
 
 
 @pytest.mark.parametrize("seed", [0, 6])
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_one_seed_is_that_seed_for_every_replica(monkeypatch, seed):
     listed, single = (read_by(monkeypatch, 3, 2, seeds=seeds) for seeds in ([seed] * 3, seed))
     assert torch.equal(listed, single)
@@ -225,6 +231,7 @@ def test_one_seed_is_that_seed_for_every_replica(monkeypatch, seed):
 @pytest.mark.parametrize(
     ("batch_size", "sizes"), [(10, [10, 10, 3]), (23, [23]), (None, [23]), (22, [22, 1]), (1, [1] * 23)], ids=str
 )
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_batches_hold_the_batch_size_and_the_last_one_the_rest(monkeypatch, batch_size, sizes):
     model, arguments = small(replicas=1)
     seen = spied(monkeypatch, model)
@@ -233,6 +240,7 @@ def test_batches_hold_the_batch_size_and_the_last_one_the_rest(monkeypatch, batc
 
 
 @pytest.mark.parametrize("sets", [[0, 1, 2], [2, 0, 2], [1, 1, 1]], ids=str)
+@pytest.mark.cpu  # a recorded step calls no Python
 def test_each_replica_reads_its_own_set(monkeypatch, sets):
     read = read_by(monkeypatch, 3, 2, sets=sets, seeds=4)
     expected = torch.stack(orders("epoch", 4, 11, 2))
