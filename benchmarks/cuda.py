@@ -9,10 +9,10 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import pandas as pd
@@ -22,11 +22,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import framework as fw
-from benchmarks import data, scale
+from benchmarks import data, scale, tables
 from benchmarks.engines import ours
 from benchmarks.work import Rows, Work, steps
 from framework import capture
-from studies import files, runner
+from studies import devices, files, runner
+from studies.errors import UserError
 from studies.stack import Stack
 from studies.store import to_csv
 from studies.tables import markdown
@@ -36,31 +37,36 @@ MODELS = (60, 120, 1_000, 10_000, 30_000)
 AS_WRITTEN = 1_000  # models at most, where a step is not recorded
 EPOCHS = 3, 13  # seconds of the one are taken from those of the other: what a training pays once is in neither
 ROUNDS = 3
-CUDA, CPU = torch.device("cuda"), torch.device("cpu")
+KERNELS = 1_000  # in the graph that tells how fast a device starts them
 
 Started = tuple[fw.Sequential, fw.Loss, fw.Several]
 
 
-def bandwidth() -> float:
-    """Bytes a second of a copy within the device, read and written."""
-    source = torch.ones(1 << 28, device=CUDA)
-    copy = torch.empty_like(source)
-    return 2 * source.nbytes / _seconds(lambda: copy.copy_(source), 20)
+class About(NamedTuple):
+    """What the device is; bytes a second of a copy, read and written; and seconds of a kernel that has nothing to do."""
+
+    device: str
+    torch: str
+    bandwidth: float
+    launch: float
 
 
-def launch() -> float:
-    """Seconds that a kernel of a recorded graph takes where it has next to nothing to do."""
-    count, x = 1_000, torch.zeros(1, device=CUDA)
-    x.add_(1)
+def about() -> About:
+    """Measure the CUDA device."""
+    source = torch.ones(1 << 28, device="cuda")
+    copy, one = torch.empty_like(source), torch.zeros(1, device="cuda")
+    copying = _seconds(lambda: copy.copy_(source), 20)
+    one.add_(1)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        for _ in range(count):
-            x.add_(1)
-    return _seconds(graph.replay, 20) / count
+        for _ in range(KERNELS):
+            one.add_(1)
+    launching = _seconds(graph.replay, 20) / KERNELS
+    return About(torch.cuda.get_device_name(), torch.__version__, 2 * source.nbytes / copying, launching)
 
 
 def _seconds(call: Callable[[], object], times: int) -> float:
-    """Seconds of a call, the median of several."""
+    """Seconds of a call on the CUDA device, the median of several."""
     taken = []
     for _ in range(times):
         torch.cuda.synchronize()
@@ -95,9 +101,9 @@ def _bytes(x: Tensor) -> int:
 def traffic(work: Work, started: Started) -> tuple[int, int]:
     """Kernels and bytes of one step, but for taking its batch."""
     model, loss, optimizer = started
-    x = torch.rand(model.replicas, 2, work.batch_size, device=CUDA)
+    x = torch.rand(model.replicas, 2, work.batch_size, device=model.parameters.device)
     target = torch.cat([x[:, :1], 1 - x[:, :1]], 1)
-    factor = torch.ones((), device=CUDA)
+    factor = torch.ones_like(x[0, 0, 0])
 
     def step() -> None:
         _, gradient = loss(model.forward(x), target)
@@ -128,65 +134,60 @@ def _step_seconds(work: Work, stack: Stack, rows: Rows, device: torch.device) ->
         seconds = []
         for epochs in EPOCHS:
             started = ours.start(work, stack, rows, 0, device)
-            torch.cuda.synchronize()
+            devices.wait(device)
             begin = time.perf_counter()
             ours.fit(replace(work, epochs=epochs), stack, rows, 0, started)
-            torch.cuda.synchronize()
+            devices.wait(device)
             seconds.append(time.perf_counter() - begin)
         taken.append((seconds[1] - seconds[0]) / (EPOCHS[1] - EPOCHS[0]))
     return float(pd.Series(taken).median()) / steps(replace(work, epochs=1), rows)
 
 
-def measure(echo: Callable[[str], None]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the device is, and a record of each case, number of models and way to run a step."""
-    about = {
-        "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "gigabytes_per_second": bandwidth() / 1e9,
-        "launch_us": 1e6 * launch(),
-    }
-    echo(str(about))
-    records = []
-    for case, models in itertools.product(CASES, MODELS):
-        work = scale.work(replace(scale.FULL, models=60), *case)
-        rows = data.rows(work, 0)
-        planned = data.stacks(work)[0]
-        stack = replace(planned, trials=(list(planned.trials) * (models // 60 + 1))[:models])
-        ways = [("cpu", CPU)] if models == 60 else []
-        ways += [("recorded", CUDA), *([("as written", CUDA)] if models <= AS_WRITTEN else [])]
-        for how, device in ways:
+def measure(
+    limits: About, device: torch.device, models: Sequence[int] = MODELS, cases: Sequence[tuple[str, str, str]] = CASES
+) -> Iterator[dict[str, Any]]:
+    """A record of each case, number of models and way to run a step, on a device of such limits."""
+    for case, count in itertools.product(cases, models):
+        work = scale.work(replace(scale.FULL, models=min(models)), *case)
+        rows, planned = data.rows(work, 0), data.stacks(work)[0]
+        repeated = itertools.islice(itertools.cycle(planned.trials), count)
+        stack = replace(planned, trials=list(repeated))
+        ways = [("cpu", torch.device("cpu"))] if count == min(models) else []
+        ways += [("recorded", device), *([("as written", device)] if count <= AS_WRITTEN else [])]
+        for how, where in ways:
             with runner.one_thread(), _as_written() if how == "as written" else contextlib.nullcontext():
-                torch.cuda.reset_peak_memory_stats()
-                seconds = _step_seconds(work, stack, rows, device)
-                record = dict(zip(("activation", "optimizer", "batchnorm"), case, strict=True)) | {
-                    "models": models,
-                    "how": how,
-                    "us_per_model_step": 1e6 * seconds / models,
-                    "step_us": 1e6 * seconds,
-                }
-                if device == CUDA:
-                    kernels, moved = traffic(work, ours.start(work, stack, rows, 0, device))
-                    floor = max(moved / about["gigabytes_per_second"] / 1e3, kernels * about["launch_us"])
-                    record |= {
-                        "kernels": kernels,
-                        "megabytes": moved / 1e6,
-                        "floor_us": floor,
-                        "times_floor": 1e6 * seconds / floor,
-                    }
-                    record["peak_mb"] = torch.cuda.max_memory_allocated() / 1e6
-            echo(str(record))
-            records.append(record)
-    return about, records
+                us = 1e6 * _step_seconds(work, stack, rows, where)
+                kernels, moved = traffic(work, ours.start(work, stack, rows, 0, where))
+            floor = 1e6 * max(moved / limits.bandwidth, kernels * limits.launch)
+            yield {
+                **dict(zip(tables.CASE, case, strict=True)),
+                "models": count,
+                "how": how,
+                "us_per_model_step": us / count,
+                "step_us": us,
+                **(
+                    {}
+                    if how == "cpu"
+                    else {"kernels": kernels, "megabytes": moved / 1e6, "floor_us": floor, "times": us / floor}
+                ),
+            }
 
 
 @click.command("cuda")
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results/bench"), show_default=True)
 def command(results: Path) -> None:
     """Time of a step on the CUDA device, against the CPU beside it and the device's floor."""
-    if not torch.cuda.is_available():
-        raise click.UsageError("torch finds no CUDA device here: nothing can be measured")
-    about, records = measure(click.echo)
+    try:
+        devices.require("cuda")
+    except UserError as error:
+        raise click.UsageError(str(error)) from None
+    limits = about()
+    click.echo(limits)
+    records = []
+    for record in measure(limits, torch.device("cuda")):
+        click.echo(record)
+        records.append(record)
     table = pd.DataFrame(records)
-    files.write(results / "cuda.json", json.dumps(about, indent=1) + "\n")
+    files.write(results / "cuda.json", json.dumps(limits._asdict(), indent=1) + "\n")
     files.write(results / "cuda.csv", to_csv(table.round(4)))
     click.echo(markdown(table.round(3).astype(str)))

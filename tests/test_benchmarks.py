@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from benchmarks import checks, data, measure, scale, tables
+from benchmarks import checks, cuda, data, measure, scale, tables
 from benchmarks.host import hosts
 from benchmarks.work import FOLDS, UnavailableError, Work, first_weights, operations, products, widths
 
@@ -155,3 +156,26 @@ def test_a_stage_measured_again_replaces_its_rows_only(tmp_path):
     for stage, value in (("steps", 1), ("grid", 2), ("steps", 3)):
         tables.keep(tmp_path, stage, {"memory": [{"stage": stage, "engine": "ours", "peak_mb": value}], stage: []})
     assert tables.read(tmp_path)["memory"]["peak_mb"].tolist() == [2, 3]
+
+
+def test_steps_on_a_device_are_measured_against_its_floor():
+    slow = cuda.About("none", torch.__version__, bandwidth=1.0, launch=0.0)
+    measured = list(cuda.measure(slow, torch.device("cpu"), models=(12, 24), cases=scale.CASES[:1]))
+    assert [(each["models"], each["how"]) for each in measured] == [
+        (models, how)
+        for models, ways in ((12, ("cpu", "recorded", "as written")), (24, ("recorded", "as written")))
+        for how in ways
+    ]
+    twelve, twenty_four = (
+        next(each for each in measured if each["models"] == models and each["how"] == "recorded") for models in (12, 24)
+    )
+    assert twelve["kernels"] == twenty_four["kernels"]
+    assert twelve["megabytes"] * 1e12 == pytest.approx(twelve["floor_us"])
+    assert 1.9 < twenty_four["megabytes"] / twelve["megabytes"] <= 2.0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is present")
+def test_without_a_cuda_device_there_is_nothing_to_measure():
+    ended = subprocess.run([sys.executable, "-m", "benchmarks", "cuda"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "torch finds none here" in ended.stderr
