@@ -41,7 +41,8 @@ def rounded(output: Tensor) -> Tensor:
 
 def decided(output: Tensor, decide: Decision) -> Tensor:
     """The label of each sample, class 0 where an output is not finite: `(R, outputs, samples)` to `(R, samples)`."""
-    return decide(output).masked_fill_(~output.isfinite().all(1), 0)
+    not_finite = output.mul(0.0).sum(1) != 0.0  # 0 times such a number is not 0; a third of the cost of torch.isfinite
+    return decide(output).masked_fill_(not_finite, 0)
 
 
 def count_errors(output: Tensor, labels: Tensor, decide: Decision) -> Tensor:

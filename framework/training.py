@@ -207,11 +207,11 @@ class _Recorder:
         total, wrong = self._model.parameters.new_zeros(()), torch.zeros_like(rows.sets)
         for start in range(0, samples, self._block or samples):
             block = slice(start, start + (self._block or samples))
-            inputs, targets = _parted(rows.pairs[:, :, block][rows.sets], rows.features)
+            inputs, targets = _parted(rows.pairs[:, :, block].contiguous().index_select(0, rows.sets), rows.features)
             output = self._model.forward(inputs, train=False)
             value, _ = self._loss(output, targets)
             total = total + (value * output.shape[2] if self._loss.reduction == "mean" else value)
-            wrong = wrong + count_errors(output, rows.labels[:, block][rows.sets], self._decide)
+            wrong = wrong + count_errors(output, rows.labels[:, block].contiguous().index_select(0, rows.sets), self._decide)
         return total / samples, wrong
 
     def record_gradients(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.training import BLOCK
 from studies import build, datasets, design, devices
 from studies.errors import UserError
 from studies.settings import Settings, flat
@@ -132,7 +133,8 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
     features, units, parameters = _sizes(study, settings)
     size = build.DTYPES[settings["dtype"]].itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
-    evaluation = size * max(shared.rows) * (features + 2 * max([*settings["hidden"], 1]))
+    whole = device != "cpu" or settings["batchnorm"].get("evaluate") == "batch"
+    evaluation = size * (max(shared.rows) if whole else BLOCK) * (features + 2 * max([*settings["hidden"], 1]))
     training, evaluating = devices.room(device)
     return min(study.stack or sys.maxsize, max(2, min(int(training / step), int(evaluating / evaluation))))
 
