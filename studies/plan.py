@@ -22,7 +22,7 @@ from studies.spec import Study
 from studies.stack import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.streams import digest
 
-OPERATIONS_PER_SECOND = 3e10  # of one core, as `_operations` counts them: for the rough time in `describe`
+OPERATIONS_PER_SECOND = 3.5e10  # of one core, as `_operations` counts them: for the rough time in `describe`
 
 
 def trials(study: Study) -> list[Trial]:
@@ -154,9 +154,13 @@ def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
 
 
 def _operations(study: Study, settings: Settings, shared: Structure) -> float:
-    """Operations of one training: three products of two operations a weight, and about 30 for each unit, a row and epoch."""
+    """Operations of one training: three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
+
+    Those of units are worth what they take in time, not in arithmetic.
+    """
     _, units, count = _sizes(study, settings)
-    return settings["epochs"] * shared.rows[0] * (6.0 * count + 30.0 * units)
+    each = 12.0 if settings["batchnorm"]["name"] == "none" else 72.0
+    return settings["epochs"] * shared.rows[0] * (6.0 * count + each * units)
 
 
 def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
