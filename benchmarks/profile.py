@@ -49,18 +49,19 @@ def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> 
     return each, table.sort_values("share_pct", ascending=False, ignore_index=True)
 
 
-def _named(name: str, kernel: ops.Product) -> ops.Product:
-    """A kernel of the suite's under a name that the profiler sees."""
-
-    def named(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        sizes = " x ".join("-".join(map(str, matrices.shape[1:])) for matrices in (a, b))
-        with record_function(f"{name} {sizes}"):
-            return kernel(a, b, out)
-
-    return named
+def _product(a: Tensor, b: Tensor, out: Tensor, transposed: ops.Transposed = "") -> Tensor:
+    """The suite's, under a name that the profiler sees."""
+    first, second = (f"{'-'.join(map(str, x.shape[1:]))}{'T' * (name == transposed)}" for name, x in (("a", a), ("b", b)))
+    with record_function(f"product {first} x {second}"):
+        return products.product(a, b, out, transposed)
 
 
-NAMED = ops.Kernels(_named("product", products.product), _named("inner", products.inner))
+def _inner(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    with record_function("inner product"):
+        return products.inner(a, b, out)
+
+
+NAMED = ops.Kernels(_product, _inner)
 
 
 @click.command("profile")

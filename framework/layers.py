@@ -10,19 +10,19 @@ from framework import ops
 from framework.module import Module
 from framework.streams import CPU, Streams
 
-NOTHING = torch.empty(0)  # no tensor that a module is given
-
 
 class Linear(Module):
     """y = W x + b, with `weight` W `(R, outputs, inputs)` and `bias` b `(R, outputs, 1)`.
 
     dL/dW = dL/dy x^T, dL/db = the sum of dL/dy over samples, dL/dx = W^T dL/dy.
 
-    Before a batch norm, which subtracts the mean of y and b with it, training leaves out b, and dL/db is 0 (`bias_cancels`).
+    Before a batch norm, which subtracts the mean of y and b with it, training leaves out b, and dL/db is 0: `bias_cancels`.
     """
 
     parameter_names = ("weight", "bias")
     keeps_output = False
+    own_results = True
+    by_row = True
     bias_cancels = False
     weight: Tensor
     bias: Tensor
@@ -31,7 +31,7 @@ class Linear(Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self._x = NOTHING
+        self._x = self._out = torch.empty(0)  # of the last forward in training
         self.inputs, self.outputs = inputs, outputs
         self.takes = inputs
 
@@ -46,9 +46,9 @@ class Linear(Module):
     def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
         return (self.outputs, self.inputs), (self.outputs, 1)
 
-    def bind(self, parameters: Tensor, gradients: Tensor) -> None:
-        super().bind(parameters, gradients)
-        self._weight_transposed = self.weight.mT
+    def follow(self, before: Module | None) -> None:
+        super().follow(before)
+        self.bias_cancels = False
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         out = self._out if train and x is self._x else self._out_for(x, train)
@@ -58,17 +58,17 @@ class Linear(Module):
 
     def backward(self, gradient: Tensor) -> Tensor:
         self.accumulate(gradient)
-        return ops.product(self._weight_transposed, gradient, self._input_gradient(self._x.shape, gradient))
+        return ops.product(self.weight, gradient, self._input_gradient(self._x.shape, gradient), transposed="a")
 
     def accumulate(self, gradient: Tensor) -> None:
-        ops.product(gradient, self._x_transposed, self.weight_gradient)
+        ops.product(gradient, self._x, self.weight_gradient, transposed="b")
         if self.bias_cancels:
             self.bias_gradient.zero_()
         else:
             torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
 
     def _out_for(self, x: Tensor, train: bool) -> Tensor:
-        """Where y is written; kept in training, as batches come in the same tensors from step to step."""
+        """Where y is written; in training the same for the same x, which is a batch's buffer as a rule."""
         replicas, features, samples = x.shape
         if (replicas, features) != (self.weight.shape[0], self.inputs):
             raise ValueError(
@@ -77,7 +77,7 @@ class Linear(Module):
             )
         out = self._kept(train).take("output", torch.Size((replicas, self.outputs, samples)), x)
         if train:
-            self._x, self._x_transposed, self._out = x, x.mT, out
+            self._x, self._out = x, out
         return out
 
 
@@ -97,6 +97,7 @@ class BatchNorm(Module):
 
     keeps_input = False
     overwrites = True
+    own_results = True
     gain: Tensor
     shift: Tensor
     gain_gradient: Tensor
@@ -123,15 +124,15 @@ class BatchNorm(Module):
         self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
         self.parameter_names = ("gain", "shift") if affine else ()
         self.keeps_output = not affine  # without gain and shift, it is the normalised batch
-        self._x = NOTHING
-        self._moments: _Moments
-        self._linear: Linear | None = None  # the layer before, where it leaves out its bias in training
+        self.by_row = evaluate == "running"
+        self._moments: _Moments | None = None
+        self._without_bias: Linear | None = None  # the layer before, where it leaves out its bias in training
 
     def follow(self, before: Module | None) -> None:
         super().follow(before)
-        self._linear = before if isinstance(before, Linear) and self.gradient == "exact" else None
-        if self._linear:
-            self._linear.bias_cancels = True
+        self._without_bias = before if type(before) is Linear and self.gradient == "exact" else None
+        if self._without_bias:
+            self._without_bias.bias_cancels = True
 
     def connect(self, features: int | None) -> int | None:
         if self.affine and features is None:
@@ -151,7 +152,7 @@ class BatchNorm(Module):
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         centred = x if self.in_place else self._kept(train).take("centred", x.shape, x)
-        moments = self._moments if x is self._x else self._moments_for(x)
+        moments = self._moments_of(x)
         if train or self.evaluate == "batch":
             samples = x.shape[2]
             torch.mean(x, 2, keepdim=True, out=moments.mean)
@@ -175,8 +176,9 @@ class BatchNorm(Module):
         # With n samples, u = 1 if unbiased, and x' the normalised x:
         # dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
         # What is kept is x' itself without gain and shift, else x' sd: one pass over the batch less.
-        samples = gradient.shape[2]
-        total, along = self._moments.total, self._moments.along
+        samples, moments = gradient.shape[2], self._moments
+        assert moments
+        total, along = moments.total, moments.along
         torch.sum(gradient, 2, keepdim=True, out=total)
         ops.inner(gradient, self._centred, along)
         if self.affine:
@@ -192,18 +194,23 @@ class BatchNorm(Module):
     @property
     def running_mean(self) -> Tensor:
         """Running mean `(R, features, 1)`, once a forward pass has fixed its shape."""
+        assert self._moments
         return self._moments.running_mean
 
     @property
     def running_variance(self) -> Tensor:
         """Running variance `(R, features, 1)`, likewise."""
+        assert self._moments
         return self._moments.running_variance
 
-    def _moments_for(self, x: Tensor) -> "_Moments":
-        """The moments so far, or new ones where there are none, or of another shape, dtype or device."""
-        if self._x is NOTHING or not self._moments.fits(x):
+    def _moments_of(self, x: Tensor) -> "_Moments":
+        if self._moments is None:
             self._moments = _Moments(self.memory, x)
-        self._x = x
+        if self._moments.shape != x.shape[:2]:
+            raise ValueError(
+                f"batch norm keeps running averages of what it saw first, {(*self._moments.shape, 'any')}: "
+                f"{tuple(x.shape)} was given"
+            )
         return self._moments
 
     def _remember(self, moments: "_Moments", samples: int) -> None:
@@ -214,8 +221,8 @@ class BatchNorm(Module):
             )
         if self.evaluate == "running":
             moments.variance.div_(ops.number(samples - 1, moments.variance))
-            if self._linear:
-                moments.mean.add_(self._linear.bias)
+            if self._without_bias:
+                moments.mean.add_(self._without_bias.bias)
             moments.remember(self.momentum)
 
 
@@ -226,7 +233,8 @@ class _Moments:
     """
 
     def __init__(self, buffers: ops.Buffers, like: Tensor) -> None:
-        shape = torch.Size((2, *like.shape[:2], 1))
+        self.shape = like.shape[:2]
+        shape = torch.Size((2, *self.shape, 1))
         newest, running, sums = (buffers.take(name, shape, like) for name in ("newest", "running", "sums"))
         self.mean, self.variance = newest.unbind()
         self.running_mean, self.running_variance = running.unbind()
@@ -234,10 +242,6 @@ class _Moments:
         self.running_mean.zero_()
         self.running_variance.fill_(1.0)
         self._newest, self._running = ops.row(newest), ops.row(running)
-
-    def fits(self, x: Tensor) -> bool:
-        """Whether they are those of such an x."""
-        return (self.mean.shape[:2], self.mean.dtype, self.mean.device) == (x.shape[:2], x.dtype, x.device)
 
     def remember(self, weight: float) -> None:
         """Running averages <- themselves + weight (the batch's - themselves)."""
@@ -256,6 +260,8 @@ class Dropout(Module):
     keeps_input = False
     keeps_output = False
     overwrites = True
+    own_results = True
+    by_row = True
 
     def __init__(self, p: float | Sequence[float] = 0.5) -> None:
         super().__init__()

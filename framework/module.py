@@ -22,21 +22,27 @@ class Module:
 
     `keeps_input` and `keeps_output` say whether `backward` reads what `forward` was given and what it returned. Where neither a
     module nor the one before it needs the tensor between them, Sequential lets the module write its output there (`in_place`):
-    the less memory a step touches, the more of it is in the cache. So a module that `overwrites` writes dL/dx over the dL/dy of
-    the module after it (`over_gradient`). And a module once in a Sequential is used through it only.
+    the less memory a step touches, the more of it is in the cache. Likewise, a module whose backward can write dL/dx over dL/dy
+    (`overwrites`) does so where the module after it made that for nothing else (`over_gradient`). So a module once in a
+    Sequential is used through it only.
+
+    `own_results` says that forward and backward never hand on the very tensor that they were given, and `by_row` that an
+    evaluation gives each sample what it would get alone. A module that does not say so is taken at its worst.
     """
 
     parameter_names: tuple[str, ...] = ()
     keeps_input = True
     keeps_output = True
     overwrites = False
+    own_results = False
+    by_row = False
     in_place = False
     over_gradient = False
     takes: int | None = None  # how many features must come in, where the module itself decides that
 
     def __init__(self) -> None:
         self.memory = Buffers()  # from forward to backward, of this module alone
-        self.passing = Buffers()  # gradients, and outputs of evaluation: Sequential shares two of these among its modules
+        self.passing = Buffers()  # gradients: Sequential shares these among its modules, as it does those of evaluation
         self.evaluating = self.passing
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
@@ -129,16 +135,9 @@ class Sequential(Module):
                 "write Tanh() once for each place"
             )
         self.layers = layers
-        pools = (Buffers(), Buffers())  # a module reads from the one and writes to the other
-        outputs = gradients = 0
-        for before, layer in zip((None, *layers), layers, strict=False):
-            layer.follow(before)
-            outputs += not layer.in_place
-            layer.evaluating = pools[outputs % 2]
-        for layer in reversed(layers):
-            layer.over_gradient = layer.overwrites and gradients > 0  # what comes from outside is not ours to write to
-            gradients += not layer.over_gradient
-            layer.passing = pools[gradients % 2]
+        self.own_results = any(layer.own_results for layer in layers)
+        self.by_row = all(layer.by_row for layer in layers)
+        self._share_buffers()
         self.outputs = self.connect(None)
         self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
         self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))
@@ -164,6 +163,27 @@ class Sequential(Module):
             gradient = layer.backward(gradient)
         for layer in self.layers[:1]:
             layer.accumulate(gradient)
+
+    def _share_buffers(self) -> None:
+        """Two sets of buffers serve all modules: one reads from the first and writes to the second, the next the other way.
+
+        What may be somebody else's, given to the Sequential or handed on by a module, is not written over.
+        """
+        here, there = Buffers(), Buffers()
+        for before, layer in zip((None, *self.layers), self.layers, strict=False):
+            layer.follow(before)
+            if not layer.in_place:
+                here, there = there, here
+            layer.evaluating = here
+            if not layer.own_results:
+                here, there = Buffers(), Buffers()
+        for layer, after in zip(reversed(self.layers), (None, *reversed(self.layers)), strict=False):
+            layer.over_gradient = layer.overwrites and after is not None and after.own_results
+            if not layer.over_gradient:
+                here, there = there, here
+            layer.passing = here
+            if not layer.own_results:
+                here, there = Buffers(), Buffers()
 
     def connect(self, features: int | None) -> int | None:
         for layer in self.layers:

@@ -238,10 +238,10 @@ class Adam(Optimizer):
         mean = self._mean.lerp_(gradient, self._newest1)
         square = self._average_square(self._square, gradient, self._newest2)
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
-        left1, left2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
-        correction = left2.sqrt()
+        weight1, weight2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
+        correction = weight2.sqrt()
         root = ops.sqrt(square, self._work).add_(self.eps * correction)
-        self._descend(torch.div(mean, root, out=root), lr * correction / left1)
+        self._descend(torch.div(mean, root, out=root), lr * correction / weight1)
 
 
 class AdamW(Adam):

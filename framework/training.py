@@ -21,6 +21,8 @@ from framework.streams import CPU, DROPOUT, ORDER, Streams, derive, sent
 
 Shuffle = Literal["epoch", "once", "never"]
 
+BLOCK = 512  # samples evaluated at a time on the CPU: more leave the cache between two layers, fewer take more calls
+
 
 class Rows(NamedTuple):
     """Labelled samples: `inputs` `(samples, features)` and integer `labels` `(samples,)`, shared by all models.
@@ -162,11 +164,15 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
             f"inputs are (samples, {takes} features), or ({model.replicas} models, samples, {takes} features): "
             f"{tuple(inputs.shape)} was given"
         )
-    x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1).contiguous()
-    return model.forward(x, train=False).mT.clone()
+    x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1)
+    blocks = _blocks(model, x.shape[2])
+    return torch.cat([model.forward(x[:, :, block].contiguous(), train=False).mT.clone() for block in blocks], 1)
 
 
-BLOCK = 128  # samples evaluated at a time
+def _blocks(model: Sequential, samples: int) -> list[slice]:
+    """The samples in the blocks in which the model evaluates them: the same for any, as bits may depend on their width."""
+    size = BLOCK if model.by_row and model.parameters.is_cpu else samples  # a CUDA device is slow at many small things
+    return [slice(start, start + size) for start in range(0, samples, size or 1)] or [slice(0)]
 
 
 class _Recorder:
@@ -183,9 +189,6 @@ class _Recorder:
     ) -> None:
         self._model, self._loss, self._columns, self._decide, self._observe = model, loss, columns, decide, observe
         self._linear = [module for module in model.modules() if isinstance(module, Linear)] if gradient_norms else []
-        # Batch norm that evaluates on the rows given has to see them all at once; a CUDA device is quicker so.
-        whole = any(isinstance(module, BatchNorm) and module.evaluate == "batch" for module in model.modules())
-        self._block = BLOCK if model.parameters.is_cpu and not whole else None
         self._epochs: list[int] = []
         self._losses: dict[str, list[Tensor]] = {name: [] for name in columns}
         self._errors: dict[str, list[Tensor]] = {name: [] for name in columns}
@@ -202,11 +205,10 @@ class _Recorder:
             self._observe(epoch)
 
     def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor]:
-        """Loss per sample, and number of wrong samples, of each model; by blocks, as all rows at once would leave the cache."""
+        """Loss per sample, and number of wrong samples, of each model."""
         samples = rows.labels.shape[1]
         total, wrong = self._model.parameters.new_zeros(()), torch.zeros_like(rows.sets)
-        for start in range(0, samples, self._block or samples):
-            block = slice(start, start + (self._block or samples))
+        for block in _blocks(self._model, samples):
             inputs, targets = _parted(rows.pairs[:, :, block].contiguous().index_select(0, rows.sets), rows.features)
             output = self._model.forward(inputs, train=False)
             value, _ = self._loss(output, targets)

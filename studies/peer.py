@@ -65,6 +65,7 @@ class Model:
     """A network of torch, as a stack of one."""
 
     replicas = 1
+    by_row = False  # torch's batch norm may evaluate on the rows given
 
     def __init__(self, network: nn.Sequential, layers: Sequence[Layer], takes: int | None, outputs: int | None) -> None:
         self.network, self.layers, self.takes, self.outputs = network, layers, takes, outputs

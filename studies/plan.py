@@ -127,14 +127,18 @@ def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
 
 
 def capacity(study: Study, settings: Settings, shared: Structure, device: str) -> int:
-    """How many models of a structure train together: what has room on the device while training, and while evaluated."""
+    """How many models of a structure train together: what has room on the device while training, and while evaluated.
+
+    Each may have rows of its own. On the CPU it is evaluated in blocks of them, unless batch norm wants them all.
+    """
     if settings["engine"] != "stack":
         return 1
     features, units, parameters = _sizes(study, settings)
+    rows = max(shared.rows)
     size = build.DTYPES[settings["dtype"]].itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
-    whole = device != "cpu" or settings["batchnorm"].get("evaluate") == "batch"
-    evaluation = size * (max(shared.rows) if whole else BLOCK) * (features + 2 * max([*settings["hidden"], 1]))
+    at_once = rows if device != "cpu" or settings["batchnorm"].get("evaluate") == "batch" else min(rows, BLOCK)
+    evaluation = size * (rows * (features + 1) + at_once * (features + 2 * max([*settings["hidden"], 1])))
     training, evaluating = devices.room(device)
     return min(study.stack or sys.maxsize, max(2, min(int(training / step), int(evaluating / evaluation))))
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -19,20 +18,20 @@ from framework import ops
 WIDE = 32
 
 
-def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """a b of every replica, on the CPU."""
-    if b.shape[2] > WIDE and b.stride(2) != 1:
-        return ops.batched(a, b, out)
-    np.matmul(_array(a), _array(b), out=_array(out))
+_array = ops.kept(Tensor.numpy)
+
+
+def product(a: Tensor, b: Tensor, out: Tensor, transposed: ops.Transposed = "") -> Tensor:
+    """a b of every replica, or a^T b or a b^T, on the CPU."""
+    if transposed == "b" and b.shape[1] > WIDE:
+        return ops.batched(a, b.mT, out)
+    first, second = _array(a), _array(b)
+    if transposed == "a":
+        first = first.swapaxes(1, 2)
+    elif transposed == "b":
+        second = second.swapaxes(1, 2)
+    np.matmul(first, second, out=_array(out))
     return out
-
-
-def _array(x: Tensor) -> NDArray[np.floating]:
-    """A tensor as numpy sees it, made once: the same few tensors are multiplied in every step."""
-    array: NDArray[np.floating] | None = getattr(x, "array", None)
-    if array is None:
-        array = x.array = x.numpy()  # type: ignore[attr-defined]
-    return array
 
 
 def inner(a: Tensor, b: Tensor, out: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import framework
 
 SOURCES = sorted(Path(framework.__file__).parent.glob("**/*.py"))
-ALLOWED = {"framework", "torch", "math", "os", "typing", "collections", "contextlib", "contextvars", "dataclasses"}
+ALLOWED = {"framework", "torch", "math", "os", "typing", "collections", "contextlib", "contextvars", "dataclasses", "weakref"}
 FORBIDDEN = {
     "requires_grad",
     "requires_grad_",

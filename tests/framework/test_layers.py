@@ -121,6 +121,25 @@ def test_straight_through_hands_the_gradient_on_as_if_the_normalisation_were_the
     assert torch.equal(simplified.backward(gradient), gradient)
 
 
+def test_a_straight_through_norm_leaves_the_bias_before_it_its_gradient():
+    x, gradient = randn(2, 3, 6, seed=2), randn(2, 4, 6, seed=3)
+    model = stack(Linear(3, 4), BatchNorm(gradient="straight_through"), replicas=2)
+    model.forward(x)
+    model.backward(gradient)
+    linear, norm = model.layers
+    close(linear.bias_gradient, norm.gain * gradient.sum(2, keepdim=True))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 4, 5)], ids=str)
+def test_batch_norm_refuses_what_its_running_averages_do_not_fit(shape):
+    norm = BatchNorm(affine=False)
+    norm.forward(randn(3, 3, 5))
+    before = norm.running_mean.clone()
+    with pytest.raises(ValueError, match=r"of what it saw first, \(3, 3, 'any'\): \(\d, \d, 5\) was given"):
+        norm.forward(randn(*shape), train=False)
+    assert torch.equal(norm.running_mean, before)
+
+
 def test_batch_norm_starts_at_gain_one_and_shift_zero():
     norm = Sequential(Linear(2, 3), BatchNorm(), replicas=2).layers[1]
     assert torch.equal(norm.gain, torch.ones(2, 3, 1))

@@ -346,3 +346,56 @@ def test_a_module_of_ones_own_must_say_how_it_goes_forward_and_backward():
         Module().forward(randn(1, 1, 1))
     with pytest.raises(NotImplementedError):
         Module().backward(randn(1, 1, 1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_evaluating_the_very_inputs_of_a_pending_backward_does_not_disturb_it(name):
+    (model, x, gradient), (twin, *_) = model_with_data(name), model_with_data(name)
+    model.forward(x)
+    model.forward(x, train=False)
+    twin.forward(x)
+    assert torch.equal(model.backward(gradient), twin.backward(gradient))
+    assert torch.equal(model.gradients, twin.gradients)
+
+
+class Through(Module):
+    """A module of somebody's own, which hands on what it is given."""
+
+    def forward(self, x, train=True):  # noqa: ARG002 - every module takes both
+        return x
+
+    def backward(self, gradient):
+        return gradient
+
+
+PASSED_THROUGH = {  # a model with something that hands on what it is given, and the same model without
+    "a module at the end": (lambda: [Linear(3, 4), Sigmoid(), Through()], lambda: [Linear(3, 4), Sigmoid()]),
+    "nothing at the end": (lambda: [Linear(3, 4), Sigmoid(), Sequential()], lambda: [Linear(3, 4), Sigmoid()]),
+    "a module between": (lambda: [Linear(3, 4), Through(), Linear(4, 4)], lambda: [Linear(3, 4), Linear(4, 4)]),
+    "nothing between": (lambda: [Linear(3, 4), Sequential(), Linear(4, 4)], lambda: [Linear(3, 4), Linear(4, 4)]),
+    "a module of modules": (
+        lambda: [Linear(3, 4), ReLU(), Sequential(Through(), Sigmoid(), Through()), Linear(4, 4)],
+        lambda: [Linear(3, 4), ReLU(), Sigmoid(), Linear(4, 4)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PASSED_THROUGH)
+def test_what_a_module_hands_on_as_it_was_given_is_not_written_over(name):
+    with_it, without = (stack(*layers(), replicas=2) for layers in PASSED_THROUGH[name])
+    x, gradient = randn(2, 3, 6, seed=2), randn(2, 4, 6, seed=3)
+    before = gradient.clone()
+    for _ in range(2):
+        assert torch.equal(with_it.forward(x), without.forward(x))
+        assert torch.equal(with_it.backward(gradient), without.backward(gradient))
+        assert torch.equal(with_it.gradients, without.gradients)
+        assert torch.equal(with_it.forward(x, train=False), without.forward(x, train=False))
+    assert torch.equal(gradient, before)
+
+
+def test_a_layer_has_its_bias_back_where_no_batch_norm_follows_any_more():
+    layer = Linear(3, 4)
+    Sequential(layer, BatchNorm(), Tanh())
+    model = stack(layer, Tanh(), replicas=2)
+    twins = [twin_of(one, nn.Linear(3, 4), nn.Tanh()) for one in model.parameters]
+    assert_as_autograd(model, twins, randn(2, 3, 5), randn(2, 4, 5, seed=1))

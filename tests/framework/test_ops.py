@@ -1,4 +1,6 @@
+import copy
 import math
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -106,6 +108,21 @@ def test_sums_with_a_fused_product_give_a_replica_the_same_bits_in_any_stack(nam
         assert torch.equal(FUSED[name](taken(part).copy_(part), taken(part).copy_(y[rows]), taken(part)), whole[rows])
 
 
+@pytest.mark.cpu
+def test_what_is_made_of_a_tensor_is_made_once_and_forgotten_with_it():
+    made = []
+    array = ops.kept(lambda x: made.append(x.sum().item()) or x.numpy())
+    x = torch.ones(2, 3)
+    assert array(x) is array(x)
+    x.fill_(5.0)
+    assert (array(x) == 5.0).all()
+    assert (array(copy.deepcopy(x).fill_(7.0)) == 7.0).all()
+    assert made == [6.0, 42.0]
+    forgotten = weakref.ref(x)
+    del x
+    assert forgotten() is None
+
+
 def test_sqrt_of_zero_is_next_to_nothing_and_of_infinity_infinite():
     x = torch.tensor([0.0, math.inf])
     assert torch.allclose(ops.sqrt(x, taken(x)), x, rtol=0.0, atol=1.1e-19)
@@ -154,7 +171,7 @@ def test_products_give_a_replica_the_same_bits_in_any_stack(size):
 def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
     a, b, bias = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 3, 1, seed=2)
 
-    def sevens(a, b, out):  # noqa: ARG001 - a kernel takes all three
+    def sevens(a, b, out, transposed):  # noqa: ARG001 - a kernel takes all four
         return out.fill_(7.0)
 
     def eights(a, b, out):  # noqa: ARG001

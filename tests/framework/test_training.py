@@ -33,6 +33,7 @@ from framework import (
     xavier,
 )
 from framework.streams import derive, generator
+from framework.training import BLOCK
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -144,6 +145,20 @@ def test_the_history_is_what_predictions_after_that_many_epochs_give(loss, crite
                 label = {argmax: output.argmax(1), threshold: output[:, 0] > 0.5, rounded: output[:, 0].round()}
                 decided = label[decide or (argmax if outputs > 1 else threshold)]
                 assert history.errors[name][place, replica] == (decided != labels).sum()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("evaluate", ["running", "batch"])
+@pytest.mark.parametrize("samples", [1, BLOCK, BLOCK + 1, 2 * BLOCK + 7])
+def test_any_number_of_rows_is_evaluated_as_one_forward_pass_does(samples, evaluate, reduction):
+    model, arguments = small(hidden=lambda: BatchNorm(evaluate=evaluate), reduction=reduction, lr=0.01)
+    rows = disk(samples, seed=1)
+    history = fit(*arguments, disk(30), test=rows, epochs=1, batch_size=10)
+    output = model.forward(rows.inputs.double().T.expand(3, 2, samples).contiguous(), train=False).clone()
+    target = torch.stack((rows.labels == 0, rows.labels == 1)).double().expand_as(output)
+    close(history.loss["test"][-1], CrossEntropyLoss()(output, target)[0])
+    assert torch.equal(history.errors["test"][-1], (argmax(output) != rows.labels).sum(1))
+    close(predict(model, rows.inputs), output.mT)
 
 
 @pytest.mark.parametrize(

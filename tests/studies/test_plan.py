@@ -118,3 +118,26 @@ def test_the_plan_in_words(tiny):
     text = "\n".join(plan.describe(study, jobs=1))
     for part in ("Why?", "2 levels: relu, tanh", "60 training, 40 test rows", "4 configurations x 3 folds = 12 models"):
         assert part in text
+
+
+def capacity(tiny, *changes, device="cpu"):
+    study = spec.load(str(tiny(*changes)))
+    settings = study.grid.configurations[0].settings
+    return plan.capacity(study, settings, plan.structure(settings, (40, 20, 1_000_000)), device)
+
+
+def test_rows_limit_a_stack_where_each_model_is_evaluated_on_all_of_them_at_once(tiny, monkeypatch):
+    by_row = capacity(tiny)
+    by_the_rows_given = ("epochs = 3", 'epochs = 3\nbatchnorm = { affine = true, evaluate = "batch" }')
+    assert capacity(tiny, by_the_rows_given) < by_row / 2
+    monkeypatch.setattr(plan.devices, "room", lambda _: (plan.devices.CACHE, plan.devices.EVALUATION))
+    assert capacity(tiny, device="cuda") == capacity(tiny, by_the_rows_given)
+
+
+def test_a_stack_with_batch_norm_is_planned_before_one_without():
+    study = spec.load("ablation")
+    norms = [
+        stack.trials[0].configuration.settings["batchnorm"]["name"] != "none"
+        for stack in plan.stacks(study, plan.trials(study), 2)
+    ]
+    assert norms == sorted(norms, reverse=True)

@@ -1,3 +1,4 @@
+import copy
 import warnings
 import weakref
 
@@ -6,6 +7,7 @@ import torch
 from oracle import close, randn
 from threadpoolctl import threadpool_info
 
+import framework as fw
 from framework import ops
 from studies import products
 from studies.products import WIDE, fast_products, inner, product
@@ -82,6 +84,18 @@ def test_what_was_multiplied_is_not_kept():
     assert forgotten() is None
 
 
+def test_a_copy_of_a_model_is_a_model_of_its_own():
+    model = fw.Sequential(fw.Linear(2, 3), fw.Tanh(), fw.Linear(3, 1), replicas=2, dtype=torch.float64)
+    fw.initialize(model, fw.xavier, seed=0)
+    x = randn(2, 2, 5)
+    with fast_products():
+        model.forward(x)
+        copied = copy.deepcopy(model)
+        copied.parameters.zero_()
+        assert not copied.forward(x).any()
+        assert model.forward(x).all()
+
+
 def test_numbers_that_overflow_are_infinite_without_a_warning():
     huge = torch.full((2, 3, 3), 1e30)
     with warnings.catch_warnings(), fast_products():
@@ -92,7 +106,7 @@ def test_numbers_that_overflow_are_infinite_without_a_warning():
 def test_the_framework_multiplies_so_within_on_one_thread(monkeypatch):
     a, b = randn(2, 3, 4), randn(2, 4, 5, seed=1)
     by_torch = ops.batched(a, b, a.new_empty(2, 3, 5))
-    monkeypatch.setattr(products, "product", lambda _a, _b, out: out.fill_(7.0))
+    monkeypatch.setattr(products, "product", lambda _a, _b, out, _transposed: out.fill_(7.0))
     with fast_products():
         assert (ops.product(a, b, a.new_empty(2, 3, 5)) == 7.0).all()
         assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {1}
