@@ -1,6 +1,7 @@
 """The layers with something to learn or to remember: Linear, BatchNorm, Dropout."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -32,6 +33,9 @@ class Linear(Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self._x = self._out = torch.empty(0)  # of the last forward in training
+        self._multiply = ops.Repeated(ops.prepared_product)
+        self._multiply_transposed = ops.Repeated(partial(ops.prepared_product, transposed="a"))
+        self._multiply_by_transposed = ops.Repeated(partial(ops.prepared_product, transposed="b"))
         self.inputs, self.outputs = inputs, outputs
         self.takes = inputs
 
@@ -52,16 +56,17 @@ class Linear(Module):
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         out = self._out if train and x is self._x else self._out_for(x, train)
-        if train and self.bias_cancels:
-            return ops.product(self.weight, x, out)
-        return ops.affine(self.weight, x, self.bias, out)
+        if not train:
+            return ops.product(self.weight, x, out).add_(self.bias)
+        self._multiply(self.weight, x, out)
+        return out if self.bias_cancels else out.add_(self.bias)
 
     def backward(self, gradient: Tensor) -> Tensor:
         self.accumulate(gradient)
-        return ops.product(self.weight, gradient, self._input_gradient(self._x.shape, gradient), transposed="a")
+        return self._multiply_transposed(self.weight, gradient, self._input_gradient(self._x.shape, gradient))
 
     def accumulate(self, gradient: Tensor) -> None:
-        ops.product(gradient, self._x, self.weight_gradient, transposed="b")
+        self._multiply_by_transposed(gradient, self._x, self.weight_gradient)
         if self.bias_cancels:
             self.bias_gradient.zero_()
         else:
@@ -126,6 +131,7 @@ class BatchNorm(Module):
         self.keeps_output = not affine  # without gain and shift, it is the normalised batch
         self.by_row = evaluate == "running"
         self._moments: _Moments | None = None
+        self._squares, self._along = ops.Repeated(ops.prepared_inner), ops.Repeated(ops.prepared_inner)
         self._without_bias: Linear | None = None  # the layer before, where it leaves out its bias in training
 
     def follow(self, before: Module | None) -> None:
@@ -157,7 +163,7 @@ class BatchNorm(Module):
             samples = x.shape[2]
             torch.mean(x, 2, keepdim=True, out=moments.mean)
             torch.sub(x, moments.mean, out=centred)
-            ops.inner(centred, centred, moments.variance)
+            (self._squares if train else ops.inner)(centred, centred, moments.variance)
             variance = moments.variance / ops.number(samples - self.unbiased, x)
             inverse_sd = variance.add_(ops.number(self.eps, x)).rsqrt_()
         else:
@@ -180,7 +186,7 @@ class BatchNorm(Module):
         assert moments
         total, along = moments.total, moments.along
         torch.sum(gradient, 2, keepdim=True, out=total)
-        ops.inner(gradient, self._centred, along)
+        self._along(gradient, self._centred, along)
         if self.affine:
             self.shift_gradient.copy_(total)
             torch.mul(along, self._inverse_sd, out=self.gain_gradient)

@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -76,31 +76,20 @@ class Buffers:
         return view
 
 
-T = TypeVar("T")
+# Between large tensors, which leave nothing else in the cache, a call that could have been spared costs twice what it costs
+# alone. A step sees the same tensors as the one before: what follows from them is made once, here and in `Repeated`.
+
+_rows: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
 
 
-def kept(make: Callable[[Tensor], T]) -> Callable[[Tensor], T]:
-    """`make`, for other looks at a tensor's memory, which must not hold the tensor: each is made once, and forgotten with it.
-
-    A step sees the same tensors as the one before. Between large tensors, which leave nothing else in the cache, a call that
-    could have been spared costs twice what it costs alone.
-    """
-    of: dict[int, tuple[weakref.ref[Tensor], T]] = {}
-
-    def made(x: Tensor) -> T:
-        key = id(x)
-        found = of.get(key)
-        if found is None or found[0]() is not x:
-            found = of[key] = weakref.ref(x, lambda _: of.pop(key, None)), make(x)
-        return found[1]
-
-    return made
-
-
-@kept
 def row(buffer: Tensor) -> Tensor:
     """A tensor from `Buffers.take` as one row, padding included."""
-    return buffer.as_strided((_padded_length(buffer.numel()),), (1,))
+    key = id(buffer)
+    found = _rows.get(key)
+    if found is None or found[0]() is not buffer:
+        whole = buffer.as_strided((_padded_length(buffer.numel()),), (1,))
+        found = _rows[key] = weakref.ref(buffer, lambda _: _rows.pop(key, None)), whole
+    return found[1]
 
 
 def one_minus(x: Tensor) -> Tensor:
@@ -188,19 +177,20 @@ def add_scaled(x: Tensor, y: Tensor, factor: float, out: Tensor) -> Tensor:
 
 
 Transposed = Literal["", "a", "b"]  # which of two matrices
+Call = Callable[[], object]
 
 
-class Product(Protocol):
-    """A kernel for `product`."""
+class PrepareProduct(Protocol):
+    """Makes ready a product of matrices: a call that writes it to `out`, from what a and b hold by then."""
 
-    def __call__(self, a: Tensor, b: Tensor, out: Tensor, transposed: Transposed = "", /) -> Tensor: ...
+    def __call__(self, a: Tensor, b: Tensor, out: Tensor, transposed: Transposed = "", /) -> Call: ...
 
 
 class Kernels(NamedTuple):
-    """What computes `product` and `inner` from their arguments."""
+    """What computes `product` and `inner`."""
 
-    product: Product
-    inner: Callable[[Tensor, Tensor, Tensor], Tensor]
+    product: PrepareProduct
+    inner: Callable[[Tensor, Tensor, Tensor], Call]
 
 
 _lent: ContextVar[Kernels | None] = ContextVar("lent", default=None)
@@ -219,12 +209,35 @@ def products_by(kernels: Kernels) -> Iterator[None]:
         _lent.reset(token)
 
 
+class Repeated:
+    """`prepare(a, b, out)()`, but that it prepares anew only where one of the three is another tensor than the last time."""
+
+    def __init__(self, prepare: Callable[[Tensor, Tensor, Tensor], Call]) -> None:
+        self._prepare = prepare
+        self._a = self._b = self._out = torch.empty(0)  # nobody else's
+        self._kernels: Kernels | None = None
+
+    def __call__(self, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+        if a is not self._a or b is not self._b or out is not self._out or self._kernels is not _lent.get():
+            self._a, self._b, self._out, self._kernels = a, b, out, _lent.get()
+            self._call = self._prepare(a, b, out)
+        self._call()
+        return out
+
+    def __reduce__(self) -> tuple[type["Repeated"], tuple[object]]:
+        return Repeated, (self._prepare,)  # a copy starts anew, with tensors of its own
+
+
+def prepared_inner(a: Tensor, b: Tensor, out: Tensor) -> Call:
+    """A call for `inner`."""
+    kernels = _lent.get()
+    return kernels.inner(a, b, out) if kernels and a.is_cpu else lambda: torch.sum(a * b, 2, keepdim=True, out=out)
+
+
 def inner(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """The sums over samples of a b: twice (R, features, samples) to (R, features, 1)."""
-    lent = _lent.get()
-    if lent and a.is_cpu:
-        return lent.inner(a, b, out)
-    return torch.sum(a * b, 2, keepdim=True, out=out)
+    prepared_inner(a, b, out)()
+    return out
 
 
 def batched(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
@@ -240,25 +253,21 @@ def batched(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 # step, multiplying and adding element by element takes a half to an eighth of that.
 
 
+def prepared_product(a: Tensor, b: Tensor, out: Tensor, transposed: Transposed = "") -> Call:
+    """A call for `product`."""
+    summed = a.shape[1] if transposed == "a" else a.shape[2]
+    kernels = _lent.get()
+    if kernels and a.is_cpu and summed > 1:
+        return kernels.product(a, b, out, transposed)
+    first, second = a.mT if transposed == "a" else a, b.mT if transposed == "b" else b
+    if summed == 1:
+        return lambda: torch.mul(first, second, out=out)
+    if second.shape[2] == 1:
+        return lambda: torch.sum(first * second.mT, 2, keepdim=True, out=out)
+    return lambda: batched(first, second, out)
+
+
 def product(a: Tensor, b: Tensor, out: Tensor, transposed: Transposed = "") -> Tensor:
     """a b of every replica, (R, m, k) times (R, k, n) to (R, m, n); or a^T b, or a b^T, where one of them is `transposed`."""
-    summed = a.shape[1] if transposed == "a" else a.shape[2]
-    lent = _lent.get()
-    if lent and a.is_cpu and summed > 1:
-        return lent.product(a, b, out, transposed)
-    if transposed:
-        a, b = (a.mT, b) if transposed == "a" else (a, b.mT)
-    if summed == 1:
-        return torch.mul(a, b, out=out)
-    if b.shape[2] == 1:
-        return torch.sum(a * b.mT, 2, keepdim=True, out=out)
-    return batched(a, b, out)
-
-
-def affine(weight: Tensor, x: Tensor, bias: Tensor, out: Tensor) -> Tensor:
-    """W x + b of every replica: (R, m, k) times (R, k, n) plus (R, m, 1)."""
-    if x.shape[2] == 1 or (_lent.get() and x.is_cpu):
-        return product(weight, x, out).add_(bias)
-    if weight.shape[0] == 1:
-        return out.copy_(torch.baddbmm(bias.expand(2, -1, -1), weight.expand(2, -1, -1), x.expand(2, -1, -1))[:1])
-    return torch.baddbmm(bias, weight, x, out=out)
+    prepared_product(a, b, out, transposed)()
+    return out

@@ -7,6 +7,7 @@ its neighbours.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,30 +19,28 @@ from framework import ops
 WIDE = 32
 
 
-_array = ops.kept(Tensor.numpy)
-
-
-def product(a: Tensor, b: Tensor, out: Tensor, transposed: ops.Transposed = "") -> Tensor:
-    """a b of every replica, or a^T b or a b^T, on the CPU."""
+def product(a: Tensor, b: Tensor, out: Tensor, transposed: ops.Transposed = "") -> ops.Call:
+    """A call that writes a b, a^T b or a b^T of every replica to `out`, on the CPU."""
     if transposed == "b" and b.shape[1] > WIDE:
-        return ops.batched(a, b.mT, out)
-    first, second = _array(a), _array(b)
+        return partial(ops.batched, a, b.mT, out)
+    first, second = a.numpy(), b.numpy()
     if transposed == "a":
         first = first.swapaxes(1, 2)
     elif transposed == "b":
         second = second.swapaxes(1, 2)
-    np.matmul(first, second, out=_array(out))
-    return out
+    return partial(np.matmul, first, second, out.numpy())
 
 
-def inner(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """The sums over samples of a b, on the CPU."""
-    np.vecdot(_array(a), _array(b), out=_array(out)[:, :, 0])
-    return out
+def inner(a: Tensor, b: Tensor, out: Tensor) -> ops.Call:
+    """A call that writes the sums over samples of a b to `out`, on the CPU."""
+    return partial(np.vecdot, a.numpy(), b.numpy(), out.numpy()[:, :, 0])
+
+
+KERNELS = ops.Kernels(product, inner)
 
 
 @contextmanager
 def fast_products() -> Iterator[None]:
     """Within, the framework multiplies on the CPU by `product`, on one thread; numbers that overflow raise no warning."""
-    with threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"), ops.products_by(ops.Kernels(product, inner)):
+    with threadpool_limits(1, user_api="blas"), np.errstate(all="ignore"), ops.products_by(KERNELS):
         yield

@@ -8,13 +8,14 @@ import dataclasses
 import itertools
 import math
 import time
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
-from framework import ops
-from studies.products import fast_products, inner, product
+from framework.ops import Repeated, prepared_inner, prepared_product, sqrt, where_positive
+from studies.products import fast_products
 
 EPS = 1e-5  # of batch norm
 MOMENTUM = 0.1  # of its running averages
@@ -74,6 +75,10 @@ class _Net:
         self.running = [torch.stack([torch.zeros(count, units, 1), torch.ones(count, units, 1)]) for units in work.hidden]
         self.back = [torch.empty(count, units, batch) for units in work.hidden]
         self.spare = [torch.empty(count, units, batch) for units in work.hidden]
+        self.multiply, self.multiply_transposed, self.multiply_by_transposed = (
+            [Repeated(partial(prepared_product, transposed=transposed)) for _ in self.layers] for transposed in ("", "a", "b")
+        )
+        self.squaring, self.along = ([Repeated(prepared_inner) for _ in self.layers] for _ in range(2))
         self.lr = torch.tensor(work.rates)[:, None]
         self.average, self.square, self.work = torch.zeros(3, count, total)
         self.steps = 0
@@ -85,14 +90,14 @@ class _Net:
         """Forward, backward and update on a batch `(models, features, samples)`."""
         inputs, scales = [x], []
         for index, (weight, bias, *affine) in enumerate(self.layers):
-            out = product(weight, inputs[index], self.outputs[index])
+            out = self.multiply[index](weight, inputs[index], self.outputs[index])
             if not affine:  # batch norm subtracts the bias again
                 out.add_(bias)
             else:
                 mean, squares = moments = self.moments[index]
                 torch.mean(out, 2, keepdim=True, out=mean)
                 out.sub_(mean)
-                inner(out, out, squares)
+                self.squaring[index](out, out, squares)
                 inverse_sd = squares.div(self.samples).add_(self.eps).rsqrt_()
                 squares.div_(self.unbiased)
                 mean.add_(bias)
@@ -110,16 +115,16 @@ class _Net:
             weight_gradient, bias_gradient, *affine = self.gradients[index]
             if affine:
                 gradient = self._through_norm(gradient, index, *scales[index])
-            product(gradient, inputs[index].mT, weight_gradient)
+            self.multiply_by_transposed[index](gradient, inputs[index], weight_gradient)
             if not affine:
                 torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
             if index:
                 before, spare, y = self.back[index - 1], self.spare[index - 1], inputs[index]
-                gradient = product(self.layers[index][0].mT, gradient, before)
+                gradient = self.multiply_transposed[index](self.layers[index][0], gradient, before)
                 if self.tanh:
                     gradient.addcmul_(torch.mul(gradient, y, out=spare), y, value=-1.0)
                 else:
-                    ops.where_positive(gradient, y, 0.0, gradient)
+                    where_positive(gradient, y, 0.0, gradient)
         self._update()
 
     def predict(self, x: Tensor) -> Tensor:
@@ -143,7 +148,7 @@ class _Net:
         centred, (along, total) = self.outputs[index], self.sums[index]
         _, _, gain_gradient, shift_gradient = self.gradients[index]
         torch.sum(gradient, 2, keepdim=True, out=total)
-        inner(gradient, centred, along).mul_(inverse_sd)
+        self.along[index](gradient, centred, along).mul_(inverse_sd)
         gain_gradient.copy_(along)
         shift_gradient.copy_(total)
         gradient.addcmul_(centred, along.mul_(inverse_sd), value=-1.0 / gradient.shape[2])
@@ -157,7 +162,7 @@ class _Net:
         correction = math.sqrt(1 - BETA2**self.steps)
         self.average.lerp_(self.flat_gradient, self.newest1)
         self.square.lerp_(torch.mul(self.flat_gradient, self.flat_gradient, out=self.work), self.newest2)
-        root = ops.sqrt(self.square, self.work).add_(ADAM_EPS * correction)
+        root = sqrt(self.square, self.work).add_(ADAM_EPS * correction)
         self.flat.addcmul_(torch.div(self.average, root, out=root), self.lr, value=-correction / (1 - BETA1**self.steps))
 
 

@@ -6,7 +6,19 @@ import pytest
 import framework
 
 SOURCES = sorted(Path(framework.__file__).parent.glob("**/*.py"))
-ALLOWED = {"framework", "torch", "math", "os", "typing", "collections", "contextlib", "contextvars", "dataclasses", "weakref"}
+ALLOWED = {
+    "framework",
+    "torch",
+    "math",
+    "os",
+    "typing",
+    "collections",
+    "contextlib",
+    "contextvars",
+    "dataclasses",
+    "functools",
+    "weakref",
+}
 FORBIDDEN = {
     "requires_grad",
     "requires_grad_",

@@ -108,19 +108,44 @@ def test_sums_with_a_fused_product_give_a_replica_the_same_bits_in_any_stack(nam
         assert torch.equal(FUSED[name](taken(part).copy_(part), taken(part).copy_(y[rows]), taken(part)), whole[rows])
 
 
-@pytest.mark.cpu
-def test_what_is_made_of_a_tensor_is_made_once_and_forgotten_with_it():
-    made = []
-    array = ops.kept(lambda x: made.append(x.sum().item()) or x.numpy())
-    x = torch.ones(2, 3)
-    assert array(x) is array(x)
-    x.fill_(5.0)
-    assert (array(x) == 5.0).all()
-    assert (array(copy.deepcopy(x).fill_(7.0)) == 7.0).all()
-    assert made == [6.0, 42.0]
-    forgotten = weakref.ref(x)
-    del x
+def test_the_row_of_a_buffer_is_made_once_and_forgotten_with_it():
+    buffer = taken(torch.ones(2, 3)).fill_(1.0)
+    assert ops.row(buffer) is ops.row(buffer)
+    copied = copy.deepcopy(buffer)
+    ops.row(copied).fill_(5.0)
+    assert (copied == 5.0).all()
+    assert (buffer == 1.0).all()
+    count, forgotten = len(ops._rows), weakref.ref(buffer)
+    del buffer
     assert forgotten() is None
+    assert len(ops._rows) == count - 1
+
+
+def test_a_repeated_product_is_made_ready_once_and_anew_for_another_tensor_or_kernel():
+    ready = []
+
+    def prepare(a, b, out):
+        ready.append((a, b, out))
+        return ops.prepared_product(a, b, out)
+
+    multiply = ops.Repeated(prepare)
+    a, b, other, out = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 4, 5, seed=2), randn(2, 3, 5)
+    for times, (changed, kernels) in enumerate(
+        [
+            (b, None),
+            (b, None),
+            (other, None),
+            (b, None),
+            (b, ops.Kernels(lambda a, b, out, _: lambda: out.copy_(a @ b), ops.prepared_inner)),
+        ]
+    ):
+        a.add_(times)
+        with ops.products_by(kernels):
+            close(multiply(a, changed, out), a @ changed)
+    assert len(ready) == 4
+    copied = copy.deepcopy(multiply)
+    close(copied(a, b, torch.empty_like(out)), a @ b)
+    assert len(ready) == 5
 
 
 def test_sqrt_of_zero_is_next_to_nothing_and_of_infinity_infinite():
@@ -148,34 +173,34 @@ def test_inner_products_are_those_of_torch(replicas):
 @pytest.mark.parametrize("replicas", [1, 2, 5])
 def test_products_are_those_of_torch(replicas, size):
     m, k, n = size
-    a, b, bias = randn(replicas, m, k), randn(replicas, k, n, seed=1), randn(replicas, m, 1, seed=2)
+    a, b = randn(replicas, m, k), randn(replicas, k, n, seed=1)
     out = a.new_empty(replicas, m, n)
     close(ops.product(a, b, out).clone(), torch.einsum("rmk,rkn->rmn", a, b))
-    close(ops.affine(a, b, bias, out), torch.einsum("rmk,rkn->rmn", a, b) + bias)
+    close(ops.product(a.mT, b, out, transposed="a").clone(), torch.einsum("rmk,rkn->rmn", a, b))
+    close(ops.product(a, b.mT, out, transposed="b").clone(), torch.einsum("rmk,rkn->rmn", a, b))
 
 
 @pytest.mark.parametrize("size", PRODUCTS, ids=str)
 @pytest.mark.cpu
 def test_products_give_a_replica_the_same_bits_in_any_stack(size):
     m, k, n = size
-    a, b, bias = (x.float() for x in (randn(48, m, k), randn(48, k, n, seed=1), randn(48, m, 1, seed=2)))
+    a, b = randn(48, m, k).float(), randn(48, k, n, seed=1).float()
     out = a.new_empty(48, m, n)
-    whole = ops.product(a, b, out).clone(), ops.affine(a, b, bias, out).clone()
+    whole = ops.product(a, b, out).clone()
     for rows in (slice(0, 1), slice(47, 48), slice(5, 8), slice(20, 37)):
         out = a.new_empty(len(a[rows]), m, n)
-        assert torch.equal(ops.product(a[rows], b[rows], out), whole[0][rows])
-        assert torch.equal(ops.affine(a[rows], b[rows], bias[rows], out), whole[1][rows])
+        assert torch.equal(ops.product(a[rows], b[rows], out), whole[rows])
 
 
 @pytest.mark.cpu
 def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
-    a, b, bias = randn(2, 3, 4), randn(2, 4, 5, seed=1), randn(2, 3, 1, seed=2)
+    a, b = randn(2, 3, 4), randn(2, 4, 5, seed=1)
 
     def sevens(a, b, out, transposed):  # noqa: ARG001 - a kernel takes all four
-        return out.fill_(7.0)
+        return lambda: out.fill_(7.0)
 
     def eights(a, b, out):  # noqa: ARG001
-        return out.fill_(8.0)
+        return lambda: out.fill_(8.0)
 
     def product():
         return ops.product(a, b, a.new_empty(2, 3, 5))
@@ -184,7 +209,6 @@ def test_a_kernel_of_ones_own_multiplies_within_its_context_and_its_thread():
     with ThreadPoolExecutor(1) as other_thread, ops.products_by(ops.Kernels(sevens, eights)):
         assert (product() == 7.0).all()
         assert (ops.inner(b, b, b.new_empty(2, 4, 1)) == 8.0).all()
-        close(ops.affine(a, b, bias, a.new_empty(2, 3, 5)), (7.0 + bias).expand(2, 3, 5))
         assert torch.equal(other_thread.submit(product).result(), by_torch)
     assert torch.equal(product(), by_torch)
 
