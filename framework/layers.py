@@ -213,9 +213,10 @@ class BatchNorm(Module):
         if self._moments is None:
             self._moments = _Moments(self.memory, x)
         if self._moments.shape != x.shape[:2]:
+            replicas, features = self._moments.shape
             raise ValueError(
-                f"batch norm keeps running averages of what it saw first, {(*self._moments.shape, 'any')}: "
-                f"{tuple(x.shape)} was given"
+                f"x is (replicas, features, samples): ({replicas}, {features}, any) fits the running averages of this "
+                f"batch norm, {tuple(x.shape)} was given"
             )
         return self._moments
 
