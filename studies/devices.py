@@ -13,7 +13,7 @@ import torch
 from studies.errors import UserError, unknown
 
 NAMES = ("cpu", "cuda")
-CACHE = 8e6  # bytes a stack may touch in one step; measured with two processes: beyond, they crowd each other's cache
+CACHE = 7.5e6  # bytes a stack may touch in one step; measured: beyond, it leaves the cache, or crowds that of another process
 EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
 SHARE = 0.4  # of a CUDA device's memory that a stack may fill: what is counted leaves out temporaries and the recorded step
 
