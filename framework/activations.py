@@ -73,7 +73,7 @@ class LeakyReLU(Activation):
         self.slope = slope
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.maximum(x, torch.mul(x, ops.number(self.slope, x), out=self._scratch(x)), out=out)
+        return ops.leaky(x, self.slope, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         return ops.where_positive(gradient, self._y, self.slope, out)
@@ -113,14 +113,15 @@ class PReLU(Activation):
 class ELU(Activation):
     """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
 
+    overwrites = True
+
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(x, max=0.0, out=self._scratch(x))
         # e^x - 1 is nowhere below x, so that the larger of the two is y on both sides of 0.
         return torch.maximum(x, ops.exp(below, below).sub_(ops.number(1.0, x)), out=out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        torch.clamp(self._y, max=0.0, out=out)
-        return torch.addcmul(gradient, out, gradient, out=out)
+        return ops.times_elu_slope(gradient, self._y, 1.0, 1.0, out)
 
 
 class SELU(Activation):
@@ -141,22 +142,19 @@ class SELU(Activation):
         return ops.add_scaled(below, torch.clamp(x, min=0.0, out=out), self.scale, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        # dy/dx less its value at 0 is y where y <= 0, and the same number wherever y > 0; `threshold` keeps what is larger
-        # than a number and replaces the rest, so the sign is turned, and turned back.
-        less = torch.neg(self._y, out=self._scratch(gradient))
-        torch.threshold_(less, -torch.finfo(less.dtype).tiny, self.scale * (self.alpha - 1))
-        return torch.mul(torch.sub(ops.number(-self.lowest, less), less, out=less), gradient, out=out)
+        return ops.times_elu_slope(gradient, self._y, self.scale, self.alpha, out)
 
 
 class Tanh(Activation):
     """y = tanh(x), dy/dx = 1 - y^2."""
 
+    overwrites = True
+
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.tanh(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        torch.mul(gradient, self._y, out=out)
-        return torch.addcmul(gradient, out, self._y, value=-1.0, out=out)
+        return ops.times_tanh_slope(gradient, self._y, out)
 
 
 class Sigmoid(Activation):
@@ -168,8 +166,7 @@ class Sigmoid(Activation):
         return ops.sigmoid(x, out)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        torch.mul(gradient, self._y, out=out)
-        return out.addcmul_(out, self._y, value=-1.0)
+        return ops.times_sigmoid_slope(gradient, self._y, out)
 
 
 class Softmax(Activation):

@@ -151,12 +151,36 @@ def positive(x: Tensor, out: Tensor) -> Tensor:
     return torch.gt(x, number(0.0, x), out=out)
 
 
-_leaky = torch.ops.aten.leaky_relu_backward.grad_input  # torch has a kernel for it under no other name
+# One pass each: torch has these kernels under no other name.
+_leaky = torch.ops.aten.leaky_relu.out
+_times_leaky, _times_elu, _times_tanh, _times_sigmoid = (
+    getattr(torch.ops.aten, f"{name}_backward").grad_input for name in ("leaky_relu", "elu", "tanh", "sigmoid")
+)
 
 
-def where_positive(y: Tensor, x: Tensor, slope: float, out: Tensor) -> Tensor:
-    """y where x > 0, else slope y, in one pass; torch.where takes 13 us for 2,500 numbers, thirty times as long."""
-    return _leaky(y, x, slope, False, grad_input=out)
+def leaky(x: Tensor, slope: float, out: Tensor) -> Tensor:
+    """x where x > 0, else slope x."""
+    return _leaky(x, slope, out=out)
+
+
+def where_positive(gradient: Tensor, x: Tensor, slope: float, out: Tensor) -> Tensor:
+    """gradient where x > 0, else slope gradient; torch.where takes 13 us for 2,500 numbers, thirty times as long."""
+    return _times_leaky(gradient, x, slope, False, grad_input=out)
+
+
+def times_elu_slope(gradient: Tensor, y: Tensor, scale: float, alpha: float, out: Tensor) -> Tensor:
+    """scale gradient where y > 0, else (y + scale alpha) gradient."""
+    return _times_elu(gradient, alpha, scale, 1.0, True, y, grad_input=out)
+
+
+def times_tanh_slope(gradient: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """(1 - y^2) gradient."""
+    return _times_tanh(gradient, y, grad_input=out)
+
+
+def times_sigmoid_slope(gradient: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """y (1 - y) gradient."""
+    return _times_sigmoid(gradient, y, grad_input=out)
 
 
 # A product fused with a sum may round otherwise than the two apart. Where the loop runs over a single row of samples, or the

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
-from framework.ops import Repeated, prepared_inner, prepared_product, sqrt, where_positive
+from framework.ops import Repeated, prepared_inner, prepared_product, sqrt, times_tanh_slope, where_positive
 from studies.products import fast_products
 
 EPS = 1e-5  # of batch norm
@@ -74,7 +74,6 @@ class _Net:
         self.sums = [torch.empty(2, count, units, 1) for units in work.hidden]
         self.running = [torch.stack([torch.zeros(count, units, 1), torch.ones(count, units, 1)]) for units in work.hidden]
         self.back = [torch.empty(count, units, batch) for units in work.hidden]
-        self.spare = [torch.empty(count, units, batch) for units in work.hidden]
         self.multiply, self.multiply_transposed, self.multiply_by_transposed = (
             [Repeated(partial(prepared_product, transposed=transposed)) for _ in self.layers] for transposed in ("", "a", "b")
         )
@@ -119,10 +118,10 @@ class _Net:
             if not affine:
                 torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
             if index:
-                before, spare, y = self.back[index - 1], self.spare[index - 1], inputs[index]
-                gradient = self.multiply_transposed[index](self.layers[index][0], gradient, before)
+                y = inputs[index]
+                gradient = self.multiply_transposed[index](self.layers[index][0], gradient, self.back[index - 1])
                 if self.tanh:
-                    gradient.addcmul_(torch.mul(gradient, y, out=spare), y, value=-1.0)
+                    times_tanh_slope(gradient, y, gradient)
                 else:
                     where_positive(gradient, y, 0.0, gradient)
         self._update()
