@@ -114,7 +114,7 @@ def sigmoid(x: Tensor, out: Tensor) -> Tensor:
 def tanh(x: Tensor, out: Tensor) -> Tensor:
     """tanh(x) = 2 sigmoid(2x) - 1, equal to one rounding error of 1.
 
-    A quarter of the cost of torch.tanh on AMD processors; on Intel's it is twice that cost, but rows of both are then the same.
+    A quarter of the cost of torch.tanh on AMD processors; on Intel's, twice that cost.
     """
     row(torch.mul(x, number(2.0, x), out=out)).sigmoid_()
     return line(out, 2.0, -1.0, out)
