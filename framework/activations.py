@@ -15,6 +15,7 @@ class Activation(Module):
     """y = f(x), element by element, given by `_function` and `_derivative`."""
 
     keeps_input = False
+    overwrites = True
     own_results = True
     by_row = True
 
@@ -32,7 +33,7 @@ class Activation(Module):
         raise NotImplementedError
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`: over it, where a class `overwrites`."""
+        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`, which may be the gradient."""
         raise NotImplementedError
 
 
@@ -40,7 +41,6 @@ class Identity(Activation):
     """y = x, dy/dx = 1."""
 
     keeps_output = False
-    overwrites = True
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.copy(x, out)
@@ -52,8 +52,6 @@ class Identity(Activation):
 class ReLU(Activation):
     """y = max(x, 0), dy/dx = [x > 0]."""
 
-    overwrites = True
-
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return torch.clamp(x, min=0.0, out=out)
 
@@ -63,8 +61,6 @@ class ReLU(Activation):
 
 class LeakyReLU(Activation):
     """y = max(x, a x), dy/dx = [x > 0] (1 - a) + a, for a slope 0 <= a <= 1 (Maas et al. 2013)."""
-
-    overwrites = True
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
@@ -88,7 +84,6 @@ class PReLU(Activation):
     parameter_names = ("slope",)
     keeps_input = True
     keeps_output = False
-    overwrites = True
     slope: Tensor
     slope_gradient: Tensor
 
@@ -113,8 +108,6 @@ class PReLU(Activation):
 class ELU(Activation):
     """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
 
-    overwrites = True
-
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(x, max=0.0, out=self._scratch(x))
         # e^x - 1 is nowhere below x, so that the larger of the two is y on both sides of 0.
@@ -131,7 +124,6 @@ class SELU(Activation):
     equation 14).
     """
 
-    overwrites = True
     alpha = 1.6732632423543772848170429916717
     scale = 1.0507009873554804934193349852946
     lowest = -scale * alpha
@@ -148,8 +140,6 @@ class SELU(Activation):
 class Tanh(Activation):
     """y = tanh(x), dy/dx = 1 - y^2."""
 
-    overwrites = True
-
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.tanh(x, out)
 
@@ -160,8 +150,6 @@ class Tanh(Activation):
 class Sigmoid(Activation):
     """y = 1 / (1 + e^-x), dy/dx = y (1 - y)."""
 
-    overwrites = True
-
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.sigmoid(x, out)
 
@@ -171,8 +159,6 @@ class Sigmoid(Activation):
 
 class Softmax(Activation):
     """y_i = e^x_i / sum_j e^x_j over the features; dL/dx_i = y_i (dL/dy_i - sum_j y_j dL/dy_j)."""
-
-    overwrites = True
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         ops.exp(torch.sub(x, x.amax(1, keepdim=True), out=out), out)

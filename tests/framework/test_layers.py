@@ -15,7 +15,7 @@ from oracle import (
 )
 from torch import nn
 
-from framework import BatchNorm, Dropout, Linear, Sequential
+from framework import BatchNorm, Dropout, Linear, Sequential, Tanh
 from framework.streams import generator
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -260,3 +260,11 @@ def test_dropout_has_one_p_or_one_for_each_model(replicas):
 def test_dropout_refuses_a_p_out_of_range(p):
     with pytest.raises(ValueError, match="so 0 <= p < 1"):
         Dropout(p)
+
+
+def test_a_layer_has_its_bias_back_where_no_batch_norm_follows_any_more():
+    layer = Linear(3, 4)
+    Sequential(layer, BatchNorm(), Tanh())
+    model = stack(layer, Tanh(), replicas=2)
+    twins = [twin_of(one, nn.Linear(3, 4), nn.Tanh()) for one in model.parameters]
+    assert_as_autograd(model, twins, randn(2, 3, 5), randn(2, 4, 5, seed=1))

@@ -391,11 +391,3 @@ def test_what_a_module_hands_on_as_it_was_given_is_not_written_over(name):
         assert torch.equal(with_it.gradients, without.gradients)
         assert torch.equal(with_it.forward(x, train=False), without.forward(x, train=False))
     assert torch.equal(gradient, before)
-
-
-def test_a_layer_has_its_bias_back_where_no_batch_norm_follows_any_more():
-    layer = Linear(3, 4)
-    Sequential(layer, BatchNorm(), Tanh())
-    model = stack(layer, Tanh(), replicas=2)
-    twins = [twin_of(one, nn.Linear(3, 4), nn.Tanh()) for one in model.parameters]
-    assert_as_autograd(model, twins, randn(2, 3, 5), randn(2, 4, 5, seed=1))

@@ -108,6 +108,37 @@ def test_sums_with_a_fused_product_give_a_replica_the_same_bits_in_any_stack(nam
         assert torch.equal(FUSED[name](taken(part).copy_(part), taken(part).copy_(y[rows]), taken(part)), whole[rows])
 
 
+SLOPES = {
+    "leaky": (lambda _, y, out: ops.leaky(y, 0.3, out), lambda _, y: torch.where(y > 0, y, 0.3 * y)),
+    "where_positive": (lambda g, y, out: ops.where_positive(g, y, 0.3, out), lambda g, y: torch.where(y > 0, g, 0.3 * g)),
+    "elu": (lambda g, y, out: ops.times_elu_slope(g, y, 1.1, 1.7, out), lambda g, y: torch.where(y > 0, 1.1, y + 1.87) * g),
+    "tanh": (ops.times_tanh_slope, lambda g, y: (1 - y * y) * g),
+    "sigmoid": (ops.times_sigmoid_slope, lambda g, y: y * (1 - y) * g),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes_are_what_they_say_and_may_write_over_the_gradient(name):
+    kernel, formula = SLOPES[name]
+    gradient, y = randn(3, 5, 11), randn(3, 5, 11, seed=1)
+    expected = formula(gradient, y)
+    close(kernel(gradient, y, torch.empty_like(y)), expected)
+    close(kernel(gradient, y, gradient), expected)
+
+
+# Their gradient is anybody's tensor, with no padding behind it: scalar code has to round as the vectorised does.
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("values", [1, 2, 3, 13, 37, 50, 63], ids=lambda values: f"{values}_values")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.cpu
+def test_slopes_give_a_replica_the_same_bits_in_any_stack(name, values, dtype):
+    kernel, _ = SLOPES[name]
+    gradient, y = randn(48, 1, values).to(dtype), randn(48, 1, values, seed=1).to(dtype)
+    whole = kernel(gradient, y, torch.empty_like(y))
+    for rows in (slice(0, 1), slice(47, 48), slice(5, 8), slice(20, 37)):
+        assert torch.equal(kernel(gradient[rows], y[rows], torch.empty_like(y[rows])), whole[rows])
+
+
 def test_the_row_of_a_buffer_is_made_once_and_forgotten_with_it():
     buffer = taken(torch.ones(2, 3)).fill_(1.0)
     assert ops.row(buffer) is ops.row(buffer)
