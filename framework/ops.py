@@ -11,8 +11,9 @@ CPU; they were found by measurement and are cured here and nowhere else:
   replica. Its conditional numerical reproducibility, at no measurable cost, forbids that.
 
 Sums, products, quotients, `rsqrt`, minima and maxima round alike in any code and need no cure on one thread. Nor, as measured,
-do the slopes of activations below, nor square roots: those of Intel MKL round otherwise, but everywhere alike. On several threads, torch splits a sum of more than
-32,768 terms to a single number among them: the loss of a lone replica on that many rows, say.
+do the slopes of activations below, nor square roots: those of Intel MKL round otherwise, but everywhere alike. On several
+threads, torch splits a sum of more than 32,768 terms to a single number among them: the loss of a lone replica on that many
+rows, say.
 """
 
 import math
