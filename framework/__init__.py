@@ -1,7 +1,7 @@
 """A deep-learning framework by hand: stacks of small networks, from PyTorch tensor operations and `math` alone."""
 
 from framework.activations import ELU, SELU, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
-from framework.decisions import Decision, argmax, count_errors, decided, encode, rounded, threshold
+from framework.decisions import Decision, argmax, decided, encode, rounded, threshold
 from framework.initializers import (
     Initializer,
     gaussian,
@@ -59,7 +59,6 @@ __all__ = [
     "argmax",
     "constant",
     "cosine",
-    "count_errors",
     "decided",
     "encode",
     "fit",

@@ -43,8 +43,3 @@ def decided(output: Tensor, decide: Decision) -> Tensor:
     """The label of each sample, class 0 where an output is not finite: `(R, outputs, samples)` to `(R, samples)`."""
     not_finite = output.mul(0.0).sum(1) != 0.0  # 0 times such a number is not 0; a third of the cost of torch.isfinite
     return decide(output).masked_fill_(not_finite, 0)
-
-
-def count_errors(output: Tensor, labels: Tensor, decide: Decision) -> Tensor:
-    """How many of the samples each replica gets wrong: outputs `(R, outputs, samples)`, labels `(R, samples)`, to `(R,)`."""
-    return (decided(output, decide) != labels).sum(1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from framework.capture import Captured
-from framework.decisions import Decision, argmax, count_errors, encode, threshold
+from framework.decisions import Decision, argmax, decided, encode, threshold
 from framework.layers import BatchNorm, Linear
 from framework.losses import Loss
 from framework.module import Sequential
@@ -43,6 +43,7 @@ class History:
     sample, and number of wrong samples. `gradient_norms` is `(recorded, layers, R)`, or None where nobody asked for it: the
     Euclidean norm of the gradient of each Linear's weights, from input to output, in the last batch before the record, or the
     first batch of all. `diverged` is `(R,)`: the sum of an epoch's losses, or a parameter at its end, was not finite.
+    `wrong[name]` is `(R, samples)`: the samples that a model gets wrong after the last epoch.
     """
 
     epochs: list[int]
@@ -50,6 +51,7 @@ class History:
     errors: dict[str, Tensor]
     gradient_norms: Tensor | None
     diverged: Tensor
+    wrong: dict[str, Tensor]
 
 
 class _Columns(NamedTuple):
@@ -192,6 +194,7 @@ class _Recorder:
         self._epochs: list[int] = []
         self._losses: dict[str, list[Tensor]] = {name: [] for name in columns}
         self._errors: dict[str, list[Tensor]] = {name: [] for name in columns}
+        self._wrong: dict[str, Tensor] = {}
         self.norms: list[Tensor] = []
 
     def record(self, epoch: int) -> None:
@@ -200,21 +203,23 @@ class _Recorder:
         for name, rows in self._columns.items():
             value, wrong = self._evaluated(rows)
             self._losses[name].append(value)
-            self._errors[name].append(wrong)
+            self._errors[name].append(wrong.sum(1))
+            self._wrong[name] = wrong
         if self._observe:
             self._observe(epoch)
 
     def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor]:
-        """Loss per sample, and number of wrong samples, of each model."""
+        """Loss per sample of each model, and the samples that it gets wrong, `(R, samples)`."""
         samples = rows.labels.shape[1]
-        total, wrong = self._model.parameters.new_zeros(()), torch.zeros_like(rows.sets)
+        total, wrong = self._model.parameters.new_zeros(()), []
         for block in _blocks(self._model, samples):
             inputs, targets = _parted(rows.pairs[:, :, block].contiguous().index_select(0, rows.sets), rows.features)
             output = self._model.forward(inputs, train=False)
             value, _ = self._loss(output, targets)
             total = total + (value * output.shape[2] if self._loss.reduction == "mean" else value)
-            wrong = wrong + count_errors(output, rows.labels[:, block].contiguous().index_select(0, rows.sets), self._decide)
-        return total / samples, wrong
+            labels = rows.labels[:, block].contiguous().index_select(0, rows.sets)
+            wrong.append(decided(output, self._decide) != labels)
+        return total / samples, torch.cat(wrong, 1)
 
     def record_gradients(self) -> None:
         """Norms of the gradients of the last batch."""
@@ -229,6 +234,7 @@ class _Recorder:
             {name: torch.stack(rows) for name, rows in self._errors.items()},
             torch.stack(self.norms) if self._linear else None,
             diverged,
+            self._wrong,
         )
 
 

@@ -9,64 +9,68 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from studies.columns import FLAGS
-from studies.inference import Sampling, estimate_rows, holm, wilson
+from studies.estimates import Estimate, Numbers, rate, within_percent
+from studies.outcomes import COUNTED, SETS, in_percent, judged_on, levels_of
+from studies.sampling import Sampling
+from studies.scores import Scores
 
-SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
-STATISTICS = ("mean", "sd", "ci_low", "ci_high", "median", "iqm", "min", "max")
-SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
-COUNTED = (*FLAGS, "failed")
-
-
-def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials with `<set>_pct`, the error in percent, for each set that the study has, and flags `failed` and `working`."""
-    failed = trials["status"] != "ok"
-    useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
-    added = {"failed": failed, "working": ~(failed | useless)}
-    for name in SETS:
-        if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any():
-            added[f"{name}_pct"] = (100 * trials[f"{name}_errors"] / trials[f"n_{name}"]).astype(float)
-    return trials.assign(**added)
+STATISTICS = ("mean", "sd", "median", "iqm", "min", "max")
 
 
-def judged_on(table: pd.DataFrame) -> str:
-    """The set that a table's errors are about: test rows, else validation rows, else training rows."""
-    return next(name for name in SETS if f"{name}_pct" in table or f"{name}_mean_pct" in table)
-
-
-def summarise(trials: pd.DataFrame, by: Sequence[str], sampling: Sampling) -> pd.DataFrame:
+def summarise(trials: pd.DataFrame, by: Sequence[str], scores: Scores) -> pd.DataFrame:
     """One row for each combination of `by`: trials, failures, and the error of every set in percent.
 
-    `mean`, `sd` (ddof 1), `ci_low`, `ci_high`, `median`, `iqm` (mean of the middle half), `min` and `max` are over trials that
-    did not fail. The interval is over the means of each (repeat, fold), so that a group of configurations is judged by how its
-    mean varies from sample to sample. `working` trials neither failed, diverged nor stuck: the share of the others stands with
-    its Wilson interval, which takes trials for independent, and `<set>_working_mean_pct`, of the set that the study is judged
-    on, is the mean without them.
+    `mean`, `sd` (ddof 1), `median`, `iqm` (mean of the middle half), `min` and `max` are over trials that did not fail; the set
+    that the study is judged on also has the interval of the mean, `ci_low` and `ci_high`, by `scores`, those of these trials.
+    `working` trials neither failed, diverged nor got stuck: the share of the others stands with its interval over places, and
+    `<set>_working_mean_pct` is the mean without them.
     """
     # One column of numbers to group by: texts take ten times as long, seven times over.
     numbered = in_percent(trials).assign(group=trials.groupby(list(by), sort=False).ngroup())
     grouped = numbered.groupby("group")
     columns = {"trials": grouped.size(), **{flag: grouped[flag].sum().astype(int) for flag in (*COUNTED, "working")}}
     failures = columns["trials"] - columns["working"]
-    low, high = wilson(failures, columns["trials"])
     columns["failure_pct"] = 100 * failures / columns["trials"]
-    columns["failure_ci_low_pct"], columns["failure_ci_high_pct"] = (
-        pd.Series(100 * end, failures.index) for end in (low, high)
-    )
+    low, high = _failure_rates(numbered, columns["trials"], scores)
+    columns |= {"failure_ci_low_pct": low, "failure_ci_high_pct": high}
+    judged = judged_on(numbered)
     for name in reversed(SETS):
         column = f"{name}_pct"
         if column not in numbered:
             continue
         errors = grouped[column].agg(["mean", "std", "median", "min", "max"]).rename(columns={"std": "sd"})
-        found = sampling.estimates(numbered.groupby(["group", "repeat", "fold"])[column].mean())
         middle = _middle_half(numbered[["group", column]].dropna().sort_values(column, kind="stable"))
-        errors = errors.assign(ci_low=found.ci_low, ci_high=found.ci_high, iqm=middle.groupby("group")[column].mean())
+        errors = errors.assign(iqm=middle.groupby("group")[column].mean())
         columns |= {f"{name}_{what}_pct": errors[what] for what in STATISTICS}
-    judged = judged_on(numbered)
+        if name == judged:
+            found = within_percent(_estimated(numbered, scores))
+            columns |= {
+                f"{name}_{end}_pct": pd.Series(values, failures.index)
+                for end, values in (("ci_low", found.ci_low), ("ci_high", found.ci_high))
+            }
     working = numbered.loc[numbered["working"], ["group", f"{judged}_pct"]].groupby("group")[f"{judged}_pct"].mean()
     columns[f"{judged}_working_mean_pct"] = working.reindex(failures.index)
     table = pd.DataFrame(columns).round(9)  # equal errors are equal means, in whatever order they were added
     return pd.concat([trials[list(by)].drop_duplicates(ignore_index=True), table], axis=1)
+
+
+def _estimated(numbered: pd.DataFrame, scores: Scores) -> Estimate:
+    """The mean of each `group` of trials, in their order."""
+    members = numbered.drop_duplicates(["group", "config"]).groupby("group")["config"]
+    groups = [scores.configs.get_indexer(part) for _, part in members]
+    if len(groups) == len(scores.configs) and all(len(group) == 1 for group in groups):
+        return scores.take(np.concatenate(groups)).estimate_each()
+    return scores.estimate_groups(groups)
+
+
+def _failure_rates(numbered: pd.DataFrame, trials: pd.Series, scores: Scores) -> tuple[pd.Series, pd.Series]:
+    """The ends of the intervals of the share of trials that do not work, by group, in percent."""
+    share = 1 - scores.sampling.samples(numbered.groupby(["group", "repeat", "fold"])["working"].mean())
+    table = share.unstack(list(share.index.names[1:])).to_numpy()  # noqa: PD010
+    if table.shape[1] < 2 or np.isnan(table).any():
+        return (pd.Series(np.nan, trials.index),) * 2
+    low, high = rate(table, trials.to_numpy())
+    return pd.Series(low, trials.index), pd.Series(high, trials.index)
 
 
 def _middle_half(ordered: pd.DataFrame) -> pd.DataFrame:
@@ -79,22 +83,22 @@ def _middle_half(ordered: pd.DataFrame) -> pd.DataFrame:
 def by_level(
     trials: pd.DataFrame,
     factors: Sequence[str],
-    sampling: Sampling,
+    scores: Scores,
     baseline: Mapping[str, str] | None = None,
     around: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
 
     With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
-    paired by the rest of the grid, repeat and fold, with interval, p and Holm p over all levels of all factors: the table is
-    searched as a whole. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
+    paired by the rest of the grid, repeat and fold. Intervals and p are adjusted for all levels of all factors, since the table
+    is searched as a whole; where every difference is one of two configurations, for all pairs of these, as in every table of
+    configurations. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
 
     `around`: as in `beside`.
     """
     parts = [beside(trials, factor, around) for factor in factors]
     tables = [
-        summarise(part, [factor], sampling).rename(columns={factor: "level"})
-        for factor, part in zip(factors, parts, strict=True)
+        summarise(part, [factor], scores).rename(columns={factor: "level"}) for factor, part in zip(factors, parts, strict=True)
     ]
     named = [table.assign(factor=factor) for factor, table in zip(factors, tables, strict=True)]
     if not named:
@@ -103,11 +107,47 @@ def by_level(
     table = table[["factor", *table.columns.drop("factor")]]
     if baseline is None:
         return table
-    values, grid = cells(trials, sampling).dropna(), levels_of(trials, factors)
-    found = pd.concat([_differences(values, grid, factor, baseline[factor], sampling) for factor in factors])
-    found["holm_p"] = holm(found["p"])
+    names, weights = _level_weights(trials, factors, scores, baseline)
+    contrasts = scores.contrast(weights)
+    single = bool((np.count_nonzero(np.nan_to_num(weights), axis=1) <= 2).all())
+    found = contrasts.estimate(scores.all_pairs if single else contrasts.family)
+    differences = pd.DataFrame(names, columns=["factor", "level"]).assign(
+        difference_pct=found.mean, difference_ci_low_pct=found.ci_low, difference_ci_high_pct=found.ci_high, p_adjusted=found.p
+    )
     table["baseline"] = table["level"] == table["factor"].map(baseline)
-    return table.merge(found.round(9), on=["factor", "level"], how="left")
+    return table.merge(differences.round(9), on=["factor", "level"], how="left")
+
+
+def _level_weights(
+    trials: pd.DataFrame, factors: Sequence[str], scores: Scores, baseline: Mapping[str, str]
+) -> tuple[list[tuple[str, str]], Numbers]:
+    """The other levels of each factor, and the weights of configurations in their difference from the baseline level.
+
+    The mean over the pairs of configurations that differ in nothing else, and lack no value.
+    """
+    grid = levels_of(trials, factors).loc[scores.configs]
+    names, weights = [], []
+    for factor in factors:
+        rest = grid.drop(columns=factor)
+        place = (
+            rest.groupby(list(rest), sort=False).ngroup().to_numpy() if len(rest.columns) else np.zeros(len(grid), dtype=int)
+        )
+        level = grid[factor].to_numpy()
+        start = np.flatnonzero((level == baseline[factor]) & scores.complete)
+        partner = np.full(len(grid), -1)  # by place: the configuration there that has the baseline level
+        partner[place[start]] = start
+        for other in grid[factor].unique():
+            own = np.flatnonzero((level == other) & scores.complete & (partner[place] >= 0))
+            if other == baseline[factor]:
+                continue
+            names.append((factor, other))
+            row = np.full(len(grid), np.nan)
+            if len(own):
+                row = np.zeros(len(grid))
+                row[own] = 1 / len(own)
+                np.add.at(row, partner[place[own]], -1 / len(own))
+            weights.append(row)
+    return names, np.array(weights).reshape(len(names), len(grid))
 
 
 def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -> pd.DataFrame:
@@ -120,17 +160,6 @@ def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -
     return table[
         np.logical_and.reduce([table[other] == level for other, level in around.items() if other != factor], initial=True)
     ]
-
-
-def cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
-    """The error in percent on the judged set: a row for each configuration, a column for each value that counts as one.
-
-    A column is a (repeat, fold), or a repeat where repeats are what is independent; a value is NaN where a trial of it failed.
-    """
-    trials = in_percent(trials)
-    values = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"]
-    samples = sampling.samples(values, skipna=False)
-    return samples.unstack(list(samples.index.names[1:])).loc[trials["config"].unique()]  # noqa: PD010
 
 
 def values(
@@ -150,38 +179,6 @@ def values(
         tables.append(means.round(9).reset_index().rename(columns={factor: "level"}).assign(factor=factor))
     table = pd.concat(tables, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
-
-
-def levels_of(trials: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """The level of each factor, by configuration."""
-    return trials.drop_duplicates("config").set_index("config")[list(factors)]
-
-
-def _differences(values: pd.DataFrame, grid: pd.DataFrame, factor: str, baseline: str, sampling: Sampling) -> pd.DataFrame:
-    """Each level of a factor less its baseline level: the mean over the pairs of configurations that differ in nothing else."""
-    grid, errors = grid.loc[values.index], values.to_numpy()
-    rest = grid.drop(columns=factor)
-    place = rest.groupby(list(rest), sort=False).ngroup().to_numpy() if len(rest.columns) else np.zeros(len(grid), dtype=int)
-    level = grid[factor].to_numpy()
-    partner = np.full(len(grid), -1)  # by place: the configuration there that has the baseline level
-    partner[place[level == baseline]] = np.flatnonzero(level == baseline)
-    others = [each for each in grid[factor].unique() if each != baseline]
-    means = np.full((len(others), errors.shape[1]), np.nan)
-    for index, other in enumerate(others):
-        own = np.flatnonzero((level == other) & (partner[place] >= 0))
-        if len(own):
-            means[index] = (errors[own] - errors[partner[place[own]]]).mean(0)
-    found = estimate_rows(means, sampling.overlap)
-    return pd.DataFrame(
-        {
-            "factor": factor,
-            "level": others,
-            "difference_pct": found.mean,
-            "difference_ci_low_pct": found.ci_low,
-            "difference_ci_high_pct": found.ci_high,
-            "p": found.p,
-        }
-    )
 
 
 def curves(

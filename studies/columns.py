@@ -1,22 +1,23 @@
 """The columns of `trials.csv`, one row per trained model.
 
 Between `FIRST` and `LAST` stand the settings, a name under the setting's own key and its parameters in dotted form, and the
-study's own factors. Errors are counts, losses means per sample; a column is empty where there is no such set of rows.
+study's own factors. Errors are counts, losses means per sample; a column is empty where there is no such set of rows. `wrong`
+holds the judged rows that the model gets wrong (see `wrong.pack`): test rows, else validation rows, else training rows.
 """
 
 FIRST = ("study", "reading", "trial", "config", "label")
 LAST = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
-    *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason"),
+    *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason", "wrong"),
     *("stack", "device", "torch", "numpy", "threads", "numerics", "seconds"),
 )
 OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
-    *("diverged", "stuck", "epochs_to_5_pct"),
+    *("diverged", "stuck", "epochs_to_5_pct", "wrong"),
 )
 MADE_BY = ("device", "torch", "numpy", "threads", "numerics")  # within which they are
-NEWER = ("numpy",)  # columns that rows of numerics 5 and less lack
-TEXTS = (*FIRST, "status", "reason", "device", "torch", "numpy")
+NEWER = ("numpy", "wrong")  # columns that rows of numerics 5, and of 8, and less lack
+TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy")
 FLAGS = ("diverged", "stuck")
 COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

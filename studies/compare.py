@@ -17,7 +17,8 @@ from scipy import stats
 
 from studies import analysis, texts
 from studies.columns import MADE_BY, OUTCOMES
-from studies.inference import LEVEL, Sampling, holm
+from studies.estimates import ALPHA, holm
+from studies.sampling import Sampling
 from studies.store import differing
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
@@ -105,7 +106,7 @@ def changes(both: pd.DataFrame, sampling: Mapping[str, Sampling]) -> pd.DataFram
         parts.append(_errors("configuration", by, sampling[str(reading)]))
     table = pd.concat(parts, ignore_index=True)
     table["p_adjusted"] = (len(QUESTIONS) * table.groupby("question")["p"].transform(holm)).clip(upper=1)
-    beyond = table["p_adjusted"] < LEVEL
+    beyond = table["p_adjusted"] < ALPHA
     return table.assign(worse=beyond & (table["difference"] > 0), better=beyond & (table["difference"] < 0))
 
 

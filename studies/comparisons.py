@@ -1,54 +1,38 @@
 """Configurations against each other: paired differences of their errors, and the ladder of single changes around two of them.
 
-Every function takes `cells` (see `analysis.cells`). All configurations share splits, first draws and batch order, so
-differences are paired; that they do is checked where the cells are made. A configuration with a failed trial has
+All configurations share splits, first draws and batch order, so differences are paired. A configuration with a failed trial has
 no value there: its row stays, with neither difference nor p.
+
+Intervals hold together for all pairs of configurations, and p is adjusted for them (`scores.Family`): the best, which is chosen
+among all, may be compared with any other, as Tukey (1953) and Hsu (1984) do, and a pair has one answer in every table.
 """
 
 import itertools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from studies.analysis import cells, in_percent, judged_on, levels_of
-from studies.errors import UserError
-from studies.inference import Sampling, chances, estimate_rows, holm
+from studies.estimates import equivalent, rope_probabilities
+from studies.outcomes import in_percent, judged_on, levels_of
+from studies.scores import Scores
 
 LEADING = 12  # configurations at most that are compared each with each, beside the baseline
-SHARED = ("seed", "n_train", "n_val", "n_test")  # what trials of one (repeat, fold) share if they are paired
 
 
-def paired_cells(trials: pd.DataFrame, sampling: Sampling) -> pd.DataFrame:
-    """The cells of trials of which those of one (repeat, fold) have the same rows and seed.
-
-    Raises UserError where they have not.
-    """
-    places = trials.groupby(["repeat", "fold"])
-    for column in SHARED:
-        counts = places[column].nunique()
-        if (counts > 1).any():
-            repeat, fold = counts.idxmax()
-            one, other = places.get_group((repeat, fold))[column].dropna().unique()[:2]
-            raise UserError(
-                f"configurations are compared on equal splits, rows and seeds: in repeat {repeat}, fold {fold}, {column} is "
-                f"{one} for some and {other} for others; train them again by one study, with --force"
-            )
-    return cells(trials, sampling)
-
-
-def differences(
-    values: pd.DataFrame, configs: Sequence[str], others: Sequence[str], sampling: Sampling, margin: float
-) -> pd.DataFrame:
+def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], margin: float) -> pd.DataFrame:
     """The error of each of `configs` less that of the one in `others` at its place, in points.
 
-    * `difference_pct` with `ci_low_pct`, `ci_high_pct` and `p`: the corrected t test where the data set is fixed, the plain one
-      over repeats where these are independent (`method`);
-    * `better`, `equal`, `worse`: the probability that the first errs less by more than `margin` points, within it, or more;
+    * `difference_pct` with `ci_low_pct`, `ci_high_pct` and `p_adjusted`: for all pairs of configurations together.
+    * `p`: of the one test alone; `shown_equal`: whether two one-sided tests, adjusted likewise, show it within `margin`.
+    * `better`, `equal`, `worse`: the probability that the first errs less by more than `margin` points, within it, or more.
+    * `visible_pct`: the smallest difference that would show, half the width of the interval.
     * `values`: the pairs there are; no statistic where one lacks its other half.
     """
-    one, other = values.loc[list(configs)].to_numpy(), values.loc[list(others)].to_numpy()
-    found = estimate_rows(one - other, sampling.overlap)
-    better, equal, worse = chances(found, margin)
+    one, other = (scores.configs.get_indexer(list(names)) for names in (configs, others))
+    contrasts = scores.pairs(one, other)
+    alone, found = contrasts.estimate(), contrasts.estimate(scores.all_pairs)
+    better, equal, worse = rope_probabilities(found, margin)
     return pd.DataFrame(
         {
             "config": list(configs),
@@ -56,44 +40,39 @@ def differences(
             "difference_pct": found.mean,
             "ci_low_pct": found.ci_low,
             "ci_high_pct": found.ci_high,
-            "p": found.p,
+            "p": alone.p,
+            "p_adjusted": found.p,
             "better": better,
             "equal": equal,
             "worse": worse,
+            "shown_equal": equivalent(found, margin, scores.all_pairs.alpha),
             "margin_pct": margin,
-            "values": (pd.notna(one) & pd.notna(other)).sum(1),
-            "method": "t over repeats" if sampling.independent else "corrected t",
+            "visible_pct": (found.ci_high - found.ci_low) / 2,
+            "values": np.isfinite(contrasts.by_place).sum(1),
         }
     ).round(9)
 
 
-def against(values: pd.DataFrame, other: str, sampling: Sampling, margin: float) -> pd.DataFrame:
-    """Every other configuration against one: `differences`, and `holm_p` over them."""
-    configs = values.index.drop(other)
-    table = differences(values, configs, [other] * len(configs), sampling, margin)
-    table.insert(table.columns.get_loc("p") + 1, "holm_p", holm(table["p"]))
-    return table
-
-
-def best_of(values: pd.DataFrame) -> str | None:
+def best_of(scores: Scores) -> str | None:
     """The configuration of the lowest mean error, of those that lack no value; None where all lack one."""
-    means = values.dropna().mean(axis=1).round(9)
-    return str(means.idxmin()) if len(means) else None
+    known = scores.take(scores.complete)
+    return str(known.configs[known.means.argmin()]) if len(known.configs) else None
 
 
-def compare(
-    values: pd.DataFrame, labels: Mapping[str, str], baseline: str | None, sampling: Sampling, margin: float
-) -> pd.DataFrame:
-    """Every configuration against the best one, then against the baseline: which of the two says `against`.
+def against(scores: Scores, other: str, margin: float) -> pd.DataFrame:
+    """Every other configuration against one: `differences`."""
+    configs = scores.configs.drop(other)
+    return differences(scores, configs, [other] * len(configs), margin)
 
-    The best was chosen on the same values, which flatters it: what it is better than is more likely to be so by chance than p
-    says. `labels` are by configuration. `holm_p` is over all that are compared with the same one.
+
+def compare(scores: Scores, labels: Mapping[str, str], baseline: str | None, margin: float) -> pd.DataFrame:
+    """Every configuration against the best one, then against the baseline: the column `against` names which.
+
+    `labels` are by configuration. Empty for fewer than two configurations.
     """
-    pairs = {"best": best_of(values), "baseline": baseline if baseline in values.index else None}
-    tables = [
-        against(values, other, sampling, margin).assign(against=name) for name, other in pairs.items() if other is not None
-    ]
-    if not tables or len(values) < 2:
+    chosen = {"best": best_of(scores), "baseline": baseline if baseline in scores.configs else None}
+    tables = [against(scores, other, margin).assign(against=name) for name, other in chosen.items() if other is not None]
+    if not tables or len(scores.configs) < 2:
         return pd.DataFrame()
     table = labelled(pd.concat(tables, ignore_index=True), labels)
     return table[["against", *table.columns.drop("against")]]
@@ -106,42 +85,33 @@ def labelled(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return table.assign(**named)[["config", "label", "other", "other_label", *rest]]
 
 
-def pairs(
-    values: pd.DataFrame, labels: Mapping[str, str], baseline: str | None, sampling: Sampling, margin: float
-) -> pd.DataFrame:
+def pairs(scores: Scores, labels: Mapping[str, str], baseline: str | None, margin: float) -> pd.DataFrame:
     """Each of the `LEADING` configurations of the lowest mean errors, and the baseline, less every one that errs less than it.
 
-    Columns as in `compare`, `holm_p` over all pairs. Rows in the order of the means; empty for fewer than two configurations.
-    Those that lack a value come last.
+    Columns as in `compare`. Rows in the order of the means, those that lack a value last; empty for fewer than two
+    configurations.
     """
-    order = values.mean(axis=1, skipna=False).round(9).sort_values(kind="stable").index
+    order = scores.configs[pd.Series(scores.means).sort_values(kind="stable").index]
     chosen = [config for place, config in enumerate(order) if place < LEADING or config == baseline]
     if len(chosen) < 2:
         return pd.DataFrame()
     ahead, behind = zip(*itertools.combinations(chosen, 2), strict=True)
-    table = differences(values, behind, ahead, sampling, margin)
-    table.insert(table.columns.get_loc("p") + 1, "holm_p", holm(table["p"]))
-    return labelled(table, labels)
+    return labelled(differences(scores, behind, ahead, margin), labels)
 
 
 def ladder(
-    values: pd.DataFrame,
-    trials: pd.DataFrame,
-    levels: Mapping[str, Sequence[str]],
-    baseline: Mapping[str, str],
-    sampling: Sampling,
+    scores: Scores, trials: pd.DataFrame, levels: Mapping[str, Sequence[str]], baseline: Mapping[str, str], margin: float
 ) -> pd.DataFrame:
     """The table that a paper prints: single changes around the baseline, and around the best configuration.
 
     `levels` are those of each factor in order, `baseline` has one of each. Rows by `kind`: the "baseline"; "one at a time", the
-    baseline with one factor changed; the "best"; "leave one out", the best with one of its choices set back to the
-    baseline's. `change_pct` is from the best for what is left out of it, else from the baseline, in points; `holm_p` is within
-    a kind, and the best itself, which was chosen among all configurations, has no p here: see `compare`. Only rows whose
-    configuration the grid has; empty where it lacks the baseline or has no factor.
+    baseline with one factor changed; the "best"; "leave one out", the best with one of its choices set back to the baseline's.
+    `change_pct` is from the best for what is left out of it, else from the baseline, in points, with interval and p as in
+    `differences`. Only rows whose configuration the grid has; empty where it lacks the baseline or has no factor.
     """
     grid = levels_of(trials, list(levels))
     place = dict(zip(grid.itertuples(index=False, name=None), grid.index, strict=True))
-    start, best = place.get(tuple(baseline.values())), best_of(values)
+    start, best = place.get(tuple(baseline.values())), best_of(scores)
     if not baseline or start is None or best is None:
         return pd.DataFrame()
     chosen = dict(grid.loc[best])
@@ -162,14 +132,18 @@ def ladder(
     ]
     table = pd.DataFrame(rows, columns=["kind", "factor", "level", "config", "other"]).dropna(subset="config")
     table = table.reset_index(drop=True)
-    found = differences(values, table["config"], table["other"], sampling, margin=0.0)
-    changes = found[["difference_pct", "ci_low_pct", "ci_high_pct", "p"]].where(table["config"] != table["other"])
+    found = differences(scores, table["config"], table["other"], margin)
+    columns = ["difference_pct", "ci_low_pct", "ci_high_pct", "p_adjusted", "visible_pct"]
     table["label"] = table["config"].map(trials.drop_duplicates("config").set_index("config")["label"])
-    table[f"{judged_on(in_percent(trials))}_mean_pct"] = table["config"].map(values.mean(axis=1).round(9))
-    table[["change_pct", "change_ci_low_pct", "change_ci_high_pct", "p"]] = changes
-    table.loc[table["kind"] == "best", "p"] = float("nan")
-    table["holm_p"] = table.groupby("kind")["p"].transform(holm)
-    return table.drop(columns="other")
+    table[f"{judged_on(in_percent(trials))}_mean_pct"] = table["config"].map(
+        dict(zip(scores.configs, scores.means, strict=True))
+    )
+    changes = found[columns].where(table["config"] != table["other"])
+    return table.drop(columns="other").assign(
+        **changes.rename(
+            columns={"difference_pct": "change_pct", "ci_low_pct": "change_ci_low_pct", "ci_high_pct": "change_ci_high_pct"}
+        )
+    )
 
 
 def _changed(levels: Mapping[str, str], factor: str, level: str) -> tuple[str, ...]:

@@ -5,22 +5,26 @@ factor all other factors and the pairs without it, for a pair all factors and al
 how levels are coded makes no difference. A full factorial grid separates everything.
 """
 
+import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from studies.analysis import cells
 from studies.comparisons import best_of
-from studies.effects import Effect, Numbers, codes_of, columns_of, is_full
-from studies.inference import Sampling, enough, resolvable
+from studies.effects import Effect, codes_of, columns_of, is_full
+from studies.estimates import Numbers, resolvable
+from studies.scores import Scores
 from studies.spec import Study
 
 Named = tuple[str, ...]  # an effect: a factor, or a pair of them
 _RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0
 _LISTED = 4  # effects that a line names
+DISAGREE = 0.05  # share of the judged rows on which two configurations are taken to differ, where no rows tell
+MOST = 100_000  # repeats that are thought of
 
 
 def unseparated(points: pd.DataFrame) -> dict[Named, int]:
@@ -102,36 +106,65 @@ def _together(one: pd.Series, other: pd.Series) -> bool:
     return _freedom({effect: columns[effect] for effect in ((0,), (1,))}, [(0,)])[0,] < one.nunique() - 1
 
 
-def spread(trials: pd.DataFrame, sampling: Sampling) -> float:
-    """The typical sd of the paired differences between two configurations in points: the median over pairs with the best.
+class Spread(NamedTuple):
+    """Sd of the paired differences between two configurations in points: over trials, and over judged rows of their means."""
 
-    NaN where there are too few values.
+    trials: float
+    rows: float
+
+
+def spread(scores: Scores) -> Spread:
+    """The typical spread of the differences: the median over pairs with the best; NaN where there are too few values."""
+    best = best_of(scores)
+    others = np.flatnonzero(scores.configs != best)
+    if best is None or not len(others) or scores.errors.shape[1] < 2:
+        return Spread(math.nan, math.nan)
+    contrasts = scores.pairs(others, np.full(len(others), scores.configs.get_loc(best)))
+    rows = float(np.median(contrasts.by_row.std(1, ddof=1))) if contrasts.by_row.size else 0.0
+    return Spread(float(np.nanmedian(contrasts.by_place.std(1, ddof=1))), rows)
+
+
+def power(study: Study, spread: Spread | None = None, difference: float | None = None, source: str = "given") -> list[str]:
+    """The population of the intervals, the difference between two configurations that shows, and the repeats it takes.
+
+    `spread` is that of the paired differences, from this `source`; between two trials of equal fold, or, where repeats draw new
+    data, between two means over folds. Without it, the difference is told in units of its sd. Where it lacks the sd over rows,
+    the two are taken to differ on `DISAGREE` of them.
     """
-    values = cells(trials, sampling)
-    best = best_of(values)
-    return math.nan if best is None else float(values.drop(best).sub(values.loc[best]).std(axis=1).median())
+    sampling = study.sampling
+    lines = [f"speaks of      {sampling.population}"]
+    if sampling.widen:
+        lines.append(f"wider          {sampling.widen}")
+    if sampling.count < 2:
+        return [*lines, "resolves       nothing: one value of each configuration is no more than chance; add folds or repeats"]
+    known = spread is not None
+    found = spread or Spread(1.0, 0.0)
+    rows = ""
+    row_error = 0.0
+    if sampling.shared_rows and known:
+        sd = found.rows if math.isfinite(found.rows) else 100 * math.sqrt(DISAGREE)
+        row_error = sd / math.sqrt(sampling.rows)
+        assumed = "" if math.isfinite(found.rows) else f", if the two differ on {DISAGREE:.0%} of the rows"
+        rows = f"; {row_error:.2g} of its standard error are the {sampling.rows:,} rows{assumed}"
+    unit = "points" if known else "sd of their paired differences"
+    told = f" (sd of paired differences: {found.trials:.3g}, {source}{rows})" if known else ""
 
+    def resolved(repeats: int) -> float:
+        count = repeats * (sampling.count // sampling.repeats)
+        return resolvable(found.trials, count, sampling.overlap, row_error) if count > 1 else math.inf
 
-def power(study: Study, sd: float | None = None, difference: float | None = None, source: str = "given") -> list[str]:
-    """How small a difference between two configurations shows, and how many repeats a stated one needs.
-
-    `sd` is that of the paired differences in points, from this `source`: between two trials of equal fold, or, where repeats
-    draw new data, between two means over folds. Without one, differences are told in units of it.
-    """
-    sampling, folds = study.sampling, max(study.validation.folds, 1)
-    count = study.validation.repeats * (1 if sampling.independent else folds)
-    unit = "sd of their paired differences" if sd is None else "points"
-    known = "" if sd is None else f" (sd of paired differences: {sd:.3g}, {source})"
-    lines = []
-    if count > 1:
-        found = resolvable(1.0 if sd is None else sd, count, sampling.overlap)
-        lines.append(f"resolves       {found:.2g} {unit} between two configurations, four times in five{known}")
-    else:
-        lines.append("resolves       nothing: one value of each configuration is no more than chance; add folds or repeats")
+    lines.append(f"resolves       {resolved(sampling.repeats):.2g} {unit} between two configurations, four times in five{told}")
     if difference is not None:
-        stated = f"{difference:g} {'sd' if sd is None else 'points'}"
-        values = enough(1.0 if sd is None else sd, difference, sampling.overlap)
-        repeats = math.ceil(values / (1 if sampling.independent else folds)) if values else 0
-        never = f"no repeats on one data set show {stated}: its folds overlap too much; draw new data for each (data.resample)"
-        lines.append(f"needs          {f'repeats = {repeats} to show {stated}' if values else never}")
+        stated = f"{difference:g} {'points' if known else 'sd'}"
+        repeats = bisect.bisect_left(range(1, MOST + 1), True, key=lambda number: resolved(number) <= difference) + 1
+        if repeats <= MOST:
+            lines.append(f"needs          repeats = {repeats} to show {stated}")
+        elif row_error and resolvable(0.0, MOST, 0.0, row_error) > difference:
+            enough = math.ceil(sampling.rows * (resolvable(0.0, MOST, 0.0, row_error) / difference) ** 2)
+            lines.append(f"needs          more than {enough:,} rows to judge by to show {stated}: no repeats do on these")
+        else:
+            lines.append(
+                f"needs          new data for each repeat (data.resample): no repeats on one data set show {stated}, "
+                "since its folds overlap too much"
+            )
     return lines

@@ -1,91 +1,260 @@
 """How much of the difference between configurations each factor explains, alone and together with another."""
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.linalg import lapack, solve_triangular
 
-from studies.analysis import cells, in_percent, levels_of
-from studies.inference import Sampling, estimate_rows
+from studies.estimates import ALPHA, Moments, Numbers, crossed, holm
+from studies.outcomes import in_percent, levels_of
+from studies.scores import Scores
 
-Numbers = NDArray[np.float64]
 Effect = tuple[int, ...]  # the factors in it, by their number
 
 REST = "all higher interactions"
 EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
 TOO_FEW, ONE_LEVEL = "too few", "one level"
-_SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
+KINDS = {"share": "of the error", "log_share": "of its logarithm", "working_share": "where it works"}
+WORKING = 12  # configurations at least, with two levels or more of two factors, for shares among those that work
+_SMALL = 1e-8  # of a singular value of dummies in direction of an effect: none varies in it
 
 
-def effects(trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, guess_pct: float) -> pd.DataFrame:
+class Shares(NamedTuple):
+    """Shares of the variance by effect, factors and pairs first, then the rest: in percent, with intervals, p, and methods."""
+
+    share: Numbers
+    ci_low: Numbers
+    ci_high: Numbers
+    p: Numbers
+    methods: list[str]
+
+
+def effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess_pct: float) -> pd.DataFrame:
     """The share of the variance between configurations, in percent, of each factor, of each pair of factors, and of the rest.
 
-    One row for each: `effect`, its `order` (1, 2; 0: the rest), three shares with 95% intervals, `interval` (what these are
-    over), `method` and `working_method`. `share` is of the mean error, `rank_share` of its rank, `working_share` of the mean
-    error among the configurations that work, so that a cell at 50% error does not drown the rest: no trial of theirs failed,
-    diverged or got stuck, and they err less than half of `guess_pct`, the error of always guessing the majority.
+    One row for each: `effect`, its `order` (1, 2; 0: the rest), three shares, each with `ci_low`, `ci_high` and `p`, `interval`
+    (the population of these), `method` and `working_method`. `share` is of the mean error, `log_share` of its logarithm, where
+    ratios count, `working_share` of the mean error among the configurations that work, so that a cell at 50% error does
+    not drown the rest: no trial of theirs failed, diverged or got stuck, and they err less than half of `guess_pct`, the error of always
+    guessing the majority.
 
     * "exact": on a full grid a main effect is the variance of the marginal means, an interaction what the means of pairs add.
-    * "model fit": elsewhere, least squares on factors and pairs; a share is what the model loses without the effect, beside
-      all effects that do not contain it (sums of squares of type II). Equal to the exact one on a full grid; elsewhere the
-      shares need not sum to 100.
+    * "model fit": elsewhere, least squares on factors and pairs; a share is what the model loses without the effect, with all
+      effects that do not contain it in the model (sums of squares of type II). Equal to the exact one on a full grid; elsewhere
+      the shares need not sum to 100.
     * "confounded": this grid cannot tell the effect from the others, and it has no share. "one level", "too few": where it
-      works, a factor has one level left, or there are fewer than two configurations.
+      works, a factor has one level left, or there are too few configurations (`WORKING`).
 
-    A configuration that lacks a value is left out. Empty for fewer than two factors of several levels, and where all
-    errors are equal.
-
-    Intervals: see `interval`.
+    A configuration that lacks a value is left out. Empty for fewer than two factors of several levels, and where all errors are
+    equal. Statistics: see `shares`.
     """
-    values = cells(trials, sampling).dropna()
-    grid = levels_of(trials, factors).loc[values.index]
+    scores = scores.take(scores.complete)
+    grid = levels_of(trials, factors).loc[scores.configs]
     named = [factor for factor in factors if len(grid[factor].unique()) > 1]
-    if len(named) < 2 or not np.ptp(_means(values.to_numpy())[:, 0]):
+    if len(named) < 2 or not np.ptp(scores.means):
         return pd.DataFrame()
-    working = in_percent(trials).groupby("config")["working"].all()[values.index] & (values.mean(axis=1) < guess_pct / 2)
-    sets = _effects(len(named))
+    working = in_percent(trials).groupby("config")["working"].all()[scores.configs].to_numpy() & (scores.means < guess_pct / 2)
+    sets = effects_of(len(named))
     table = pd.DataFrame(
         {
             "effect": [*(" x ".join(named[index] for index in effect) for effect in sets), REST],
             "order": [*map(len, sets), 0],
         }
     )
-    parts = {
-        "share": (values, _same),
-        "rank_share": (values, _ranks),
-        "working_share": (values[working.to_numpy()], _same),
-    }
     methods = {}
-    for kind, (part, scale) in parts.items():
-        found, methods[kind] = shares(scale(_means(part.to_numpy())), codes_of(grid.loc[part.index, named]))
-        for column, numbers in zip(("", "_ci_low", "_ci_high"), (found[:, 0], *interval(found, sampling.overlap)), strict=True):
+    for kind in KINDS:
+        part = scores.take(working) if kind == "working_share" else scores
+        codes = codes_of(grid.loc[part.configs, named])
+        enough = kind != "working_share" or (len(part.configs) >= WORKING and (codes.max(0) > 0).sum() >= 2)
+        found = shares(part, codes, logarithm=kind == "log_share") if enough else _nothing(len(sets) + 1)
+        methods[kind] = found.methods
+        columns = {"": found.share, "_ci_low": found.ci_low, "_ci_high": found.ci_high}
+        for column, numbers in columns.items():
             table[f"{kind}{column}_pct"] = numbers
+        table[f"{kind}_p"] = found.p
     return table.round(9).assign(
-        interval=sampling.words if len(values.columns) > 1 else "one value: no interval",
-        method=methods["share"],
-        working_method=methods["working_share"],
+        interval=scores.sampling.words, method=methods["share"], working_method=methods["working_share"]
     )
 
 
-def shares(values: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, list[str]]:
-    """The shares in percent of `values (configurations, n)`, column by column, and how each was found.
+def _nothing(count: int) -> Shares:
+    blank = np.full(count, np.nan)
+    return Shares(blank, blank, blank, blank, [TOO_FEW] * count)
 
-    `codes (configurations, factors)` number the levels from 0. Returns `(effects, n)`: factors, pairs, the rest; NaN where an
-    effect is confounded or of one level, or nothing varies.
+
+def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) -> Shares:
+    """The shares of the variance of the mean errors of configurations, or of their logarithms.
+
+    `codes (configurations, factors)` number the levels from 0.
+
+    * A share is bias-corrected, as omega squared is: of each sum of squares, and of the whole, what chance adds to it is taken
+      away, and what is left below 0 is 0.
+    * `p`: the sum of squares over that variance is an F statistic with Box's degrees of freedom (the ANOVA-type statistic of
+      Brunner, Dette and Munk 1997), since variances differ between configurations; adjusted by Holm's rule over all effects.
+    * Intervals hold together for all effects (Bonferroni): the delta method for a ratio of sums of squares, plus the variance
+      2 tr V^2 that a sum of squares has without any effect. One that 5% tests leave at 0 contains 0. There is none where chance
+      makes half of the whole or more, nor for one value each.
+
+    The rest has neither interval nor p: it is whatever is left, the interactions of three factors and more among it.
     """
-    sets = _effects(codes.shape[1])
-    if len(values) < 2:
-        return np.full((len(sets) + 1, values.shape[1]), np.nan), [TOO_FEW] * (len(sets) + 1)
-    own, total, methods = (_exact if is_full(codes) else _fitted)(values - values.mean(0), codes)
-    for place, effect in enumerate(sets):
-        if not codes[:, effect].any(0).all():
-            own[place], methods[place] = np.nan, ONE_LEVEL
+    sets = effects_of(codes.shape[1])
+    bases, everything, methods = _bases(codes)
+    means, slope = scores.means, np.ones(len(codes))
+    if logarithm:
+        shift = 50 / scores.sampling.rows  # half a row: no error at all has no logarithm
+        means, slope = np.log(means + shift), 1 / (means + shift)
+    centred = means - means.mean()
+    squares = np.array([((basis @ means) ** 2).sum() for basis in (*bases, everything)])
+    whole = (centred**2).sum()
+    chance = _chance([*bases, everything], scores, slope)
+    noise = np.array([each.trace for each in chance.parts])
+    own, rest, total = squares[:-1] - noise[:-1], (whole - squares[-1]) - (chance.whole - noise[-1]), whole - chance.whole
+    blank = np.array([method in (CONFOUNDED, ONE_LEVEL) for method in methods])
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, 100 * np.maximum(own, 0) / total, np.nan), methods
+        share = 100 * np.clip(np.append(own, rest) / total, 0, 1) if total > 0 else np.full(len(sets) + 1, np.nan)
+    share[blank] = np.nan
+    p = np.full(len(sets) + 1, np.nan)
+    low, high = p.copy(), p.copy()
+    if scores.errors.shape[1] > 1 and np.isfinite(noise).all():
+        tests = zip(chance.parts[:-1], squares[:-1], blank[:-1], strict=True)
+        p[:-1] = [np.nan if empty else part.p(square) for part, square, empty in tests]
+        p = holm(p)
+        if whole > 2 * chance.whole > 0:
+            low[:-1], high[:-1] = _ends(share[:-1], total, centred, slope, bases, chance.parts, scores)
+            low[:-1] = np.where(p[:-1] < ALPHA, low[:-1], 0.0)
+            low[blank] = high[blank] = np.nan
+    return Shares(share, low, high, p, methods)
+
+
+class _Part(NamedTuple):
+    """The covariance of the contrasts of one effect: its trace, that of its square, and degrees of freedom of the trace."""
+
+    trace: float
+    square: float
+    freedom: float
+
+    def p(self, found: float) -> float:
+        """The probability of so large a sum of squares by chance."""
+        if not self.trace > 0:
+            return 1.0 if found <= 0 else math.nan
+        return float(stats.f.sf(found / self.trace, self.trace**2 / self.square, self.freedom))
+
+
+class _Chance(NamedTuple):
+    """What chance adds to sums of squares: by effect, and to the whole."""
+
+    parts: list[_Part]
+    whole: float
+
+
+def _chance(bases: Sequence[Numbers], scores: Scores, slope: Numbers) -> _Chance:
+    """The covariance of each effect's contrasts by chance, and the sum of the variances of all means about their mean."""
+    count, number = scores.errors.shape[1], scores.row_means.shape[1]
+    overlap = scores.sampling.overlap
+    weights = np.vstack([*bases, np.full((1, len(slope)), 1 / math.sqrt(len(slope)))]) * slope
+    contrasts = scores.contrast(weights)
+    if count < 2:
+        return _Chance([_Part(math.nan, math.nan, math.nan)] * len(bases), 0.0)
+    parts = []
+    start = 0
+    variances = _variances(contrasts.by_place, contrasts.by_row, contrasts.square, count, overlap)
+    for basis in bases:
+        own = slice(start, start + len(basis))
+        start += len(basis)
+        if not len(basis):
+            parts.append(_Part(0.0, 0.0, 1.0))
+            continue
+        of_places = np.atleast_2d(np.cov(contrasts.by_place[own])) * (1 / count + overlap)
+        places = _trace_of_square(of_places, count - 1)
+        rows, cross = 0.0, 0.0
+        if number > 1:
+            of_rows = np.atleast_2d(np.cov(contrasts.by_row[own])) / number
+            rows, cross = _trace_of_square(of_rows, number - 1), float((of_places * of_rows).sum())
+        trace = float(variances[own].sum())
+        spread = places / (count - 1) + (rows / (number - 1) if number > 1 else 0.0)
+        parts.append(_Part(trace, max(places + 2 * cross + rows, trace**2 / len(basis)), trace**2 / spread if spread else 1.0))
+    single = np.asarray(scores.estimate_each().error) ** 2 * slope**2
+    return _Chance(parts, float(single.sum() - variances[-1]))
+
+
+def _variances(values: Numbers, rows: Numbers, square: Numbers, count: int, overlap: float) -> Numbers:
+    """The variance of the mean of each row of `values (m, places)`, by `estimates.crossed`."""
+    row_sd = rows.std(1, ddof=1) if rows.shape[1] > 1 else np.zeros(len(values))
+    found = crossed(Moments(values.mean(1), values.std(1, ddof=1), count, rows.shape[1], row_sd, square), overlap)
+    return np.asarray(found.error) ** 2
+
+
+def _trace_of_square(covariance: Numbers, freedom: int) -> float:
+    """tr(V^2) from an estimate of V with so many degrees of freedom, without its bias (Srivastava 2005), within its bounds."""
+    trace, square = float(np.trace(covariance)), float((covariance**2).sum())
+    if freedom > 1:
+        square = freedom**2 / ((freedom - 1) * (freedom + 2)) * (square - trace**2 / freedom)
+    return min(max(square, trace**2 / len(covariance)), trace**2)
+
+
+def _ends(
+    share: Numbers,
+    total: float,
+    centred: Numbers,
+    slope: Numbers,
+    bases: Sequence[Numbers],
+    parts: Sequence[_Part],
+    scores: Scores,
+) -> tuple[Numbers, Numbers]:
+    """The ends of the intervals of shares in percent, by the delta method: d share = 2 (P_e m - share m)' dm / total."""
+    gradients = [
+        2 * (basis.T @ (basis @ centred) - np.nan_to_num(each) / 100 * centred) / total
+        for basis, each in zip(bases, share, strict=True)
+    ]
+    found = scores.contrast(np.array(gradients) * slope).estimate()
+    square = np.array([part.square for part in parts[: len(share)]])
+    error = np.sqrt(np.nan_to_num(found.error) ** 2 + 2 * square / total**2)
+    freedom = np.where(np.isfinite(found.freedom), found.freedom, scores.errors.shape[1] - 1)
+    half = 100 * stats.t.ppf(1 - ALPHA / 2 / max(1, np.isfinite(share).sum()), freedom) * error
+    return np.clip(share - half, 0, 100), np.clip(share + half, 0, 100)
+
+
+def _bases(codes: NDArray[np.int64]) -> tuple[list[Numbers], Numbers, list[str]]:
+    """Orthonormal contrasts `(freedom, configurations)` of each effect and of all together, and how each was found."""
+    columns = columns_of(codes)
+    sets = list(columns)
+    ones = np.ones((len(codes), 1))
+    full = is_full(codes)
+    bases, methods = [], []
+    for effect in sets:
+        within = [columns[each] for each in sets if set(each) < set(effect)]
+        alone = _orthonormal(columns[effect], [ones, *within])
+        basis = alone
+        if not full:
+            others = [columns[each] for each in sets if not set(effect) <= set(each)]
+            basis = _orthonormal(columns[effect], [ones, *others])
+        method = EXACT if full else FITTED
+        if not codes[:, effect].any(0).all():
+            method = ONE_LEVEL
+        elif len(basis) < len(alone) or not len(alone):
+            method = CONFOUNDED
+        bases.append(basis)
+        methods.append(method)
+    everything = np.vstack(bases) if full else _orthonormal(np.hstack(list(columns.values())), [ones])
+    left = len(codes) - 1 > len(everything)
+    return bases, everything, [*methods, (EXACT if full else FITTED) if left or full else CONFOUNDED]
+
+
+def _orthonormal(columns: Numbers, others: Sequence[Numbers]) -> Numbers:
+    """An orthonormal basis, in rows, of what `columns` add to the space of `others`."""
+    # Columns of others may depend on each other: the QR decomposition would then add directions of its own.
+    left, values, _ = np.linalg.svd(np.hstack(others), full_matrices=False)
+    known = left[:, values > _SMALL * values[0]]
+    residual = columns - known @ (known.T @ columns)
+    if not residual.size:
+        return np.zeros((0, len(columns)))
+    left, values, _ = np.linalg.svd(residual, full_matrices=False)
+    return left[:, values > _SMALL * max(1.0, math.sqrt(len(columns)))].T
 
 
 def codes_of(levels: pd.DataFrame) -> NDArray[np.int64]:
@@ -98,101 +267,17 @@ def is_full(codes: NDArray[np.int64]) -> bool:
     return bool(len(codes) == np.prod(codes.max(0) + 1) == len(np.unique(codes, axis=0)))
 
 
-def columns_of(codes: NDArray[np.int64]) -> dict[Effect, Numbers]:
+def columns_of(codes: NDArray[np.int64]) -> Mapping[Effect, Numbers]:
     """The columns of each effect in a design matrix: of a factor one for each level but the first, of a pair their products."""
     dummies = [np.eye(size)[column][:, 1:] for column, size in zip(codes.T, codes.max(0) + 1, strict=True)]
     return {
         effect: dummies[effect[0]]
         if len(effect) == 1
         else np.einsum("ci,cj->cij", *(dummies[index] for index in effect)).reshape(len(codes), -1)
-        for effect in _effects(len(dummies))
+        for effect in effects_of(len(dummies))
     }
 
 
-def _effects(factors: int) -> list[Effect]:
+def effects_of(factors: int) -> list[Effect]:
     """Every factor, then every pair."""
     return [effect for order in (1, 2) for effect in itertools.combinations(range(factors), order)]
-
-
-def _exact(centred: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, Numbers, list[str]]:
-    """Sums of squares of each effect and in all, from marginal means."""
-    axes = tuple(range(codes.shape[1]))
-    cube = centred[np.lexsort(codes.T[::-1])].reshape(*(codes.max(0) + 1), -1)
-    found: dict[Effect, Numbers] = {}
-    for effect in _effects(len(axes)):
-        means = cube.mean(tuple(axis for axis in axes if axis not in effect))
-        variance = (means**2).mean(tuple(range(len(effect))))
-        found[effect] = variance - sum(found[part,] for part in effect if len(effect) > 1)
-    own, total = np.array(list(found.values())), (centred**2).mean(0)
-    return np.vstack([own, total - own.sum(0)]), total, [EXACT] * (len(own) + 1)
-
-
-def _fitted(centred: Numbers, codes: NDArray[np.int64]) -> tuple[Numbers, Numbers, list[str]]:
-    """The same by least squares: what the model of factors and pairs loses without an effect (type II)."""
-    columns = columns_of(codes)
-    sets = list(columns)
-    design = np.hstack(list(columns.values()))
-    design = design - design.mean(0)
-    owner = np.repeat(range(len(sets)), [part.shape[1] for part in columns.values()])
-    squares, products = design.T @ design, design.T @ centred
-
-    def fit(model: Sequence[Effect]) -> tuple[Numbers, int]:
-        """The sum of squares that a model explains, by column, and its degrees of freedom."""
-        chosen = np.isin(owner, [sets.index(effect) for effect in model])
-        if not chosen.any():
-            return np.zeros(centred.shape[1]), 0
-        factor, pivots, rank, _ = lapack.dpstrf(squares[np.ix_(chosen, chosen)], tol=_SMALL * len(codes), lower=1)
-        kept = products[chosen][pivots[:rank] - 1]
-        return (solve_triangular(factor[:rank, :rank], kept, lower=True) ** 2).sum(0), int(rank)
-
-    total = (centred**2).sum(0)
-    own, methods = [], []
-    for effect in sets:
-        others = [each for each in sets if not set(effect) <= set(each)]
-        within = [each for each in sets if set(each) < set(effect)]
-        (more, freedom), (less, without) = fit([*others, effect]), fit(others)
-        alone = fit([*within, effect])[1] - fit(within)[1]
-        separable = freedom - without == alone > 0
-        own.append(more - less if separable else np.full_like(total, np.nan))
-        methods.append(FITTED if separable else CONFOUNDED)
-    explained, freedom = fit(sets)
-    left = len(codes) - 1 > freedom
-    own.append(total - explained if left else np.full_like(total, np.nan))
-    return np.array(own), total, [*methods, FITTED if left else CONFOUNDED]
-
-
-def _means(values: Numbers) -> Numbers:
-    """The mean of `values (configurations, n)` over all n, then, if there are several, without each in turn: `(..., 1 + n)`."""
-    total, count = values.sum(1, keepdims=True), values.shape[1]
-    means = np.hstack([total / count, (total - values) / (count - 1)]) if count > 1 else total
-    return means.round(9)  # equal errors are equal means, in whatever order they were added
-
-
-def _same(values: Numbers) -> Numbers:
-    return values
-
-
-def _ranks(values: Numbers) -> Numbers:
-    return stats.rankdata(values, axis=0)
-
-
-def interval(found: Numbers, overlap: float) -> tuple[Numbers, Numbers]:
-    """The 95% interval of each share in `found (effects, 1 + n)`: of the means over all n values, then without each in turn.
-
-    A share of means contains their noise, which looks like interaction. So the jackknife (Efron 1979): the pseudo-values
-    n s - (n - 1) s_(-i) have the noise's share taken out of their mean, and their spread is that of the share. Where training
-    sets overlap, noise is larger than the spread shows: bias and variance alike are multiplied by 1 + n `overlap` (Nadeau and
-    Bengio). Clipped to 0 and 100, and widened to hold the share itself. NaN for fewer than two values.
-
-    Simulated coverage of the true share, 4 x 3 x 3 grids, 10 folds or 6 x 5: 90% to 100% while noise is below the effects;
-    centred on the share itself, or from one share per fold, 0% to 80% for effects that are 0. A factor that explains all
-    is covered less, and where the noise of one value is thrice all effects, no interval holds.
-    """
-    share, without = found[:, 0], found[:, 1:]
-    count = without.shape[1]
-    if count < 2:
-        return np.full_like(share, np.nan), np.full_like(share, np.nan)
-    jackknifed = estimate_rows(count * share[:, None] - (count - 1) * without, overlap)
-    half = jackknifed.ci_high - jackknifed.mean
-    centre = share + (1 + count * overlap) * (jackknifed.mean - share)
-    return np.minimum(share, np.clip(centre - half, 0, 100)), np.maximum(share, np.clip(centre + half, 0, 100))

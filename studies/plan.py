@@ -178,11 +178,15 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
 
 
 def describe(
-    study: Study, jobs: int, spreads: Mapping[str, float] | None = None, difference: float | None = None, source: str = "given"
+    study: Study,
+    jobs: int,
+    spreads: Mapping[str, design.Spread] | None = None,
+    difference: float | None = None,
+    source: str = "given",
 ) -> list[str]:
     """What a run would train and could tell, in lines: grid, exclusions, trials, effects, power, stacks and a rough time.
 
-    `spreads` is the sd of paired differences by reading, in points, and `source` where it is from; see `design.power`.
+    `spreads` are those of paired differences by reading, in points, and `source` where they are from; see `design.power`.
     """
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:

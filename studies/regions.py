@@ -22,10 +22,10 @@ from matplotlib.patches import Patch
 
 import framework as fw
 from studies import build, datasets, files, plan, runner
-from studies.analysis import SET_WORDS
 from studies.data import Floats, Split
 from studies.datasets import Normalisation
 from studies.errors import UserError
+from studies.outcomes import SET_WORDS
 from studies.spec import Study
 from studies.stack import Stack, Trial
 

@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from studies import files, page, suite, texts, verdict_texts
-from studies.analysis import COUNTED, SET_WORDS, judged_on
+from studies.estimates import ALPHA
 from studies.figures import PICTURES, draw
-from studies.figures.style import counted, over
-from studies.inference import LEVEL, wilson
+from studies.figures.style import over
+from studies.outcomes import COUNTED, SET_WORDS, judged_on
 from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import read_csv, read_manifest
 from studies.tables import Tables, around, of_reading
+from studies.texts import counted
 
 Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
 Section = tuple[str, str, Sequence[str]]  # id, title, parts
@@ -95,17 +96,23 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
         title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
-        averaged.append(page.table(title, texts.levels(levels), 2, words))
+        half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
+        averaged.append(page.table(title, texts.levels(levels), 2, words + texts.visible(half)))
     yield "levels", "Level by level", of_section("levels") + averaged
     changed = []
     if not ladder.empty:
         title = f"Single changes around the baseline and the best configuration: {judged} error in %"
-        changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, words))
+        note = words + texts.visible(ladder["visible_pct"])
+        changed.append(page.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, note))
     yield "changes", "One change at a time", of_section("changes") + changed
     if study.tune and not tables["tuned"].empty:
         fixed = [factor for factor in factors if factor not in study.tune]
         title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
-        yield "tuned", "Tuned", [page.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
+        parts = [page.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
+        if not tables["tuned_pairs"].empty:
+            title = f"Tuned configurations less the best of them, {tables['tuned_pairs']['other'].iloc[0]}"
+            parts.append(page.table(title, texts.tuned_pairs(tables["tuned_pairs"]), 1, f"test error in points; {words}"))
+        yield "tuned", "Tuned", parts
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
     yield "comparisons", "Configurations compared", of_section("comparisons") + compared
@@ -145,7 +152,7 @@ def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
     note = (
         f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
-        f"{study.margin:g} points, or worse; {study.sampling.words}"
+        f"{study.margin:g} points, or worse; {study.sampling.words}{texts.visible(part['visible_pct'])}"
     )
     return page.table(title, texts.comparisons(part, named), len(named.columns), note)
 
@@ -156,10 +163,10 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
     trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
     meaning = (
-        f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: the "
-        "training error is less than 2 points below that of always guessing the most frequent class or, where that is under 4%,"
-        " more than half of it. Failed: the program ended with an error. One can be both diverged and stuck; both keep their "
-        "error and are part of every mean. Intervals of shares are Wilson's, 95%, which take trials for independent."
+        f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: on its "
+        "training rows the model is not better than always guessing the most frequent class, by an exact binomial test at 0.1%. "
+        "Failed: the program ended with an error. One can be both diverged and stuck; both keep their error and are part of every mean. "
+        "Intervals of shares are over folds or repeats, since trials of one fold fail together."
     )
     parts = [page.paragraph(meaning)]
     if failed and not levels.empty:
@@ -188,48 +195,49 @@ def _readings(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
 
 
 def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
-    """What another sample would be, and what all values share, so that no interval is about it."""
+    """The population of the intervals, how they are made, and what they leave out."""
     summary, sampling = tables["summary"], study.sampling
     judged = judged_on(summary)
-    if sampling.independent:
-        again = "new data, a new split" if sampling.fresh else "the same data"
-        folds, repeats = study.validation.folds, study.validation.repeats
-        values = f"{repeats} repeats, each the mean of its {folds} folds" if folds else f"{over(study)}, one value each"
+    if sampling.alone:
+        yield "Each configuration has one value, and one value has no interval: add folds or repeats."
+        return
+    yield f"Population: {sampling.population}. Of 100 studies of this design, about 95 have an interval with the truth in it."
+    if sampling.fresh:
+        means = f", each the mean of its {sampling.folds} folds" if sampling.folds else ""
+        yield f"Intervals are t intervals over {sampling.repeats} repeats{means}: each draws new data, weights and batches."
+    elif sampling.left_out:
         yield (
-            f"An interval is over {values}: of 100 studies that do it all again, with {again}, new first "
-            "weights and a new order of batches, about 95 would have an interval that holds the mean of endlessly many repeats."
+            f"Intervals are over {sampling.over} of one data set. Each fold trains on rows that judge others, so errors are "
+            "not independent, and intervals are longer for it (Nadeau and Bengio 2003)."
+        )
+    elif sampling.shared_rows:
+        yield (
+            f"All models are judged on the same {sampling.rows:,} rows, which may be easy or hard ones: intervals contain the "
+            f"spread over these rows, and that over {sampling.over}. What another training pool would do, this design does not "
+            "show."
         )
     else:
         yield (
-            f"An interval is over {over(study)} of one data set. Each fold trains on rows that judge others, so their errors "
-            "are not independent, and a plain interval would be too short: these are longer, as Nadeau and Bengio (2003) "
-            "correct them."
+            f"Intervals are over {sampling.over} on the rows there are: they say what other first weights and batches would "
+            "do, and nothing of other rows."
         )
-    best = summary[f"{judged}_mean_pct"].min()
-    if judged == "test" and not sampling.fresh and pd.notna(best):
-        rows = study.data.test_samples
-        low, high = (100 * float(end) for end in wilson(best / 100 * rows, rows))
-        yield (
-            f"All share the test points: every model is judged on the same {rows:,}, and the intervals leave out that these "
-            f"may be easy or hard ones. A model that errs {best:.2f}% on them may well err anything from {low:.2f}% to "
-            f"{high:.2f}% on all points there could be. Easy points are easy for all models, so differences between them move "
-            "less than that."
-        )
+    if sampling.widen:
+        yield f"A wider population takes another design: {sampling.widen}."
     if judged != "test":
         yield f"There is no test set: errors are {SET_WORDS[judged]} errors."
     if len(summary) > 1:
         yield (
-            f"The best configuration has the lowest of {len(summary):,} means, and was chosen on the same trials that its "
-            "error is of. The lowest of many is low by luck as well: trained again, it would likely err a little more, and "
-            "lead by less."
+            f"The best configuration has the lowest of {len(summary):,} means, selected on the same errors. The lowest of many "
+            "is low by luck as well: trained again, it would likely err a little more."
         )
         yield (
             "All configurations share splits, draws of first weights and order of batches, and differences are between such "
             "pairs: what they share cancels, so a difference is surer than the intervals of its two means suggest."
         )
         yield (
-            "Holm p is a p-value that allows for all comparisons of its table: of 100 studies in which nothing matters, at "
-            f"most 5 would have any below {LEVEL:g} in that table. Two tables are not adjusted together."
+            "The interval of a mean holds for itself. Intervals of differences hold together, and adjusted p allows for all "
+            "of them: those of configurations for all pairs, so that a pair has one answer in every table, those of levels for "
+            f"all levels. An adjusted p is below {ALPHA:g} exactly where its interval leaves out 0."
         )
 
 

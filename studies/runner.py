@@ -1,5 +1,7 @@
 """From a stack to its rows: it trains in one process on one thread."""
 
+import functools
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +19,9 @@ from studies.settings import Settings
 from studies.shards import Record
 from studies.stack import NUMERICS, Stack, Trial, batch_size
 from studies.streams import seed_for
+from studies.wrong import pack
 
-STUCK_PCT = 2  # points that a model must be better than always guessing the majority, or else it has learned nothing
+STUCK_LEVEL = 0.001  # of the exact test that a model is better than always guessing the majority of its training rows
 FAST_PCT = 5.0  # `epochs_to_5_pct`
 
 
@@ -193,18 +196,31 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
         "epochs_to_5_pct": fast[0] if fast else None,
         "status": "ok",
         "reason": None,
+        "wrong": pack(history.wrong[split.judged][replica].cpu().numpy()),
         "history": curves,
     }
 
 
 def is_stuck(errors: int, labels: Labels) -> bool:
-    """Whether a model that makes so many errors on its training rows has learned nothing.
+    """Whether a model that makes so many errors on its training rows is not shown to be better than always guessing.
 
-    Its error is not at least 2 points below that of always guessing the majority; or not half of that, where few rows are of
-    other classes.
+    The exact one-sided binomial test: P(X <= errors) > 0.001 for X ~ B(n, share of rows outside the majority). A model without
+    errors is never stuck, however few rows there are.
     """
-    others = len(labels) - int(np.bincount(labels).max())
-    return 100 * (others - errors) < min(STUCK_PCT * len(labels), 50 * others)
+    return errors > _most_errors(len(labels), len(labels) - int(np.bincount(labels).max()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _most_errors(rows: int, others: int) -> int:
+    """Most errors of `rows` with which a model is better than guessing, where `others` rows are outside the majority."""
+    if not others:
+        return 0
+    # log P(X = k) by its recursion in k: scipy takes a second to import in every process that trains.
+    k = np.arange(others)
+    start = rows * math.log1p(-others / rows)
+    steps = np.log((rows - k) / (k + 1)) + math.log(others / (rows - others))
+    below = np.exp(np.logaddexp.accumulate(start + np.concatenate(([0.0], np.cumsum(steps)))))
+    return max(0, int((below <= STUCK_LEVEL).sum()) - 1)
 
 
 def _identity(stack: Stack, trial: Trial) -> dict[str, Any]:

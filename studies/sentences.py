@@ -4,56 +4,56 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from studies.analysis import COUNTED, SET_WORDS, judged_on
-from studies.inference import LEVEL, wilson
+from studies.estimates import ALPHA
+from studies.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.sampling import Population
 from studies.spec import Study
-from studies.texts import interval, signed
-
-SURE = 1 - LEVEL  # the probability from which on two configurations are called equal
+from studies.texts import counted, interval, signed
 
 
 def sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What matters most; which configuration is best, and how surely; what fails, how often and where.
+    """What matters most; which configuration is best, and how surely; what fails, how often and where; and for whom it holds.
 
     Brackets hold 95% intervals; where the numbers say nothing, the sentence says so.
 
     `tables` are those of this reading (`tables.of_reading`).
     """
-    return [_what_matters(study, tables), _what_is_best(study, tables), _what_fails(tables)]
+    return [_what_matters(study, tables), _what_is_best(study, tables), _what_fails(study, tables), _for_whom(study)]
 
 
 def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     effects, judged = tables["effects"], SET_WORDS[judged_on(tables["summary"])]
     if effects.empty:
         return _what_one_factor_does(study, tables["levels"], judged)
-    ranked = effects[effects["order"] > 0].sort_values("share_pct", ascending=False, kind="stable").dropna(subset="share_pct")
-    if ranked.empty:
+    known = effects[effects["order"] > 0].sort_values("share_pct", ascending=False, kind="stable").dropna(subset="share_pct")
+    if known.empty:
         return "What matters most: this grid confounds its factors, and no share can be given to any."
+    if known["share_p"].isna().all():
+        return f"What matters most: one value each cannot tell effects on the mean {judged} error from chance."
+    ranked = known[known["share_p"] < ALPHA]
+    if ranked.empty:
+        return f"What matters most: no factor and no pair of factors is shown to change the mean {judged} error."
     first, rest = ranked.iloc[0], effects[effects["order"] == 0].iloc[0]
     said = f"What matters most: {first['effect']}, with {_share(first, 'share')} of the variance of the mean {judged} error"
-    if study.sampling.alone:
-        said += ", which one value each cannot tell from chance"
-    elif not first["share_ci_low_pct"] > 0:
-        said += ", which may be chance"
     if len(ranked) > 1:
         second = ranked.iloc[1]
         said += f"; then {second['effect']}, {_share(second, 'share')}"
-        if second["share_ci_high_pct"] > first["share_ci_low_pct"]:
+        if not second["share_ci_high_pct"] < first["share_ci_low_pct"]:
             said += ", so that the order of the two is not sure"
+    unseen = len(known) - len(ranked)
+    if unseen:
+        said += f"; {counted(unseen, 'other effect')} of {len(known)} {'is' if unseen == 1 else 'are'} not shown"
     if rest["share_pct"] > first["share_pct"]:
-        said += f"; more than both comes of three factors or more together, or of noise, {_share(rest, 'share')}"
+        said += f"; more than by any of these is explained by three factors or more together, {rest['share_pct']:.1f}%"
     others = [
         f"{words} it is {top['effect']}, {_share(top, kind)}"
         for kind, words in (
-            ("rank_share", "by rank"),
+            ("log_share", "of the logarithm of the error"),
             ("working_share", "among configurations that work and err less than half of a guess"),
         )
-        for _, top in ranked.dropna(subset=f"{kind}_pct").nlargest(1, f"{kind}_pct").iterrows()
+        for _, top in known[known[f"{kind}_p"] < ALPHA].nlargest(1, f"{kind}_pct").iterrows()
         if top["effect"] != first["effect"]
     ]
-    p = pd.concat([tables["levels"]["holm_p"], tables["comparisons"]["holm_p"]]).dropna()
-    if len(p) and p.min() >= LEVEL:
-        others.append("but no level and no configuration differs by more than chance, and shares of chance are no effects")
     return "; ".join([said, *others]) + "."
 
 
@@ -65,12 +65,11 @@ def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> st
     if not known["difference_pct"].any():
         return f"What matters most: nothing that was varied; all configurations have the same mean {judged} error."
     row = known.loc[known["difference_pct"].abs().idxmax()]
-    sure = "" if row["holm_p"] < LEVEL else ", which may be chance"
     start = study.grid.baseline[row["factor"]]
     return (
         f"What matters most: of {row['factor']}, {row['level']} is furthest from the baseline {start}, with "
         f"{signed(row['difference_pct'])} points in mean {judged} error"
-        f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{sure}."
+        f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{_unsure(row['p_adjusted'])}."
     )
 
 
@@ -82,61 +81,92 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     others = comparisons[comparisons["against"] == "best"]
     best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
     lacking = int(others["difference_pct"].isna().sum())
-    left_out = f" (without the {lacking:,} that a failed trial leaves without a mean to compare)" if lacking else ""
-    interval = _range(best[f"{judged}_ci_low_pct"], best[f"{judged}_ci_high_pct"])
+    left_out = f" (without {lacking:,} that lack an error of a failed trial)" if lacking else ""
     said = (
-        f"The best of {len(summary) - lacking:,} configurations{left_out} is {best['label']}, with "
-        f"{best[f'{judged}_mean_pct']:.2f}% {SET_WORDS[judged]} error{interval}, flattered by having been chosen on it"
+        f"The lowest mean {SET_WORDS[judged]} error of {len(summary) - lacking:,} configurations{left_out} is that of "
+        f"{best['label']}, {best[f'{judged}_mean_pct']:.2f}%"
+        f"{_range(best[f'{judged}_ci_low_pct'], best[f'{judged}_ci_high_pct'])}, optimistic: selected on the same errors"
     )
-    if others["p"].isna().all():
+    if others["p_adjusted"].isna().all():
         return f"{said}; one value each says nothing of chance."
-    alike, equal = (others["holm_p"] >= LEVEL).sum(), (others["equal"] >= SURE).sum()
-    said += (
-        f"; of the {len(others) - lacking:,} others, {alike:,} cannot be told from it (Holm p of {LEVEL:g} or more), "
-        f"and {equal:,} are within {study.margin:g} points of it with a probability of {SURE:.0%} or more"
-    )
+    known = others.dropna(subset="difference_pct")
+    if not known["difference_pct"].any():
+        return f"{said}; all err as much."
+    alike = known[known["p_adjusted"] >= ALPHA]
+    worse, equal = len(known) - len(alike), int(known["shown_equal"].sum())
+    rest = counted(len(known), "other configuration")
+    said += f"; of the {rest}, {_are(len(alike), len(known))} not shown to be worse{_where(study)}"
+    if len(alike):
+        said += f" (a difference shows from {alike['visible_pct'].median():.2f} points on, in the median)"
+    if worse and len(alike):
+        said += f", and {worse:,} {'is' if worse == 1 else 'are'}"
+    said += f"; {_are(equal, len(known))} shown to be within {study.margin:g} points of it"
     start = study.grid.baseline_configuration
     if start is None:
         return f"{said}; the grid has no baseline configuration."
     if start.id == best["config"]:
         return f"{said}; it is the baseline."
     row = others[others["config"] == start.id].iloc[0]
+    if pd.isna(row["difference_pct"]):
+        return f"{said}; the baseline, {start.label}, lacks an error of a failed trial."
     if not row["difference_pct"]:
         return f"{said}; the baseline, {start.label}, errs as much."
-    sure = "" if row["holm_p"] < LEVEL else ", which may be chance"
-    interval = _range(row["ci_low_pct"], row["ci_high_pct"])
-    return f"{said}; the baseline, {start.label}, errs {_more(row['difference_pct'])}{interval}{sure}."
+    between = _range(row["ci_low_pct"], row["ci_high_pct"])
+    more = f"{abs(row['difference_pct']):.2f} points {'more' if row['difference_pct'] >= 0 else 'less'}"
+    return f"{said}; the baseline, {start.label}, errs {more}{between}{_unsure(row['p_adjusted'])}."
 
 
-def _what_fails(tables: Mapping[str, pd.DataFrame]) -> str:
+def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     summary, levels = tables["summary"], tables["levels"]
     trials = int(summary["trials"].sum())
     failures = trials - int(summary["working"].sum())
-    low, high = (100 * float(share) for share in wilson(failures, trials))
     if not failures:
-        return f"What fails: none of {trials:,} trials diverged, got stuck or failed; so the rate is below {high:.2g}%."
+        return f"What fails: none of {counted(trials, 'trial')} diverged, got stuck or failed."
     kinds = ", ".join(f"{count:,} {kind}" for kind in COUNTED if (count := int(summary[kind].sum())))
     hit = (summary["working"] < summary["trials"]).sum()
     said = (
-        f"What fails: {failures:,} of {trials:,} trials, {100 * failures / trials:.1f}%{_range(low, high, digits=1)} "
-        f"({kinds}), in {hit:,} of {len(summary):,} configurations"
+        f"What fails: {failures:,} of {counted(trials, 'trial')}, {100 * failures / trials:.1f}% ({kinds}), in {hit:,} of "
+        f"{counted(len(summary), 'configuration')}"
     )
     varying = levels[levels.groupby("factor")["failure_pct"].transform("nunique") > 1] if len(levels) else levels
     worst = varying[varying["failure_pct"] == varying["failure_pct"].max()].to_dict("records") if len(varying) else []
     if worst:
         where = " and with ".join(f"{row['factor']} = {row['level']}" for row in worst)
         low, high = worst[0]["failure_ci_low_pct"], worst[0]["failure_ci_high_pct"]
-        said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}"
-    return f"{said}; the intervals take trials for independent."
+        over = f", over {study.sampling.over}" if pd.notna(low) else ""
+        said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}{over}"
+    return f"{said}."
+
+
+def _for_whom(study: Study) -> str:
+    """The population of all intervals."""
+    sampling = study.sampling
+    if sampling.alone:
+        return "All of this is about these models only: one value of each configuration has no interval."
+    return f"All of this holds for {sampling.population}, by {sampling.over}; intervals are those of 95%."
+
+
+def _where(study: Study) -> str:
+    """The population, where a comparison may not be told without it."""
+    return " on these rows" if study.sampling.population is Population.NEW_SEEDS else ""
+
+
+def _are(count: int, total: int) -> str:
+    """A count with its verb: "none is", "1 is", "3 are", "all are"."""
+    if not count:
+        return "none is"
+    if count == total > 1:
+        return "all are"
+    return f"{count:,} {'is' if count == 1 else 'are'}"
+
+
+def _unsure(p: float) -> str:
+    return "" if p < ALPHA else ", which may be chance"
 
 
 def _share(row: pd.Series, kind: str) -> str:
     low, high = row[f"{kind}_ci_low_pct"], row[f"{kind}_ci_high_pct"]
     return f"{row[f'{kind}_pct']:.1f}%{_range(low, high, digits=1)}"
-
-
-def _more(points: float) -> str:
-    return f"{abs(points):.2f} points {'more' if points >= 0 else 'less'}"
 
 
 def _range(low: float, high: float, digits: int = 2) -> str:

@@ -13,12 +13,12 @@ import torch
 from matplotlib.figure import Figure, FigureBase
 
 from studies import build, files, peer, plan, regions, runner
-from studies.analysis import SET_WORDS, SETS
 from studies.columns import FLAGS
 from studies.errors import UserError
 from studies.figures import curves, png
 from studies.figures.style import STYLE, titled
 from studies.grid import words
+from studies.outcomes import SET_WORDS, SETS
 from studies.regions import Scene
 from studies.shards import Record
 from studies.spec import Study

@@ -16,7 +16,7 @@ from studies import datasets
 from studies.data import Data, Table, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
-from studies.inference import Sampling
+from studies.sampling import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
@@ -76,8 +76,11 @@ class Study:
 
     @property
     def sampling(self) -> Sampling:
-        """What the intervals of this reading are over."""
-        return Sampling.of(self.validation.folds, self.validation.repeats, self.data.resample)
+        """The design of this reading, as far as its statistics depend on it."""
+        data, validation = self.data, self.validation
+        judged = "test" if data.test_samples else "val" if validation.folds or data.validation_samples else "train"
+        rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
+        return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows)
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, design, devices, files, plan, pool, runner, spec, tables
+from studies import claims, comparisons, design, devices, files, plan, pool, runner, scores, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.shards import Record
@@ -234,8 +234,8 @@ def _remedy(study: Study) -> str:
     return f"train the study first: ablation run {study.name}"
 
 
-def spreads(study: Study, results: str | Path) -> dict[str, float]:
-    """The sd of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
+def spreads(study: Study, results: str | Path) -> dict[str, design.Spread]:
+    """The spread of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
     try:
         rows = rows_of(study, results)._asdict()
     except UserError:  # they are of another spec
@@ -244,8 +244,8 @@ def spreads(study: Study, results: str | Path) -> dict[str, float]:
     for reading in study.readings:
         trials = tables.of_reading(rows, reading)["trials"]
         if len(trials) and len(reading.grid.configurations) > 1:
-            found[reading.reading] = design.spread(trials, reading.sampling)
-    return {reading: sd for reading, sd in found.items() if sd > 0}
+            found[reading.reading] = design.spread(scores.of(trials, reading.sampling))
+    return {reading: spread for reading, spread in found.items() if spread.trials > 0}
 
 
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
@@ -257,8 +257,8 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study)}")
-    cells = comparisons.paired_cells(trials, study.sampling)
-    return comparisons.labelled(comparisons.against(cells, other.id, study.sampling, study.margin), study.grid.labels)
+    found = comparisons.against(scores.of(trials, study.sampling), other.id, study.margin)
+    return comparisons.labelled(found, study.grid.labels)
 
 
 def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tuple[int, pd.DataFrame]:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from studies import analysis, comparisons, datasets, files, texts, tuning
-from studies.analysis import SET_WORDS, judged_on
+from studies import analysis, comparisons, datasets, files, scores, texts, tuning
 from studies.effects import effects
+from studies.outcomes import SET_WORDS, judged_on
 from studies.sentences import sentences
 from studies.spec import Study
 from studies.store import Rows, read_csv, to_csv
@@ -21,9 +21,9 @@ Tables = Mapping[str, pd.DataFrame]
 
 NAMES = (
     *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
-    *("curves", "budget", "gradients", "tuned"),
+    *("curves", "budget", "gradients", "tuned", "tuned_pairs"),
 )
-TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual")
+TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual", "point")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
 
@@ -63,21 +63,24 @@ def _compute(study: Study, rows: Tables) -> Tables:
         return {name: pd.DataFrame() for name in NAMES}
     grid, sampling = study.grid, study.sampling
     factors, start = list(grid.levels), grid.baseline_configuration
-    summary = analysis.summarise(trials, ["config", "label", *factors], sampling)
-    cells = comparisons.paired_cells(trials, sampling)
+    found = scores.of(trials, sampling)
+    summary = analysis.summarise(trials, ["config", "label", *factors], found)
+    baseline = start.id if start else None
+    tuned, tuned_pairs = tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
-        "levels": analysis.by_level(trials, factors, sampling, grid.baseline, around(study)),
-        "effects": effects(trials, factors, sampling, guess_pct(study)),
-        "comparisons": comparisons.compare(cells, grid.labels, start.id if start else None, sampling, study.margin),
-        "pairs": comparisons.pairs(cells, grid.labels, start.id if start else None, sampling, study.margin),
-        "ladder": comparisons.ladder(cells, trials, grid.levels, grid.baseline, sampling),
+        "levels": analysis.by_level(trials, factors, found, grid.baseline, around(study)),
+        "effects": effects(trials, factors, found, guess_pct(study)),
+        "comparisons": comparisons.compare(found, grid.labels, baseline, study.margin),
+        "pairs": comparisons.pairs(found, grid.labels, baseline, study.margin),
+        "ladder": comparisons.ladder(found, trials, grid.levels, grid.baseline, study.margin),
         "values": analysis.values(trials, drawn, sampling, around(study)),
         "curves": analysis.curves(trials, history, drawn, around(study)),
         "budget": analysis.budget(trials, history, drawn, around(study)),
         "gradients": analysis.gradients(trials, history),
-        "tuned": tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), sampling),
+        "tuned": tuned,
+        "tuned_pairs": tuned_pairs,
     }
 
 
@@ -136,8 +139,8 @@ def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None
     """Print what `suite.against` found, the lowest error first."""
     shown = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
     title = (
-        f"Error in points less that of {table['other_label'].iloc[0]} ({study.sampling.words}), "
-        f"and how likely it is better, equal within {study.margin:g} points, or worse"
+        f"Error in points less that of {table['other_label'].iloc[0]}, and how likely it is better, equal within "
+        f"{study.margin:g} points, or worse ({study.sampling.words}{texts.visible(table['visible_pct'])})"
     )
     print_table(title, shown, ("configuration", "id"), console)
 
@@ -192,17 +195,23 @@ def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     words = study.sampling.words
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
-        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words})"
+        half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words}{texts.visible(half)})"
         shown.append((title, texts.levels(levels)))
     if not effects.empty:
         title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
         shown.append((title, texts.effects(effects)))
     if not ladder.empty:
-        title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words})"
+        seen = texts.visible(ladder["visible_pct"])
+        title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words}{seen})"
         shown.append((title, texts.ladder(ladder)))
     if study.tune and not tables["tuned"].empty:
         title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({words})"
         shown.append((title, texts.tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
+    if not tables["tuned_pairs"].empty:
+        best = tables["tuned_pairs"]["other"].iloc[0]
+        title = f"Tuned configurations less the best of them, {best}: test error in points ({words})"
+        shown.append((title, texts.tuned_pairs(tables["tuned_pairs"])))
     return shown
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from studies import analysis
-from studies.analysis import SET_WORDS, judged_on
+from studies.effects import KINDS
+from studies.outcomes import COUNTED, SET_WORDS, judged_on
 
 
 def configurations(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def failures(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     texts = order[list(named)].astype(str)
     texts["failures %"] = _numbers(order["failure_pct"], digits=1)
     texts["interval"] = _ranges(order, "failure_ci_low_pct", "failure_ci_high_pct", digits=1)
-    for column in (*analysis.COUNTED, "trials"):
+    for column in (*COUNTED, "trials"):
         texts[column] = [f"{count:,}" for count in order[column]]
     return texts
 
@@ -47,8 +47,9 @@ def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     texts = named.reset_index(drop=True).loc[order.index].astype(str)
     texts["difference"] = _signed(order["difference_pct"])
     texts["interval"] = _ranges(order, "ci_low_pct", "ci_high_pct")
-    for name, title in {"p": "p", "holm_p": "Holm p", "better": "better", "equal": "equal", "worse": "worse"}.items():
+    for name, title in {"p_adjusted": "adjusted p", "better": "better", "equal": "equal", "worse": "worse"}.items():
         texts[title] = _probabilities(order[name])
+    texts["would show"] = _numbers(order["visible_pct"])
     return texts
 
 
@@ -60,18 +61,22 @@ def levels(levels: pd.DataFrame) -> pd.DataFrame:
     table.insert(3, "median %", _numbers(levels[f"{judged}_median_pct"]))
     table.insert(5, "less baseline", _signed(levels["difference_pct"]))
     table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
-    table.insert(7, "Holm p", _probabilities(levels["holm_p"]))
+    table.insert(7, "adjusted p", _probabilities(levels["p_adjusted"]))
     table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
     return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
 
 
 def effects(effects: pd.DataFrame) -> pd.DataFrame:
-    """Effects, the largest first, with their share of the variance of the error, of its rank, and where every trial works."""
+    """Effects, the largest first, with their shares of the variance, each with interval and p."""
     ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
     table = ordered[["effect"]].astype(str)
-    for kind, title in (("share", "of the error"), ("rank_share", "of its rank"), ("working_share", "where it works")):
+    for kind, title in KINDS.items():
         table[title] = _numbers(ordered[f"{kind}_pct"], digits=1)
-        table[" " * table.shape[1] + "interval"] = _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1)
+        for name, texts in {
+            "interval": _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1),
+            "p": _probabilities(ordered[f"{kind}_p"]),
+        }.items():
+            table[" " * table.shape[1] + name] = texts
     methods = ordered["method"] + " / " + ordered["working_method"]
     return table.assign(**{"method / where it works": methods})
 
@@ -87,7 +92,7 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
             "mean %": _numbers(ladder[f"{judged_on(ladder)}_mean_pct"]),
             "change": _signed(ladder["change_pct"]),
             "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
-            "Holm p": _probabilities(ladder["holm_p"]),
+            "adjusted p": _probabilities(ladder["p_adjusted"]),
         }
     )
 
@@ -105,9 +110,33 @@ def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
             "untuned interval": _ranges(order, "untuned_test_ci_low_pct", "untuned_test_ci_high_pct"),
             "difference": _signed(order["difference_pct"]),
             "its interval": _ranges(order, "difference_ci_low_pct", "difference_ci_high_pct"),
-            "Holm p": _probabilities(order["holm_p"]),
+            "adjusted p": _probabilities(order["p_adjusted"]),
         }
     )
+
+
+def tuned_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """The tuned configurations, each less the best of them."""
+    order = table.sort_values("difference_pct", kind="stable")
+    return pd.DataFrame(
+        {
+            "tuned configuration": order["point"].astype(str),
+            "less the best": _signed(order["difference_pct"]),
+            "interval": _ranges(order, "ci_low_pct", "ci_high_pct"),
+            "adjusted p": _probabilities(order["p_adjusted"]),
+        }
+    )
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 model", "1,000 models"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def visible(differences: pd.Series) -> str:
+    """The smallest visible difference of a table, for its head; empty where nothing is tested."""
+    known = differences.dropna()
+    return "" if known.empty else f"; a difference shows from {known.median():.2g} points on, in the median"
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -155,6 +184,6 @@ def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], 
             texts[f"{SET_WORDS[name]} sd"] = _numbers(table[f"{name}_sd_pct"])
         else:
             texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
-    for column in ("trials", *analysis.COUNTED):
+    for column in ("trials", *COUNTED):
         texts[column] = [f"{count:,}" for count in table[column]]
     return texts

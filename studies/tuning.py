@@ -9,14 +9,18 @@ error of several levels would not be: the smallest of many is small by luck too.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from studies import build
-from studies.analysis import in_percent
+from studies.estimates import within_percent
 from studies.grid import Configuration, Grid
-from studies.inference import Sampling, holm
+from studies.outcomes import in_percent
+from studies.scores import Family, Scores
+
+PAIRS = 2000  # pairs of tuned configurations at most that are resampled; beyond, Bonferroni's bound stands in
 
 
 def usual(grid: Grid, tune: Sequence[str]) -> set[str]:
@@ -49,19 +53,23 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
 
 
 def tuned(
-    trials: pd.DataFrame, factors: Sequence[str], tune: Sequence[str], untuned: Collection[str], sampling: Sampling
-) -> pd.DataFrame:
-    """One row for each point of the factors that are not tuned: the levels chosen, and the test error there and without.
+    trials: pd.DataFrame, factors: Sequence[str], tune: Sequence[str], untuned: Collection[str], scores: Scores
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tuned configurations, and each less the best of them: a row for each point of the factors that are not tuned.
 
     * `chosen`: the levels of the tuned factors, with the number of repeats that chose them; `usual`: those of the `untuned`
       configuration.
     * `test_*_pct`: mean, sd over trials and 95% interval of the error at what was chosen; `untuned_*` likewise.
-    * `difference_pct` and what follows: chosen less untuned, paired, with interval, p and Holm p over all rows.
+    * `difference_pct` and what follows: chosen less untuned, paired, with simultaneous intervals and p adjusted over all rows.
 
-    Empty where nothing is tuned. A trial that failed keeps its levels from being chosen.
+    The second table has `point` and `other`, both in words, and the difference of their errors at what was chosen for each,
+    with intervals and p for all pairs of points.
+
+    One value counts for each repeat, which chose anew: a single choice has no interval, since its own chance is in no fold.
+    Both are empty where nothing is tuned. A trial that failed keeps its levels from being chosen.
     """
     if not tune or trials.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(), pd.DataFrame()
     rest = [factor for factor in factors if factor not in tune]
     trials = in_percent(trials)
     trials = trials.assign(
@@ -73,29 +81,69 @@ def tuned(
     choice = by_levels.loc[by_levels.groupby(["point", "repeat"], sort=False)["val_pct"].idxmin()]
     chosen = trials.merge(choice[["point", "repeat", "config"]])
     left = trials[trials["config"].isin(untuned)]
-    at_choice, without = (each.set_index(["point", "repeat", "fold"])["test_pct"] for each in (chosen, left))
-    found, plain = sampling.estimates(at_choice), sampling.estimates(without)
-    paired = sampling.estimates((at_choice - without).dropna())
     points = trials.groupby("point", sort=False)
+    count = points.ngroups
+    at_choice, without = (_errors(table, scores, count) for table in (chosen, left))
+    found, plain = (within_percent(each.each().by_repeat().estimate()) for each in (at_choice, without))
+    paired = at_choice.less(without).by_repeat()
+    difference = paired.estimate(paired.family)
     table = pd.DataFrame(
         {
             **(points[rest].first() if rest else {}),
             "chosen": chosen.drop_duplicates(["point", "repeat"]).groupby("point", sort=False)["levels"].agg(_counted),
             "test_mean_pct": found.mean,
-            "test_sd_pct": at_choice.groupby("point", sort=False).std(),
+            "test_sd_pct": chosen.groupby("point", sort=False)["test_pct"].std(),
             "test_ci_low_pct": found.ci_low,
             "test_ci_high_pct": found.ci_high,
             "usual": left.groupby("point", sort=False)["levels"].first(),
             "untuned_test_mean_pct": plain.mean,
             "untuned_test_ci_low_pct": plain.ci_low,
             "untuned_test_ci_high_pct": plain.ci_high,
-            "difference_pct": paired.mean,
-            "difference_ci_low_pct": paired.ci_low,
-            "difference_ci_high_pct": paired.ci_high,
-            "p": pd.Series(paired.p, paired.mean.index),
+            "difference_pct": difference.mean,
+            "difference_ci_low_pct": difference.ci_low,
+            "difference_ci_high_pct": difference.ci_high,
+            "p_adjusted": difference.p,
+        },
+        index=pd.RangeIndex(count, name="point"),
+    )
+    names = table[rest].astype(str).agg(" | ".join, axis=1) if rest else pd.Series(["all"])
+    return table.reset_index(drop=True), _each_less_the_best(at_choice, names)
+
+
+def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
+    """The scores of one configuration for each point and repeat: those of the rows of a table."""
+    own = np.zeros((points, scores.errors.shape[1]), dtype=np.int64)
+    config = table.drop_duplicates(["point", "repeat"])
+    for point, repeat, position in zip(
+        config["point"], config["repeat"], scores.configs.get_indexer(config["config"]), strict=True
+    ):
+        own[point, scores.repeats == repeat] = position
+    place = np.arange(own.shape[1])
+    bits = None if scores.wrong is None else scores.wrong[own, place]
+    return replace(scores, configs=pd.RangeIndex(points), errors=scores.errors[own, place], wrong=bits)
+
+
+def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
+    """Every tuned configuration less the best of them, in points; empty where there is one."""
+    known = np.flatnonzero(at_choice.complete)
+    if len(known) < 2:
+        return pd.DataFrame()
+    best = known[at_choice.means[known].argmin()]
+    one, other = (known[ends] for ends in np.triu_indices(len(known), 1))
+    tests = len(one)
+    family = at_choice.pairs(one, other).by_repeat().family if tests <= PAIRS else Family(tests)
+    rest = known[known != best]
+    found = at_choice.pairs(rest, np.full(len(rest), best)).by_repeat().estimate(family)
+    return pd.DataFrame(
+        {
+            "point": names.to_numpy()[rest],
+            "other": names.iloc[best],
+            "difference_pct": found.mean,
+            "ci_low_pct": found.ci_low,
+            "ci_high_pct": found.ci_high,
+            "p_adjusted": found.p,
         }
     )
-    return table.assign(holm_p=holm(table["p"])).reset_index(drop=True)
 
 
 def _counted(levels: pd.Series) -> str:

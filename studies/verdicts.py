@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from studies.errors import unknown
-from studies.inference import LEVEL, Estimate, estimate, exact_bounds, from_moments, holm, needed, resolvable
+from studies.estimates import ALPHA, Estimate, estimate, exact_bounds, from_moments, holm, needed, resolvable
 
 MIN_ROUNDS = 30  # resampling fewer rejects true numbers 10 to 20 times in 100
 DRAWS = 4000
@@ -206,7 +206,7 @@ def _judged(published: Published, rounds: NDArray[np.float64], p_mean: float | N
     found = from_moments(mean, s, m, overlap=0.0)
     difference = mean - published.mean
     spread = ""
-    if published.sd is not None and p_sd is not None and p_sd < LEVEL:
+    if published.sd is not None and p_sd is not None and p_sd < ALPHA:
         spread = f"; the published sd of {_number(published.sd)} is not ours, {_number(sd)} (Holm {_p(p_sd)})"
     if p_mean is None:
         outcome, reason = Outcome.UNDECIDED, f"{m} rounds are too few to judge by: it takes {MIN_ROUNDS}"
@@ -221,9 +221,9 @@ def _weighed(
 ) -> tuple[Outcome, str]:
     """The outcome and its reason, for `difference` ours minus published, `s` the sd of our m rounds, n rounds published."""
     found, tolerance = f"the difference of {_number(difference)}", f"the tolerance of ±{_number(published.tolerance)}"
-    if p < LEVEL and abs(difference) > published.tolerance:
+    if p < ALPHA and abs(difference) > published.tolerance:
         return Outcome.NOT_REPRODUCED, f"{found} is more than chance (Holm {_p(p)}) and beyond {tolerance}"
-    if p < LEVEL:
+    if p < ALPHA:
         return Outcome.WITHIN_TOLERANCE, f"{found} is more than chance (Holm {_p(p)}) but within {tolerance}"
     found += f" may be chance (Holm {_p(p)})"
     # What rounds like ours would show four times in five.
@@ -277,7 +277,7 @@ def _compared(comparison: Comparison, found: Estimate, p: float) -> DifferenceVe
     inside = -comparison.margin <= low and high <= comparison.margin
     margin = f"the margin of ±{_number(comparison.margin)}"
     reason = f"the difference of {_number(mean)} (95% interval {_number(low)} to {_number(high)}, Holm {_p(p)})"
-    if p < LEVEL:
+    if p < ALPHA:
         claimed = (mean < 0) == (comparison.direction == "lower")
         outcome = Outcome.SUPPORTED if claimed else Outcome.CONTRADICTED
         reason += " is as claimed" if claimed else " is the opposite of the claim"

@@ -1,11 +1,12 @@
 """Commands about what is declared: write a spec, list the studies, say what one would train."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from studies import devices, files, plan, spec, suite
+from studies import design, devices, files, plan, spec, suite
 from studies.cli import options
 from studies.errors import UserError
 from studies.settings import number, require
@@ -64,7 +65,8 @@ def show_plan(
         if points is not None:
             require(name, points, number(0, above=True))
     planned = spec.load(study, overrides, quick)
-    spreads = {each.reading: sd for each in planned.readings} if sd else suite.spreads(planned, results)
+    given = {each.reading: design.Spread(sd, math.nan) for each in planned.readings} if sd else {}
+    spreads = given or suite.spreads(planned, results)
     source = "given" if sd else f"by the rows in {results / planned.name}"
     for line in plan.describe(planned, jobs or devices.processes("cpu"), spreads, difference, source):
         click.echo(line)

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from studies import files
-from studies.analysis import judged_on
 from studies.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.figures.style import STYLE
+from studies.outcomes import judged_on
 from studies.spec import Study
 from studies.tables import Tables, of_reading
 
@@ -43,7 +43,7 @@ PICTURES = {
         grid.has_several_factors,
         effects.effects,
         "How much of the difference between configurations each factor and each pair of factors explains, with intervals: on "
-        "the error, on its rank, and among the configurations that work.",
+        "the error, on its logarithm, and among the configurations that work.",
     ),
     "interactions": Picture(
         ["summary", "effects"],

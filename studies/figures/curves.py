@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from studies.analysis import SETS, judged_on
 from studies.figures.style import (
     in_lines,
     legend_below,
@@ -25,8 +24,9 @@ from studies.figures.style import (
     titled,
     used,
 )
+from studies.outcomes import SET_WORDS, SETS, judged_on
 from studies.spec import Study
-from studies.tables import COMPARED, SET_WORDS, Tables
+from studies.tables import COMPARED, Tables
 
 FEW = 8  # configurations at most that have panels of their own
 _ACROSS = 4  # panels side by side

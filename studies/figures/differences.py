@@ -6,12 +6,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from studies.analysis import judged_on
 from studies.comparisons import LEADING
+from studies.estimates import ALPHA
 from studies.figures.style import error_bars, in_lines, title_of, titled
-from studies.inference import LEVEL
+from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables
+from studies.tables import Tables
 
 _HEAT = "rocket_r"
 _POINTS = (0.5, 1, 2, 5, 10, 20, 50)
@@ -45,7 +45,7 @@ def ladder(study: Study, tables: Tables) -> Figure | str:
     for ax, (kind, group) in zip(axes, groups.items(), strict=True):
         start = table[table["kind"] == starts[kind]].iloc[0]
         places = np.arange(len(group))
-        sure = group["holm_p"] < LEVEL
+        sure = group["p_adjusted"] < ALPHA
         for chosen in (sure, ~sure):
             own = group[chosen]
             ends = (own["change_ci_low_pct"], own["change_ci_high_pct"])
@@ -61,8 +61,8 @@ def ladder(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Bars: {study.sampling.words}, of paired differences. Filled: Holm p below {LEVEL:g} within its panel. "
-        "Left of 0 is better than what it starts from.",
+        f"Bars: {study.sampling.words}, of paired differences, together for all pairs of configurations. Filled: adjusted p "
+        f"below {ALPHA:g}. Left of 0: a lower error than what it starts from.",
     )
     return figure
 
@@ -81,13 +81,13 @@ def matrix(study: Study, tables: Tables) -> Figure:
         figsize=(1.6 + 0.062 * max(map(len, shown["label"])) + max(3.5, side), 2.4 + max(1.5, side)), layout="constrained"
     )
     ax = figure.subplots()
-    for row, column, difference, holm_p in zip(
-        table["config"].map(place), table["other"].map(place), table["difference_pct"], table["holm_p"], strict=True
+    for row, column, difference, p in zip(
+        table["config"].map(place), table["other"].map(place), table["difference_pct"], table["p_adjusted"], strict=True
     ):
         cells[row, column] = difference
         if np.isfinite(difference):
             dark = norm(difference) > 0.4
-            sure = holm_p < LEVEL
+            sure = p < ALPHA
             ax.text(
                 column + 0.5,
                 row + 0.5,
@@ -119,7 +119,7 @@ def matrix(study: Study, tables: Tables) -> Figure:
         figure,
         title_of(study),
         f"{SET_WORDS[judged].capitalize()} error of the row less that of the column, in points, paired: {some}, the best "
-        f"first. * and bold: Holm p below {LEVEL:g} over all {len(table)} pairs ({table['method'].iloc[0]}).",
+        f"first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, for {study.sampling.population}.",
     )
     return figure
 

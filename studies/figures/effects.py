@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.analysis import judged_on
-from studies.effects import EXACT, FITTED
+from studies.effects import EXACT, FITTED, KINDS
+from studies.estimates import ALPHA
 from studies.figures.style import (
     error_bars,
     in_lines,
@@ -21,10 +21,11 @@ from studies.figures.style import (
     titled,
     used,
 )
+from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables
+from studies.tables import Tables
 
-MATTERS = 1.0  # % of the variance that the whole interval of a pair's share lies above
+MATTERS = 1.0  # % of the variance, from which on a pair that is more than chance has a panel
 SHOWN = 24  # effects at most, the largest
 PANELS = 6  # pairs at most
 _ACROSS = 3  # panels side by side
@@ -34,13 +35,15 @@ def effects(study: Study, tables: Tables) -> Figure:
     """Share of the variance between configurations that each effect explains, with its interval, the largest first."""
     table = tables["effects"].sort_values("share_pct", ascending=False, kind="stable", na_position="last")
     shown = table[:SHOWN]
-    scales = {"share": "of the error", "rank_share": "of its rank", "working_share": "of the error, where it works"}
     figure = Figure(figsize=(10.5, 1.7 + 0.24 * len(shown)), layout="constrained")
-    axes = figure.subplots(1, len(scales), sharex=True, sharey=True)
+    axes = figure.subplots(1, len(KINDS), sharex=True, sharey=True)
     places = np.arange(len(shown))
-    for ax, (kind, words), marker in zip(axes, scales.items(), "osD", strict=True):
-        low, high = shown[f"{kind}_ci_low_pct"], shown[f"{kind}_ci_high_pct"]
-        error_bars(ax, shown[f"{kind}_pct"], places, low, high, marker)
+    for ax, (kind, words), marker in zip(axes, KINDS.items(), "osD", strict=True):
+        sure = (shown[f"{kind}_p"] < ALPHA).to_numpy()
+        for chosen in (sure, ~sure):
+            own = shown[chosen]
+            ends = (own[f"{kind}_ci_low_pct"], own[f"{kind}_ci_high_pct"])
+            error_bars(ax, own[f"{kind}_pct"], places[chosen], *ends, marker, hollow=chosen is not sure)
         untold = shown[f"{kind}_pct"].isna()
         methods = shown.loc[untold, "working_method" if kind == "working_share" else "method"]
         for place, method in zip(places[untold], methods, strict=True):
@@ -54,7 +57,8 @@ def effects(study: Study, tables: Tables) -> Figure:
     some = f"The {SHOWN} largest of {len(table)} effects. " if len(table) > SHOWN else ""
     what = f"Share of the variance between configurations in mean {SET_WORDS[judged_on(tables['summary'])]} error. "
     works = "Where it works: no trial failed, diverged or got stuck, and the error is below half of guessing. "
-    titled(figure, title_of(study), f"{what}{some}{works}Bars: {table['interval'].iloc[0]}.")
+    tested = f"Filled: p of its F test, adjusted for all effects, below {ALPHA:g}. "
+    titled(figure, title_of(study), f"{what}{some}{works}{tested}Bars: {table['interval'].iloc[0]}.")
     return figure
 
 
@@ -74,7 +78,7 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
     judged = judged_on(summary)
     pairs = _that_matter(study, tables["effects"])
     if not pairs:
-        return f"not drawn: no pair of factors explains more than {MATTERS:g}% of the variance by its whole interval"
+        return f"not drawn: no pair of factors is shown to explain {MATTERS:g}% of the variance or more"
     down, across = shape(len(pairs[:PANELS]), _ACROSS)
     widest = max(len(study.grid.levels[pair.factor]) for pair in pairs[:PANELS])
     width = max(4.2, 0.8 * widest)
@@ -85,9 +89,8 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
         means = summary.groupby([pair.factor, pair.by], sort=False)[f"{judged}_mean_pct"].mean().unstack()  # noqa: PD010
         lowest = min(lowest, float(means.min(axis=None)))
         _lines(ax, means.reindex(index=study.grid.levels[pair.factor], columns=study.grid.levels[pair.by]))
-        ax.set_title(
-            f"{pair.factor} x {pair.by}: {pair.share:.1f}% of the variance [{pair.low:.1f}, {pair.high:.1f}]", loc="left"
-        )
+        between = f" [{pair.low:.1f}, {pair.high:.1f}]" if np.isfinite(pair.low) else ""
+        ax.set_title(f"{pair.factor} x {pair.by}: {pair.share:.1f}% of the variance{between}", loc="left")
         ax.set_xlabel(pair.factor)
         ax.yaxis.set_tick_params(labelleft=True)
         ax.legend(title=pair.by, fontsize=7, title_fontsize=7)
@@ -98,23 +101,24 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Mean over the rest of the grid ({over(study)}) for {rest} whose share of the variance lies above {MATTERS:g}% with "
-        "its whole interval. Lines that are not parallel: what one choice does depends on the other. Brackets: "
+        f"Mean over the rest of the grid ({over(study)}) for {rest} that are more than chance and explain {MATTERS:g}% of the "
+        "variance or more. Lines that are not parallel: what one choice does depends on the other. Brackets: "
         f"{study.sampling.words}.",
     )
     return figure
 
 
 def _that_matter(study: Study, effects: pd.DataFrame) -> list[_Pair]:
-    """The pairs whose share is above `MATTERS` with its whole interval, the largest first."""
+    """The pairs that are more than chance and explain `MATTERS` or more, the largest first."""
     known = effects.set_index("effect")
     found = []
     for one, other in itertools.combinations(study.grid.levels, 2):
         if (name := f"{one} x {other}") in known.index:
-            share, low, high = known.loc[name, ["share_pct", "share_ci_low_pct", "share_ci_high_pct"]]
+            share, low, high, p = known.loc[name, ["share_pct", "share_ci_low_pct", "share_ci_high_pct", "share_p"]]
             more = len(study.grid.levels[one]) >= len(study.grid.levels[other])
-            found.append(_Pair(*((one, other) if more else (other, one)), float(share), float(low), float(high)))
-    return sorted((pair for pair in found if pair.low > MATTERS), key=lambda pair: -pair.share)
+            if p < ALPHA and share >= MATTERS:
+                found.append(_Pair(*((one, other) if more else (other, one)), float(share), float(low), float(high)))
+    return sorted(found, key=lambda pair: -pair.share)
 
 
 def _lines(ax: Axes, means: pd.DataFrame) -> None:

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from studies.analysis import beside, judged_on
+from studies.analysis import beside
 from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled, wider
+from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
-from studies.tables import SET_WORDS, Tables, around
+from studies.tables import Tables, around
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own
@@ -172,7 +173,7 @@ def seeds(study: Study, tables: Tables) -> Figure:
     ends = values[f"{judged}_pct"].agg(["min", "max"])
     percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", ends["min"], along="x", highest=ends["max"])
     sampling = study.sampling
-    one = f"one {'repeat' if sampling.independent else 'fold'}"
+    one = "one fold" if sampling.folds and not sampling.by_repeat else "one repeat"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
     titled(figure, title_of(study), f"{what}. Blue: their mean, with the {sampling.words}.")
     return figure

@@ -14,12 +14,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from studies import datasets, plan
-from studies.analysis import judged_on
 from studies.data import Floats, Labels
-from studies.figures.style import counted, in_lines, legend_below, over, title_of, titled
+from studies.figures.style import in_lines, legend_below, over, title_of, titled
+from studies.outcomes import judged_on
 from studies.spec import Study
 from studies.stack import Trial
 from studies.tables import Tables
+from studies.texts import counted
 
 SHOWN = 4  # configurations at most whose predictions are drawn
 _SIDE = 2.9  # inches of a panel

@@ -20,6 +20,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from studies.spec import Study
+from studies.texts import counted
 
 STYLE = {
     **sns.axes_style("whitegrid"),
@@ -55,11 +56,6 @@ def over(study: Study) -> str:
     if repeats > 1 or not folds:
         parts.append(f"{repeats} repeat{'s' if repeats > 1 else ''}")
     return " x ".join(parts)
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things: "1 model", "1,000 models"."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def lines_over(study: Study) -> str:

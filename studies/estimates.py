@@ -1,0 +1,216 @@
+"""Estimates of means: intervals, tests, and the number of values that a difference takes to show.
+
+All functions take numbers or arrays alike, so that one call judges a thousand comparisons.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+
+ALPHA = 0.05  # level of every test; intervals are those of 95%
+POWER = 0.8  # of what is called resolvable: a difference that would show four times in five
+
+Numbers = NDArray[np.float64]
+
+
+class Estimate(NamedTuple):
+    """A mean, the sd and the number of its values, its standard error with degrees of freedom, 95% interval, and p of 0.
+
+    Without an error above 0 there is no interval, and `p` is that of the sign test.
+    """
+
+    mean: Any
+    sd: Any
+    count: Any
+    error: Any
+    freedom: Any
+    ci_low: Any
+    ci_high: Any
+    p: Any
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of values x_pj of places p = 1..F (folds, repeats) by judged rows j = 1..n, from which their mean is estimated.
+
+    `sd` is over places, of their means over rows; `row_sd` over rows, of their means over places (both with ddof 1); `square`
+    the mean of x^2, NaN where it is not known. Where `rows` is 0, nothing is known of single rows.
+    """
+
+    mean: Any
+    sd: Any
+    count: Any
+    rows: int = 0
+    row_sd: Any = 0.0
+    square: Any = 0.0
+
+
+def estimate(values: ArrayLike, overlap: float = 0.0) -> Estimate:
+    """The mean over the last axis of `values (..., n)`; `overlap` as in `from_moments`.
+
+    Raises ValueError for fewer than two values, or any that is not finite.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim < 1 or values.shape[-1] < 2 or not np.isfinite(values).all():
+        raise ValueError(f"a mean is estimated from two or more finite values, not {values}")
+    return from_moments(values.mean(-1), values.std(-1, ddof=1), values.shape[-1], overlap)
+
+
+def from_moments(mean: Any, sd: Any, count: Any, overlap: float = 0.0) -> Estimate:  # noqa: ANN401
+    """t = mean / (sd sqrt(1 / n + overlap)), with n - 1 degrees of freedom; `sd` has ddof 1.
+
+    `overlap` is the term of Nadeau and Bengio 2003, test rows by training rows, for errors on left-out folds; else 0.
+    """
+    return crossed(Moments(mean, sd, count), overlap)
+
+
+def crossed(moments: Moments, overlap: float = 0.0) -> Estimate:
+    """The mean of a crossed design: places and judged rows are both drawn at random (Cornfield and Tukey 1956).
+
+    variance = A + B - C with A = sd^2 (1 / F + overlap), B = row_sd^2 / n, and C = MS / (F n) of the interaction, which A and
+    B both contain; at least A and at least B. Degrees of freedom by Satterthwaite 1946, from A and B.
+    """
+    mean, sd, count = (np.asarray(each, dtype=float) for each in (moments.mean, moments.sd, moments.count))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_place = sd**2 * (1 / count + overlap)
+        variance, freedom = by_place, count - 1
+        if moments.rows > 1:
+            n, row_sd = moments.rows, np.asarray(moments.row_sd, dtype=float)
+            by_row = row_sd**2 / n
+            total = count * n * (np.asarray(moments.square, dtype=float) - mean**2)
+            interaction = total - n * (count - 1) * sd**2 - count * (n - 1) * row_sd**2
+            both = np.nan_to_num(np.maximum(interaction, 0)) / ((count - 1) * (n - 1)) / (count * n)
+            variance = np.maximum(by_place + by_row - both, np.maximum(by_place, by_row))
+            freedom = np.minimum(variance**2 / (by_place**2 / (count - 1) + by_row**2 / (n - 1)), n - 1)
+        # Means of equal numbers that were added in another order differ in the last digits.
+        error = np.where(np.sqrt(variance) > 1e-9 * np.maximum(np.abs(mean), 1e-3), np.sqrt(variance), variance * 0)
+        error = np.where(count > 1, error, np.nan)
+        spread = error > 0
+        half = np.where(spread, stats.t.ppf(1 - ALPHA / 2, np.where(spread, freedom, 1)) * error, np.nan)
+        tested = 2 * stats.t.sf(np.abs(mean) / np.where(spread, error, 1), np.where(spread, freedom, 1))
+        p = np.where(spread, tested, np.where(mean == 0, 1.0, 2.0 ** (1.0 - count)))
+        p = np.where(np.isfinite(error), p, np.nan)
+    found = (mean, sd, count, error, np.where(spread, freedom, np.nan), mean - half, mean + half, p)
+    return Estimate(*(each if np.ndim(each) else float(each) for each in found))
+
+
+def within_percent(found: Estimate) -> Estimate:
+    """The estimate of a mean error in percent with an interval that stays between 0 and 100.
+
+    Wilson's interval with the effective sample size n* = m (100 - m) / error^2 in the place of n, and the quantile of t in that
+    of the normal (as for shares in surveys, Dean and Pagano 2015). It is wider towards 50%, and never empty.
+    """
+    mean, error = np.asarray(found.mean, dtype=float), np.asarray(found.error, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = (error > 0) & (mean > 0) & (mean < 100)
+        size = np.where(inside, mean * (100 - mean) / np.where(inside, error, 1) ** 2, np.nan)
+        low, high = wilson_ends(mean / 100, size, stats.t.ppf(1 - ALPHA / 2, found.freedom))
+    ends = (100 * low, 100 * high)
+    return found._replace(
+        **dict(zip(("ci_low", "ci_high"), (each if each.ndim else float(each) for each in ends), strict=True))
+    )
+
+
+def wilson_ends(share: Any, size: Any, quantile: Any) -> tuple[Numbers, Numbers]:  # noqa: ANN401
+    """The ends of Wilson's interval of a share (1927): (s + q^2 / 2n -+ q sqrt(s (1 - s) / n + q^2 / 4n^2)) / (1 + q^2 / n)."""
+    term = np.asarray(quantile**2 / size, dtype=float)
+    half = np.sqrt(term * share * (1 - share) + term**2 / 4)
+    ends = ((share + term / 2 + sign * half) / (1 + term) for sign in (-1, 1))
+    low, high = (np.clip(each, 0, 1) for each in ends)
+    return low, high
+
+
+def rate(values: Numbers, trials: ArrayLike) -> tuple[Numbers, Numbers]:
+    """The 95% interval of a share by its `values (..., n)` in n places of equal size, of `trials` trials in all, in percent.
+
+    Wilson's with the effective sample size of the spread over places, at most the number of trials: trials of one place fail
+    together. None where the share is the same in every place.
+    """
+    found = estimate(values)
+    share = np.asarray(found.mean, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.minimum(share * (1 - share) / np.square(found.error), np.asarray(trials, dtype=float))
+        size = np.where(np.asarray(found.error) > 0, size, np.nan)
+        low, high = wilson_ends(share, size, stats.t.ppf(1 - ALPHA / 2, values.shape[-1] - 1))
+    return 100 * low, 100 * high
+
+
+def rope_probabilities(found: Estimate, margin: float) -> tuple[Numbers, Numbers, Numbers]:
+    """The probability of lying below -margin, within it, and above it; NaN where nothing varies.
+
+    The posterior under a flat prior: t about the mean, scaled by its standard error (Corani and Benavoli 2015).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(np.asarray(found.error) > 0, found.error, np.nan)
+        below = stats.t.cdf((-margin - found.mean) / error, found.freedom)
+        above = stats.t.sf((margin - found.mean) / error, found.freedom)
+    return below, 1 - below - above, above
+
+
+def equivalent(found: Estimate, margin: float, alpha: float = ALPHA) -> NDArray[np.bool_]:
+    """Whether a difference is shown to be within the margin, by two one-sided tests at `alpha` (Schuirmann 1987)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.abs(found.mean) + stats.t.ppf(1 - alpha, found.freedom) * found.error
+        return np.asarray(reach < margin)
+
+
+def holm(p: ArrayLike) -> Numbers:
+    """max over j <= i of min(1, (m - j + 1) p_(j)) for the i-th smallest of m p-values, in the order given (Holm 1979).
+
+    NaN is no test: it stays, and is not counted.
+    """
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+    adjusted = np.full_like(values, np.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)))
+    return adjusted
+
+
+def prior_of_variances(variances: Numbers, freedom: float) -> tuple[float, float]:
+    """Degrees of freedom d0 (inf: all are equal) and variance s0^2 of the prior of many variances (Smyth 2004).
+
+    Method of moments on their logarithms: trigamma(d0 / 2) = var(log s^2) - trigamma(freedom / 2).
+    """
+    logs = np.log(variances[variances > 0])
+    if len(logs) < 3:
+        return 0.0, 1.0
+    shifted = logs - special.digamma(freedom / 2) + math.log(freedom / 2)
+    excess = float(shifted.var(ddof=1) - special.polygamma(1, freedom / 2))
+    if excess <= special.polygamma(1, 5e5):
+        return math.inf, math.exp(shifted.mean())
+    half = optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e6)
+    return 2 * half, math.exp(shifted.mean() + special.digamma(half) - math.log(half))
+
+
+def exact_bounds(count: int, total: int) -> tuple[float, float]:
+    """The lower and the upper one-sided 95% bound of a share, each on its own (Clopper and Pearson 1934)."""
+    low = stats.binomtest(count, total, alternative="greater").proportion_ci(1 - ALPHA).low
+    high = stats.binomtest(count, total, alternative="less").proportion_ci(1 - ALPHA).high
+    return float(low), float(high)
+
+
+def resolvable(sd: float, count: int, overlap: float = 0.0, row_error: float = 0.0) -> float:
+    """(t_.975 + t_.8) sqrt(sd^2 (1 / n + overlap) + row_error^2): the difference that a mean shows four times in five.
+
+    Args:
+        sd: Of the `count` values.
+        count: Values, from 2.
+        overlap: As in `from_moments`.
+        row_error: Standard error of the mean from the judged rows alone; with it, degrees of freedom are Satterthwaite's.
+    """
+    by_place = sd**2 * (1 / count + overlap)
+    variance = by_place + row_error**2
+    freedom = (count - 1) * (variance / by_place) ** 2 if by_place else math.inf
+    return float((stats.t.ppf(1 - ALPHA / 2, freedom) + stats.t.ppf(POWER, freedom)) * math.sqrt(variance))
+
+
+def needed(sd: float, difference: float, overlap: float = 0.0) -> int | None:
+    """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five; None if none would."""
+    if not sd:
+        return 2
+    share = (difference / ((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * sd)) ** 2 - overlap
+    return None if share <= 0 else max(2, math.ceil(1 / share))

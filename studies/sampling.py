@@ -1,0 +1,111 @@
+"""Populations: which other models and rows an interval of a study speaks of, and how its values vary from one to the other."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pandas as pd
+
+MANY_ROWS = 100  # judged rows from which on they stand for new ones; below, rare errors are in too few samples of rows
+
+
+class Population(StrEnum):
+    """The runs over which 95 of 100 intervals hold the truth, from the widest to the narrowest."""
+
+    NEW_DATA = "new data sets from the same source"
+    NEW_ROWS = "this training pool, new rows to judge and new seeds"
+    NEW_SEEDS = "new seeds only, on these rows"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The design of a reading, as far as its statistics depend on it.
+
+    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that errors are about, with `rows`.
+    """
+
+    folds: int
+    repeats: int = 1
+    fresh: bool = False
+    judged: str = "test"
+    rows: int = 1000
+
+    @classmethod
+    def of(cls, folds: int, repeats: int, resample: bool, judged: str, rows: int) -> "Sampling":
+        """The sampling of a study; a single repeat has one data set, whether or not another would draw anew."""
+        return cls(folds, repeats, resample and repeats > 1, judged, rows)
+
+    @property
+    def alone(self) -> bool:
+        """Whether a configuration has one value only."""
+        return not self.folds and self.repeats == 1
+
+    @property
+    def left_out(self) -> bool:
+        """Whether each trial is judged on the fold that it left out."""
+        return self.folds > 0 and self.judged == "val"
+
+    @property
+    def shared_rows(self) -> bool:
+        """Whether all trials are judged on the same rows, which stand for many others."""
+        return not self.fresh and not self.left_out and self.judged != "train" and self.rows >= MANY_ROWS
+
+    @property
+    def population(self) -> Population:
+        """The widest population that the design supports."""
+        if self.fresh or self.left_out:
+            return Population.NEW_DATA
+        return Population.NEW_ROWS if self.shared_rows else Population.NEW_SEEDS
+
+    @property
+    def overlap(self) -> float:
+        """The term of Nadeau and Bengio 2003, test rows by training rows, for errors on left-out folds of one data set."""
+        return 1 / (self.folds - 1) if self.left_out and not self.fresh else 0.0
+
+    @property
+    def by_repeat(self) -> bool:
+        """Whether one value counts for each repeat, the mean over its folds: repeats with new data are independent."""
+        return self.fresh
+
+    @property
+    def count(self) -> int:
+        """Values of each configuration that count as one each."""
+        return self.repeats if self.by_repeat else self.repeats * max(self.folds, 1)
+
+    @property
+    def over(self) -> str:
+        """The values that intervals are over, in words."""
+        repeats = f"{self.repeats} repeats"
+        if not self.folds or self.by_repeat:
+            return repeats
+        return f"{self.folds} folds" + (f" x {repeats}" if self.repeats > 1 else "")
+
+    @property
+    def words(self) -> str:
+        """The intervals of means and their population, for a caption."""
+        if self.alone:
+            return "one value of each: no interval"
+        also = f" and {self.rows:,} rows" if self.shared_rows else ""
+        return f"95% intervals over {self.over}{also}, for {self.population}"
+
+    @property
+    def widen(self) -> str:
+        """The change of the spec that makes the population wider; empty where none does."""
+        if self.population is Population.NEW_DATA:
+            return ""
+        again = (
+            "for new data sets: data.resample = true with validation.repeats of 10 or more, where the source can be drawn again"
+        )
+        folds = "else validation.folds without test_samples, which judges each fold by models that left it out"
+        if self.population is Population.NEW_ROWS:
+            return f"{again}; {folds}"
+        rows = f"for new rows: {MANY_ROWS} or more test rows" if self.judged != "train" else "for new rows: data.test_samples"
+        return f"{rows}; {again}; {folds}"
+
+    def samples(self, values: pd.Series, skipna: bool = True) -> pd.Series:
+        """The values that count as one each: those given, by group, repeat and fold, or their means by group and repeat.
+
+        `skipna` as in pandas: without it, a repeat that lacks the value of a fold has none.
+        """
+        if self.folds and not self.by_repeat:
+            return values
+        return values.groupby(list(values.index.names[:-1]), sort=False).mean(skipna=skipna)
