@@ -12,8 +12,8 @@ configuration? The mean may raise a false alarm in 2.5% of comparisons, which ma
 others share 2%. The last 0.5% are for errors that are whole numbers of rows: of these, t tests of small levels reject up to 1.2
 times too often. So "worse" is found by chance in at most 5% of comparisons, and "better" too.
 
-In 20,000 simulated comparisons of each of 16 designs (1 to 100 configurations, 3 to 40 folds), "worse" is found in 1.3 to 4.4%
-where nothing changed. With 10 folds, 4 configurations and a standard deviation over seeds of 2 points, it is found in 3.9%, and
+In 20,000 simulated comparisons of each of 16 designs (1 to 100 configurations, 3 to 40 folds), "worse" is found in 1.5 to 4.6%
+where nothing changed. With 10 folds, 4 configurations and a standard deviation over seeds of 2 points, it is found in 4.2%, and
 in 21, 56 and 98% where every error is 0.5, 1 and 2 points higher. McNemar's test of failures, which takes trials for
 independent, would reject in up to 61% where failures cluster by fold.
 """
