@@ -1,7 +1,7 @@
 """The command line: `ablation ...`, or `python -m studies ...`.
 
-Exit status: 0; 1 where trials failed, numbers differ or something is worse; 2 for wrong input; 3 where two results cannot be
-compared; 130 when interrupted.
+Exit status: 0; 1 where trials failed, numbers differ, something is worse or no margin is shown to be kept; 2 for wrong input; 3
+where two results cannot be compared; 130 when interrupted.
 """
 
 import click

@@ -1,5 +1,6 @@
 """Commands about what rows say: tables, pictures, the page, what changed between two folders, verdicts."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,11 +90,16 @@ def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-def show_changes(a: Path, b: Path) -> None:
+@click.option(
+    "--margin", type=float, metavar="M", help="Fail unless the mean error is shown to be worse by less than M points."
+)
+def show_changes(a: Path, b: Path, margin: float | None) -> None:
     """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
 
-    Exit status 1 where something is worse beyond chance, 3 where the two cannot be compared.
+    Exit status 1 where something is worse beyond chance, or the margin is not shown to be kept; 3 where nothing can be told.
     """
+    if margin is not None and not 0 < margin < math.inf:
+        raise UserError(f"--margin is a number above 0: {margin:g} was given")
     (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
     obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
     both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
@@ -101,8 +107,8 @@ def show_changes(a: Path, b: Path) -> None:
         none = f"no trial is in both: {store.differing(manifest_a['identity'], manifest_b['identity'])}"
         click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
         sys.exit(compare.UNTOLD)
-    found = compare.changes(both, compare.samplings(manifest_a["identity"]))
-    status, lines = compare.conclude(both, found)
+    found = compare.changes(both)
+    status, lines = compare.conclude(both, found, margin)
     for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
         click.echo(line)
     click.echo(

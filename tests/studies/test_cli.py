@@ -94,6 +94,13 @@ def test_compare_ends_with_its_status(call, tiny, tmp_path):
     rows = pd.read_csv(path)
     rows.assign(test_errors=rows["test_errors"] + 20 + rows["fold"] % 2).to_csv(path, index=False)
     assert call("compare", "a/tiny", "b/tiny", cwd=tmp_path).returncode == 1
+    assert call("compare", "b/tiny", "a/tiny", cwd=tmp_path).returncode == 0
+    kept = call("compare", "b/tiny", "a/tiny", "--margin", "1", cwd=tmp_path)
+    assert (kept.returncode, kept.stderr) == (0, "")
+    assert "shown: the mean error is worse by less than 1 points, if at all" in kept.stdout
+    broken = call("compare", "a/tiny", "b/tiny", "--margin", "1", cwd=tmp_path)
+    assert broken.returncode == 1
+    assert "not shown: the mean error is worse by less than 1 points" in broken.stdout
     studies.run(tiny(("samples = 60", "samples = 61")), jobs=1, results=tmp_path / "c")
     other = call("compare", "a/tiny", "c/tiny", cwd=tmp_path)
     assert other.returncode == 3
@@ -136,6 +143,8 @@ WRONG = {
     "results in a file": (["run", "demo", "-j", "1", "--results", "/dev/null"], "cannot be written to: Not a directory"),
     "sd that is no number": (["plan", "demo", "--sd", "nan"], "--sd is a number above 0: nan was given"),
     "difference without end": (["plan", "demo", "--difference", "inf"], "--difference is a number above 0: inf was given"),
+    "margin below 0": (["compare", "a", "b", "--margin", "-1"], "--margin is a number above 0: -1 was given"),
+    "margin that is no number": (["compare", "a", "b", "--margin", "nan"], "--margin is a number above 0: nan was given"),
     "negative seed of a sample": (["verify", "demo", "--seed", "-1"], "Invalid value for '--seed'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
     "unknown backend": (["run", "demo", "--backend", "magic"], "Invalid value for '--backend'"),
