@@ -151,7 +151,8 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     found = from_moments(table["difference"] / units, sd, count, 0.0)
     tests = _tests(table["question"], (table["difference"] != 0) | (sd > 0))
     usual, half, upper = (
-        (stats.t.ppf(1 - tail, count - 1) * found.error).where(sd > 0) for tail in (ALPHA / 2, ALPHA / 2 / tests, ALPHA)
+        (stats.t.ppf(1 - tail, count - 1) * pd.Series(found.error, table.index)).where(sd > 0)
+        for tail in (ALPHA / 2, ALPHA / 2 / tests, ALPHA)
     )
     # A model that gets stuck in half of its trials, in A as in B, changes by the same in all n folds with probability 2 / 4^n:
     # more often than a t test of n values and a still smaller level takes into account.

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 import studies
-from studies import cli, compare, inference
+from studies import cli, compare, estimates
 
 
 def trials(errors, **columns):
@@ -60,7 +60,7 @@ def test_changes_by_hand():
     assert (mean["sd"], mean["p"]) == pytest.approx((0.75, 2 * stats.t.sf(7 / 3, 3)))
     assert (mean["ci_low"], mean["ci_high"]) == pytest.approx((0.875 - 3.182446 * 0.375, 0.875 + 3.182446 * 0.375))
     assert mean["bound"] == pytest.approx(0.875 + 2.353363 * 0.375)
-    assert mean["seen"] == pytest.approx(inference.resolvable(0.75, 4))
+    assert mean["seen"] == pytest.approx(estimates.resolvable(0.75, 4))
     assert mean["p_adjusted"] == mean["p"]
     assert (one["what"], one["difference"], one["equal"], one["trials"]) == ("level 0", 1.75, 0, 4)
     # one configuration changed and no failure did: their 2% are for one test
