@@ -6,7 +6,7 @@ RUN := .venv/bin/ablation
 JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ablation demo reports bench chaos figures test lint clean
+.PHONY: help ablation demo reports bench calibration chaos figures test lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/
 
 bench: .venv/.bench ## Measure the suite against its peers (about sixteen minutes on two quiet cores; QUICK=1: three, in quick/)
 	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
+
+calibration: .venv ## Check on real models that intervals and tests hold their level (under twenty minutes on two quiet cores)
+	.venv/bin/python -m benchmarks calibration $(if $(JOBS),--jobs $(JOBS))
 
 chaos: .venv ## Kill, tear and crowd runs for five minutes, and count what is lost: nothing; CHAOS_SECONDS=60 is shorter
 	PYTHONPATH=. .venv/bin/python tests/chaos.py --seconds $(or $(CHAOS_SECONDS),300) --results $(RESULTS)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks run | report | profile | cuda`: measure, write the tables and pictures again, look into one step."""
+"""`python -m benchmarks run | report | profile | cuda | calibration`: measure speed, look into one step, check statistics."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from benchmarks import cuda, machine, measure, profile, report, scale, tables
+from benchmarks.calibration import command as calibration
 from benchmarks.engines import TITLES
 
 _SCALES = {sizes.name: sizes for sizes in (scale.FULL, scale.QUICK, scale.TINY)}
@@ -51,6 +52,7 @@ def again(results: Path, figures: Path) -> None:
 
 main.add_command(profile.command)
 main.add_command(cuda.command)
+main.add_command(calibration.command)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -107,7 +107,7 @@ def by_level(
     table = table[["factor", *table.columns.drop("factor")]]
     if baseline is None:
         return table
-    names, weights = _level_weights(trials, factors, scores, baseline)
+    names, weights = level_weights(trials, factors, scores, baseline)
     contrasts = scores.contrast(weights)
     single = bool((np.count_nonzero(np.nan_to_num(weights), axis=1) <= 2).all())
     found = contrasts.estimate(scores.all_pairs if single else contrasts.family)
@@ -118,7 +118,7 @@ def by_level(
     return table.merge(differences.round(9), on=["factor", "level"], how="left")
 
 
-def _level_weights(
+def level_weights(
     trials: pd.DataFrame, factors: Sequence[str], scores: Scores, baseline: Mapping[str, str]
 ) -> tuple[list[tuple[str, str]], Numbers]:
     """The other levels of each factor, and the weights of configurations in their difference from the baseline level.

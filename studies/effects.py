@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.linalg
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -21,7 +22,8 @@ EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
 TOO_FEW, ONE_LEVEL = "too few", "one level"
 KINDS = {"share": "of the error", "log_share": "of its logarithm", "working_share": "where it works"}
 WORKING = 12  # configurations at least, with two levels or more of two factors, for shares among those that work
-_SMALL = 1e-8  # of a singular value of dummies in direction of an effect: none varies in it
+_ROUNDING = 1e-15  # points squared: sums of squares below are of rounding
+_SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
 
 
 class Shares(NamedTuple):
@@ -131,6 +133,11 @@ def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) ->
     return Shares(share, low, high, p, methods)
 
 
+def sums_of_squares(means: Numbers, codes: NDArray[np.int64]) -> Numbers:
+    """The sum of squares of each effect in `means (configurations,)`."""
+    return np.array([((basis @ means) ** 2).sum() for basis in _bases(codes)[0]])
+
+
 class _Part(NamedTuple):
     """The covariance of the contrasts of one effect: its trace, that of its square, and degrees of freedom of the trace."""
 
@@ -140,8 +147,8 @@ class _Part(NamedTuple):
 
     def p(self, found: float) -> float:
         """The probability of so large a sum of squares by chance."""
-        if not self.trace > 0:
-            return 1.0 if found <= 0 else math.nan
+        if not self.trace > _ROUNDING:
+            return 1.0 if found <= _ROUNDING else math.nan
         return float(stats.f.sf(found / self.trace, self.trace**2 / self.square, self.freedom))
 
 
@@ -221,40 +228,50 @@ def _ends(
 
 def _bases(codes: NDArray[np.int64]) -> tuple[list[Numbers], Numbers, list[str]]:
     """Orthonormal contrasts `(freedom, configurations)` of each effect and of all together, and how each was found."""
+    sets = effects_of(codes.shape[1])
+    if is_full(codes):
+        bases = _full_bases(codes)
+        methods = [EXACT if codes[:, effect].any(0).all() else ONE_LEVEL for effect in sets]
+        return bases, np.vstack(bases), [*methods, EXACT]
     columns = columns_of(codes)
-    sets = list(columns)
     ones = np.ones((len(codes), 1))
-    full = is_full(codes)
     bases, methods = [], []
     for effect in sets:
         within = [columns[each] for each in sets if set(each) < set(effect)]
-        alone = _orthonormal(columns[effect], [ones, *within])
-        basis = alone
-        if not full:
-            others = [columns[each] for each in sets if not set(effect) <= set(each)]
-            basis = _orthonormal(columns[effect], [ones, *others])
-        method = EXACT if full else FITTED
-        if not codes[:, effect].any(0).all():
-            method = ONE_LEVEL
-        elif len(basis) < len(alone) or not len(alone):
-            method = CONFOUNDED
+        others = [columns[each] for each in sets if not set(effect) <= set(each)]
+        alone = len(_orthonormal(columns[effect], np.hstack([ones, *within])))
+        basis = _orthonormal(columns[effect], np.hstack([ones, *others]))
+        method = FITTED if len(basis) == alone > 0 else CONFOUNDED
         bases.append(basis)
-        methods.append(method)
-    everything = np.vstack(bases) if full else _orthonormal(np.hstack(list(columns.values())), [ones])
-    left = len(codes) - 1 > len(everything)
-    return bases, everything, [*methods, (EXACT if full else FITTED) if left or full else CONFOUNDED]
+        methods.append(method if codes[:, effect].any(0).all() else ONE_LEVEL)
+    everything = _orthonormal(np.hstack(list(columns.values())), ones)
+    return bases, everything, [*methods, FITTED if len(codes) - 1 > len(everything) else CONFOUNDED]
 
 
-def _orthonormal(columns: Numbers, others: Sequence[Numbers]) -> Numbers:
+def _full_bases(codes: NDArray[np.int64]) -> list[Numbers]:
+    """The contrasts of each effect of a full grid: products of those of its factors, which are orthogonal there."""
+    sizes = codes.max(0) + 1
+    alone = [scipy.linalg.helmert(size).T[column] for column, size in zip(codes.T, sizes, strict=True)]
+    bases = []
+    for effect in effects_of(len(sizes)):
+        product = np.ones((len(codes), 1))
+        for index in effect:
+            product = np.einsum("ci,cj->cij", product, alone[index]).reshape(len(codes), -1)
+        bases.append(product.T * math.sqrt(math.prod(sizes[list(effect)].tolist()) / len(codes)))
+    return bases
+
+
+def _orthonormal(columns: Numbers, others: Numbers) -> Numbers:
     """An orthonormal basis, in rows, of what `columns` add to the space of `others`."""
-    # Columns of others may depend on each other: the QR decomposition would then add directions of its own.
-    left, values, _ = np.linalg.svd(np.hstack(others), full_matrices=False)
-    known = left[:, values > _SMALL * values[0]]
-    residual = columns - known @ (known.T @ columns)
-    if not residual.size:
-        return np.zeros((0, len(columns)))
-    left, values, _ = np.linalg.svd(residual, full_matrices=False)
-    return left[:, values > _SMALL * max(1.0, math.sqrt(len(columns)))].T
+    known = _span(others)
+    return _span(columns - known @ (known.T @ columns)).T
+
+
+def _span(columns: Numbers) -> Numbers:
+    """An orthonormal basis, in columns, of the space of `columns`, dummies or what is left of them."""
+    values, vectors = np.linalg.eigh(columns.T @ columns)
+    kept = values > _SMALL * len(columns)
+    return columns @ vectors[:, kept] / np.sqrt(values[kept])
 
 
 def codes_of(levels: pd.DataFrame) -> NDArray[np.int64]:

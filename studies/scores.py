@@ -21,7 +21,7 @@ from studies.sampling import Sampling
 from studies.wrong import Bits, unpack
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
-DRAWS = 2000  # resamples of a family of contrasts
+DRAWS = 1000  # resamples of a family of contrasts
 ALL_PAIRS = 1000  # configurations at most whose pairs are resampled; beyond, Bonferroni's bound stands in
 _CHUNK = 4_000_000  # bits unpacked at a time
 Indices = NDArray[np.int64]
@@ -315,7 +315,9 @@ def _residuals(values: Numbers, rows: Numbers, overlap: float) -> Numbers:
 def _drawn(residuals: Numbers) -> Iterator[NDArray[np.float32]]:
     """Normal resamples of means with these residuals, centred at 0: the multiplier bootstrap, from one seed."""
     rng = np.random.default_rng(0)
-    factors = residuals.T.astype(np.float32)
+    # Any factor of the covariance does: the smaller the sooner.
+    smaller = residuals.shape[1] > len(residuals)
+    factors = np.asarray(np.linalg.qr(residuals.T, mode="r") if smaller else residuals.T, dtype=np.float32)
     for _ in range(0, DRAWS, 100):
         yield from rng.standard_normal((100, len(factors)), dtype=np.float32) @ factors
 
