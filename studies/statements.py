@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from studies.errors import unknown
 from studies.inference import LEVEL, Estimate, estimate, exact_bounds, needed
@@ -142,7 +142,7 @@ def _above(found: Estimate, value: float, bound: float) -> float:
     """
     if found.error == 0:
         return 2.0**-found.count if value > bound else 1.0
-    return float(stats.t.sf((value - bound) / found.error, found.count - 1))
+    return float(special.stdtr(found.count - 1, (bound - value) / found.error))
 
 
 def _without_rounding(comparison: Comparison) -> NDArray[np.float64]:

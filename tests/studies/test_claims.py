@@ -292,6 +292,42 @@ def test_no_measurement_has_two_verdicts():
     assert not [statement for statement in report.statements if any(part.measure == "turn_epoch" for part in statement.parts)]
 
 
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("activations_optimizers_schedulers", "A13 (longer)"),
+        ("activations_optimizers_schedulers", "A13 (stability)"),
+        ("history_and_boundary", "H5"),
+        ("eight_models", "E10"),
+    ],
+)
+def test_what_only_the_authors_code_or_no_model_of_theirs_could_show_is_unclear(name, identity):
+    (statement,) = [statement for statement in claims.load(name).statements if statement.id == identity]
+    assert statement.unclear
+    assert not statement.parts
+
+
+def test_the_other_models_of_e6_are_all_but_the_three_of_relu_and_mse():
+    (statement,) = [statement for statement in claims.load("eight_models").statements if statement.id == "E6"]
+    models, losses = spec.load("eight_models").grid.levels["model"], ("mse", "cross_entropy")
+    others = {(model, loss) for model in models for loss in losses if loss == "cross_entropy" or model == "Tanh"}
+    compared = [part.b for part in statement.parts if isinstance(part.b, list)]
+    assert len(compared) == 4
+    for where in compared:
+        found = set()
+        for one in where:
+            named = [one["model"]] if isinstance(one["model"], str) else one["model"]
+            found |= {(model, loss) for model in named for loss in losses if one.get("loss", loss) == loss}
+        assert found == others
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_gradients_are_compared_between_layers_with_sigmoid_alone(name):
+    for statement in claims.load(name).statements:
+        for part in statement.parts:
+            assert part.measure != "first_over_last" or part.a["activation"] == "sigmoid"
+
+
 @pytest.mark.parametrize("name", claims.names())
 def test_every_declared_claim_names_levels_that_its_study_has(name):
     report = claims.load(name)
