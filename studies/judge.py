@@ -170,19 +170,32 @@ def _cases(statement: Statement, find: Find) -> Iterator[_Case]:
 
 
 def _concerns(statement: Statement, reading: Study, rows: Rows) -> bool:
-    """Whether a reading has configurations of the statement; a factor that it lacks is none of its own."""
+    """True where a reading has trials of the statement."""
     sides = [where for part in statement.parts for where in (part.a, part.b) if where is not None]
-    try:
-        return any(len(_trials(reading, rows, where)) for where in sides)
-    except UserError:
-        return False
+    return any(len(_trials(reading, rows, where)) for where in sides if _plans(reading, where))
+
+
+def _plans(reading: Study, where: Where) -> bool:
+    """True where a reading trains configurations whose levels fit `where`."""
+    levels = reading.grid.levels
+    return any(all(_wanted(fit) & set(levels.get(factor, ())) for factor, fit in one.items()) for one in _each(where))
+
+
+def _each(where: Where) -> Sequence[Mapping[str, Any]]:
+    """The alternatives of `where`."""
+    return [where] if isinstance(where, Mapping) else where
+
+
+def _wanted(levels: str | Sequence[str]) -> set[str]:
+    """The levels of one factor that fit."""
+    return {levels} if isinstance(levels, str) else set(levels)
 
 
 def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
     """What a part of a statement asks, tested on our values in one reading.
 
-    A configuration that the reading does not change is that of the primary one. Raises UserError where there are no such
-    trials, or too few of them learned.
+    A configuration that the reading does not train is that of the primary one. Raises UserError where there are no such trials,
+    or too few of them learned.
     """
     if part.reading:
         named = [each for each in study.readings if each.reading == part.reading]
@@ -191,9 +204,8 @@ def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
         (reading,) = named
 
     def values_of(where: Where) -> pd.Series:
-        own, chosen = reading, _chosen(reading, rows, where)
-        if chosen.trials.empty:
-            own, chosen = study, _chosen(study, rows, where)
+        own = reading if _plans(reading, where) else study
+        chosen = _chosen(own, rows, where)
         if chosen.trials.empty:
             raise UserError(f"{study.name} has no trials where {where}")
         values = _values(own, chosen, part.measure, part.across)
@@ -219,7 +231,7 @@ def _require_learned(study: Study, rows: Rows, where: Where) -> None:
     """Raise UserError where fewer than half of the trials neither diverged nor stayed at chance."""
     learned = measure("learned", study, rows)
     if learned.mean() < LEARNED:
-        levels = ", or ".join(", ".join(map(str, one.values())) for one in ([where] if isinstance(where, Mapping) else where))
+        levels = ", or ".join(", ".join(map(str, one.values())) for one in _each(where))
         raise UserError(
             f"Models that do not learn say nothing: of {levels}, {learned.sum():.0f} of {len(learned)} trials learned."
         )
@@ -237,13 +249,12 @@ def _trials(study: Study, rows: Rows, where: Where) -> pd.DataFrame:
     """The trials of one reading whose levels fit `where`."""
     trials = of_reading({"trials": rows.trials}, study)["trials"]
     fitting = np.zeros(len(trials), dtype=bool)
-    for one in [where] if isinstance(where, Mapping) else where:
+    for one in _each(where):
         fits = np.ones(len(trials), dtype=bool)
         for factor, levels in one.items():
             if factor not in study.grid.levels:
                 raise UserError(f"{study.name}: {unknown('factor', factor, study.grid.levels)}")
-            wanted = [levels] if isinstance(levels, str) else list(levels)
-            fits &= trials[factor].isin(wanted).to_numpy()
+            fits &= trials[factor].isin(_wanted(levels)).to_numpy()
         fitting |= fits
     return trials[fitting]
 

@@ -216,6 +216,15 @@ def test_a_statement_is_judged_in_every_reading(planted, seconds, open_readings,
         assert f"{verdicts[1]} in other" in table["reason"][0]
 
 
+def test_a_configuration_that_a_reading_trains_is_never_taken_from_another(planted):
+    study, rows = planted({"seconds": levels(1, 9, 2)})("claimed")
+    equal = replace(LOWER, parts=[replace(LOWER.parts[0], b=RELU_MSE)])
+    table = judged(lambda _: (study, rows), statements=[equal])
+    assert table["mean"].tolist() == pytest.approx([0, 0])  # 1 - 1 in one reading, 2 - 2 in the other
+    left = rows._replace(trials=rows.trials[rows.trials["reading"] == "literal"])
+    assert judged(lambda _: (study, left), statements=[equal])["role"].tolist() == ["primary"]
+
+
 def test_a_statement_that_names_its_reading_has_no_other(find):
     part = replace(OPEN, reading="other", a=RELU_MSE)
     assert judged(find, statements=[Statement("S", "", "claimed", parts=[part])])["role"].tolist() == ["primary"]
