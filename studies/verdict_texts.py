@@ -9,9 +9,7 @@ from studies.verdicts import Outcome
 
 TEXTS = ("source", "id", "claim", "study", "reading", "role", "measure", "verdict", "reason")  # columns of verdicts.csv
 RATES = Path(__file__).parent / "published" / "error_rates.csv"  # written by benchmarks.verdict_rates
-BEFORE = (
-    Path(__file__).parent / "published" / "before.csv"
-)  # the verdicts of 2026-11-28, and why a claim is judged otherwise now
+BEFORE = RATES.with_name("before.csv")  # verdicts by the first rules; why a claim is defined otherwise now
 _PREFACE = """# The five reports, reproduced
 
 Written by `ablation verdict --markdown docs/reports.md` from the rows that `make reports` trains. Published numbers and
@@ -56,8 +54,8 @@ numbers; a difference has an sd of 2 margins. *At most* is the bound that a wron
 what the rules can see, or a limit of theirs."""
 _CHANGED = """## What changed, and why
 
-The verdicts of 2026-11-28 by the rules of that day, and those by the rules above."""
-_WHY = {  # where a claim is judged as before, by new rules
+Verdicts by the first rules, and by those above: of claims that are judged otherwise, or by something else."""
+_WHY = {  # where the claim is defined as before, and only the rules are new
     Outcome.DIFFERS: "NOT REPRODUCED needs an interval that is wholly beyond the tolerance.",
     Outcome.NEGLIGIBLE: "A difference within the margin does not matter, however certain it is.",
     Outcome.EQUIVALENT: "Equality is shown by two one-sided tests; a difference within the margin is not against the claim.",
@@ -118,10 +116,10 @@ def error_rates() -> str:
 
 
 def changes(verdicts: pd.DataFrame) -> str:
-    """The claims whose verdict is not what it was, in Markdown, each with the reason; empty where there are none."""
+    """The claims whose verdict or definition is not what it was, in Markdown, each with the reason; empty for none."""
     primary = verdicts[verdicts["role"] == "primary"]
     table = primary.merge(pd.read_csv(BEFORE, keep_default_na=False), on=["id", "claim"])
-    table = table[table["verdict"] != table["before"]]
+    table = table[(table["verdict"] != table["before"]) | (table["why"] != "")]
     if table.empty:
         return ""
     why = [own or _WHY.get(now, "The rules above are new.") for own, now in zip(table["why"], table["verdict"], strict=True)]

@@ -70,10 +70,11 @@ def verdict(identity, now, **changes):
         (verdict("H1", "SUPPORTED"), "| CONTRADICTED | SUPPORTED | The report says that some initial conditions block"),
         (verdict("A10", "UNDERSPECIFIED"), "| CONTRADICTED | UNDERSPECIFIED | Statements are judged in every reading"),
         (verdict("A10", "SUPPORTED"), "| CONTRADICTED | SUPPORTED | The rules above are new. |"),
+        (verdict("L5", "SUPPORTED"), "| SUPPORTED | SUPPORTED | 'Always' was asked"),
         (verdict("A10", "CONTRADICTED"), ""),
         (verdict("A10", "SUPPORTED", role="exploration"), ""),
     ],
-    ids=["its own reason", "a reason of the rules", "no reason", "unchanged", "exploration"],
+    ids=["its own reason", "a reason of the rules", "no reason", "another measure", "unchanged", "exploration"],
 )
 def test_what_changed_is_listed_with_its_reason(row, words):
     text = verdict_texts.changes(pd.DataFrame([row]))

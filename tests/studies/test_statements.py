@@ -277,6 +277,34 @@ def test_the_p_of_a_family_is_holms():
     assert [each.p for each in judge_statements(family)] == pytest.approx(inference.holm(raw).tolist())
 
 
+def test_the_verdict_and_its_reason_never_disagree():
+    """In families of random effects, some of them at the edge of every rule."""
+    rng = np.random.default_rng(0)
+    words = {
+        "SUPPORTED": "by more than the margin of 0.5, as claimed",
+        "CONTRADICTED": "against the claim",
+        "SUPPORTED, NEGLIGIBLE": "as claimed, but within the margin",
+        "EQUIVALENT": "is within the margin",
+    }
+    seen = set()
+    for _ in range(200):
+        family = [[evidence(compared(of_mean(mean, 60))) for mean in rng.normal(0, 0.8, rng.integers(1, 3))] for _ in range(3)]
+        for parts, verdict in zip(family, judge_statements(family), strict=True):
+            counts = {outcome: verdict.reason.count(text) for outcome, text in words.items()}
+            seen.add(str(verdict.outcome))
+            if verdict.outcome == "UNDECIDED":
+                assert counts["CONTRADICTED"] == 0
+                assert counts["SUPPORTED"] < len(parts)
+                assert "may or may not be" in verdict.reason or len(parts) == 2
+            elif verdict.outcome == "SUPPORTED":
+                assert counts["SUPPORTED"] == len(parts)
+                assert verdict.p < 0.05
+            else:
+                assert counts[verdict.outcome] > 0
+                assert verdict.p < 0.05
+    assert seen == {*words, "UNDECIDED"}
+
+
 def test_the_parts_of_a_statement_are_named():
     parts = [evidence(YES), evidence(Share(30, 30, "always"))]
     reason = judge_statements([parts], [["test_pct", "learned"]])[0].reason
