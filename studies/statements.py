@@ -85,8 +85,16 @@ class Evidence:
 
     @property
     def negated(self) -> "Evidence":
-        """The evidence for the opposite; a difference within its margin is so either way."""
-        return replace(self, supported=self.contradicted, contradicted=self.supported, negligible=1.0)
+        """The evidence for the opposite; `words` still tell of what was tested.
+
+        A difference within its margin is within it either way.
+        """
+        opposite = {Outcome.SUPPORTED: Outcome.CONTRADICTED, Outcome.CONTRADICTED: Outcome.SUPPORTED}
+
+        def words(outcome: Outcome, p: str) -> str:
+            return self.words(opposite.get(outcome, outcome), p)
+
+        return replace(self, supported=self.contradicted, contradicted=self.supported, negligible=1.0, words=words)
 
 
 @dataclass(frozen=True)

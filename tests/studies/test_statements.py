@@ -314,8 +314,10 @@ def test_the_parts_of_a_statement_are_named():
 
 def test_the_opposite_of_a_share_has_its_p_values_exchanged():
     found = evidence(Share(55, 100, "always"))
-    assert judge_statements([[found]])[0].outcome == Outcome.CONTRADICTED
-    assert judge_statements([[found.negated]])[0].outcome == Outcome.SUPPORTED
+    verdict, opposite = judge_statements([[found]])[0], judge_statements([[found.negated]])[0]
+    assert (verdict.outcome, opposite.outcome) == ("CONTRADICTED", "SUPPORTED")
+    assert opposite.reason == verdict.reason
+    assert "is not over 90%" in opposite.reason
 
 
 def test_a_statement_without_parts_is_refused():
