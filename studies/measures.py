@@ -114,16 +114,25 @@ def gradient_growth(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series
     return total.groupby(level=0).max() / first
 
 
-def gradient_fall(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
-    """Decimal logarithm of the first layer's gradient norm over the last layer's, in the first batch: below 0, it fades."""
+def first_gradient(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
+    """Decimal logarithm of the first layer's gradient norm in the first batch.
+
+    Compare it between depths: -1 from one depth to another is a gradient that vanishes to a tenth. Before training all networks
+    are near chance, so that losses, and the gradients that enter at the output, are alike.
+    """
+    norms = _norms(rows.history[rows.history["epoch"] == 0])
+    return np.log10(norms.iloc[:, 0].clip(lower=1e-30))
+
+
+def first_over_last(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
+    """Decimal logarithm of the first layer's gradient norm over the last layer's, in the first batch.
+
+    Not for ReLU: scaling one layer up and another down leaves such a network as it is, so that the ratio follows from the
+    scales of the weights, whatever the depth.
+    """
     norms = _norms(rows.history[rows.history["epoch"] == 0])
     last = norms.ffill(axis=1).iloc[:, -1]
     return np.log10((norms.iloc[:, 0] / last).clip(lower=1e-30))
-
-
-def gradient_imbalance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
-    """Absolute value of that logarithm: 0 where the gradient neither fades nor grows towards the input."""
-    return gradient_fall(study, trials, rows).abs()
 
 
 def loss_and_gradient(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
@@ -145,6 +154,13 @@ def right_loss(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
     """Mean loss of the rows that the model gets right."""
     right = rows.predictions[rows.predictions["truth"] == rows.predictions["predicted"]]
     return right.groupby("trial")["loss"].mean()
+
+
+def right_share(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
+    """Share of the loss that the rows which the model gets right make up, in percent: no unit, so that losses compare."""
+    right = rows.predictions["truth"] == rows.predictions["predicted"]
+    loss = rows.predictions["loss"]
+    return 100 * loss.where(right, 0.0).groupby(rows.predictions["trial"]).sum() / loss.groupby(rows.predictions["trial"]).sum()
 
 
 def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
@@ -173,9 +189,10 @@ DERIVED: dict[str, Callable[[Study, pd.DataFrame, Rows], pd.Series]] = {
     "late_sd": late_sd,
     "gradient_norm": gradient_norm,
     "gradient_growth": gradient_growth,
-    "gradient_fall": gradient_fall,
-    "gradient_imbalance": gradient_imbalance,
+    "first_gradient": first_gradient,
+    "first_over_last": first_over_last,
     "loss_and_gradient": loss_and_gradient,
     "right_loss": right_loss,
+    "right_share": right_share,
     "border_distance": border_distance,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, design, devices, files, plan, pool, runner, scores, spec, tables
+from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
 from studies.shards import Record
@@ -302,7 +302,7 @@ def predictions_of(study: Study, results: str | Path) -> pd.DataFrame:
 
 
 def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
-    """What our trials say to every claim of the reports (see `claims.judge`); written to `results/verdicts.csv` too."""
+    """What our trials say to every claim of the reports (see `judge.judge`); written to `results/verdicts.csv` too."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
@@ -312,6 +312,6 @@ def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
             raise UserError(f"{study.name} was not run: ablation run {study.name}")
         return study, rows
 
-    table = pd.concat([claims.judge(claims.load(name), find) for name in claims.names()], ignore_index=True)
+    table = pd.concat([judge.judge(claims.load(name), find) for name in claims.names()], ignore_index=True)
     files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
     return table

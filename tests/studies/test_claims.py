@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import studies
-from studies import claims, spec, suite
+from studies import claims, judge, spec, suite
 from studies.claims import Number, Part, Report, Statement
 from studies.errors import UserError
 from studies.store import Store
@@ -78,8 +78,12 @@ def number(**changes):
     return Number(**{**given, **changes})
 
 
-def judged(find, numbers=(), statements=()):
-    return claims.judge(Report("r", "A report", numbers, statements), find)
+def judged(find, numbers=(), statements=(), **more):
+    return judge.judge(Report("r", "A report", numbers, statements, **more), find)
+
+
+def primary(table):
+    return table[table["role"] == "primary"]
 
 
 @pytest.mark.parametrize("unit", ["repeat", "fold"])
@@ -117,10 +121,10 @@ def test_a_study_that_was_not_run_leaves_its_claims_undecided(find):
 
 
 # The training rows of a fold are counted in "n_train", so that every outcome can be had on purpose.
-ALWAYS = Part("n_train", a=RELU, how_often="always", above=0)
-NEVER = Part("n_train", a=RELU, how_often="never", above=0)
-OPEN = Part("test_pct", a=RELU, than=0, direction="higher", margin=0.1)
-SAME = Part("n_train", a=RELU, b=TANH, direction="lower", margin=1.0)
+ALWAYS = Part("n_train", a=RELU, how_often="always", above=0, failing=True)
+NEVER = Part("n_train", a=RELU, how_often="never", above=0, failing=True)
+OPEN = Part("test_pct", a=RELU, than=0, direction="higher", margin=0.1, failing=True)
+SAME = Part("n_train", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
 STATEMENTS = {
     "supported": (Statement("S", "", "claimed", parts=[ALWAYS]), "SUPPORTED"),
     "contradicted": (Statement("S", "", "claimed", parts=[NEVER]), "CONTRADICTED"),
@@ -139,12 +143,12 @@ STATEMENTS = {
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_statement_holds_where_all_its_parts_do(find, name):
     statement, verdict = STATEMENTS[name]
-    assert judged(find, statements=[statement])["verdict"].tolist() == [verdict]
+    assert primary(judged(find, statements=[statement]))["verdict"].tolist() == [verdict]
 
 
 def test_a_difference_is_over_the_means_of_repeats_where_data_is_fresh(find):
-    statement = Statement("S", "", "claimed", parts=[Part("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0)])
-    row = judged(find, statements=[statement]).iloc[0]
+    part = Part("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
+    row = judged(find, statements=[Statement("S", "", "claimed", parts=[part])]).iloc[0]
     assert row["rounds"] == 30
     assert row["mean"] == pytest.approx((errors_of(find, RELU) - errors_of(find, TANH)).mean())
 
@@ -163,13 +167,183 @@ def test_a_claim_about_nothing_is_undecided_and_says_why(find, part, words):
     assert words in row["reason"]
 
 
+# Readings: in "other" weights are N(0, 1), and only ReLU with MSE is trained
+
+
+@pytest.fixture
+def planted(find):
+    """The rows of the claimed study with measures of our choice: `(reading, activation)` by column."""
+
+    def plant(values):
+        study, rows = find("claimed")
+        trials = rows.trials.copy()
+        for column, of in values.items():
+            noise = trials["repeat"].astype(float) % 2 / 10
+            keys = zip(trials["reading"], trials["activation"], strict=True)
+            trials[column] = [of[key] + more for key, more in zip(keys, noise, strict=True)]
+        return lambda _: (study, rows._replace(trials=trials))
+
+    return plant
+
+
+def levels(literal_relu, literal_tanh, other_relu):
+    return {("literal", "relu"): literal_relu, ("literal", "tanh"): literal_tanh, ("other", "relu"): other_relu}
+
+
+LOWER = Statement("S", "", "claimed", parts=[Part("seconds", a=RELU, b=TANH, direction="lower", margin=0.5, failing=True)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "open_readings", "verdicts"),
+    [
+        (levels(1, 9, 2), ["other"], ["SUPPORTED", "SUPPORTED"]),
+        (levels(1, 9, 20), ["other"], ["UNDERSPECIFIED", "CONTRADICTED"]),
+        (levels(1, 9, 9), ["other"], ["UNDERSPECIFIED", "EQUIVALENT"]),
+        (levels(20, 9, 1), ["other"], ["UNDERSPECIFIED", "SUPPORTED"]),
+        (levels(1, 9, 20), [], ["SUPPORTED", "CONTRADICTED"]),
+    ],
+    ids=["agree", "opposite", "equal", "opposite of the primary", "not open"],
+)
+def test_a_statement_is_judged_in_every_reading(planted, seconds, open_readings, verdicts):
+    """Tanh, which the other reading lacks, is that of the primary one."""
+    table = judged(planted({"seconds": seconds}), statements=[LOWER], open={"claimed": open_readings})
+    assert table["role"].tolist() == ["primary", "exploration"]
+    assert table["reading"].tolist() == ["literal", "other"]
+    assert table["verdict"].tolist() == verdicts
+    assert table["mean"].tolist() == pytest.approx([seconds["literal", "relu"] - 9, seconds["other", "relu"] - 9])
+    if verdicts[0] == "UNDERSPECIFIED":
+        assert "literal" in table["reason"][0]
+        assert f"{verdicts[1]} in other" in table["reason"][0]
+
+
+def test_a_configuration_that_a_reading_trains_is_never_taken_from_another(planted):
+    study, rows = planted({"seconds": levels(1, 9, 2)})("claimed")
+    equal = replace(LOWER, parts=[replace(LOWER.parts[0], b=RELU_MSE)])
+    table = judged(lambda _: (study, rows), statements=[equal])
+    assert table["mean"].tolist() == pytest.approx([0, 0])  # 1 - 1 in one reading, 2 - 2 in the other
+    left = rows._replace(trials=rows.trials[rows.trials["reading"] == "literal"])
+    assert judged(lambda _: (study, left), statements=[equal])["role"].tolist() == ["primary"]
+
+
+def test_a_statement_that_names_its_reading_has_no_other(find):
+    part = replace(OPEN, reading="other", a=RELU_MSE)
+    assert judged(find, statements=[Statement("S", "", "claimed", parts=[part])])["role"].tolist() == ["primary"]
+    part = replace(part, reading="absent")
+    row = judged(find, statements=[Statement("S", "", "claimed", parts=[part])]).iloc[0]
+    assert (row["verdict"], row["reason"]) == ("UNDECIDED", "claimed: the reading absent was not run")
+
+
+@pytest.mark.parametrize("flag", ["diverged", "stuck"])
+@pytest.mark.parametrize("side", ["relu", "tanh"])
+def test_models_that_do_not_learn_leave_a_statement_undecided(planted, flag, side):
+    found = planted({"seconds": levels(1, 9, 1)})
+    study, rows = found("claimed")
+    fails = (rows.trials["activation"] == side) & (rows.trials["reading"] == "literal")
+    trials = rows.trials.assign(**{"diverged": False, "stuck": False} | {flag: fails})
+    learning = replace(LOWER, parts=[replace(LOWER.parts[0], failing=False)])
+    table = judged(lambda _: (study, rows._replace(trials=trials)), statements=[learning], open={"claimed": ["other"]})
+    words = f"Models that do not learn say nothing: of {side}, 0 of 120 trials learned."
+    assert (table["verdict"][0], table["reason"][0]) == ("UNDECIDED", words)
+    # the other reading takes its Tanh from the primary one
+    assert table["verdict"][1] == ("SUPPORTED" if side == "relu" else "UNDECIDED")
+    assert judged(lambda _: (study, rows._replace(trials=trials)), statements=[LOWER])["verdict"][0] == "SUPPORTED"
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(60, "SUPPORTED"), (61, "UNDECIDED")])
+def test_half_of_the_trials_must_learn(planted, failed, verdict):
+    study, rows = planted({"seconds": levels(1, 9, 1)})("claimed")
+    place = (rows.trials["activation"] == "relu") & (rows.trials["reading"] == "literal")
+    trials = rows.trials.assign(diverged=False, stuck=place & (place.cumsum() <= failed))
+    learning = replace(LOWER, parts=[replace(LOWER.parts[0], failing=False)])
+    assert judged(lambda _: (study, rows._replace(trials=trials)), statements=[learning])["verdict"][0] == verdict
+
+
+def test_the_primary_readings_of_a_report_are_one_family(planted):
+    noise = {"seconds": levels(1, 9, 1)}
+    share = Statement("A", "", "claimed", parts=[ALWAYS])
+    other = Statement("B", "", "claimed", parts=[replace(ALWAYS, a=TANH)])
+    assert primary(judged(planted(noise), statements=[share]))["verdict"].tolist() == ["SUPPORTED"]
+    # 30 of 30: p = 0.9^30 = 0.042, and twice that beside another statement
+    table = primary(judged(planted(noise), statements=[share, other]))
+    assert table["verdict"].tolist() == ["UNDECIDED", "UNDECIDED"]
+    assert "Holm p = 0.085" in table["reason"].iloc[0]
+    assert table["rounds"].tolist() == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [
+        ({"negated": True, "parts": [ALWAYS, NEVER]}, "a negated statement has one part"),
+        ({"parts": [ALWAYS, replace(OPEN, reading="other")]}, "all parts name their reading, or none does"),
+    ],
+    ids=["negated", "reading"],
+)
+def test_statements_that_cannot_be(table, rule):
+    with pytest.raises(UserError, match=rule):
+        Statement("S", "", "claimed", **table)
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_what_a_report_leaves_open_are_readings(name):
+    for study_name, readings in claims.load(name).open.items():
+        assert set(readings) <= {each.reading for each in spec.load(study_name).others}
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_a_claim_about_failing_says_so(name):
+    failing = {"learned", "stuck", "diverged", "solved", "first_gradient", "first_over_last", "gradient_growth"}
+    for statement in claims.load(name).statements:
+        assert all(part.failing for part in statement.parts if part.measure in failing), statement.id
+
+
+def test_no_measurement_has_two_verdicts():
+    report = claims.load("history_and_boundary")
+    assert not [statement for statement in report.statements if any(part.measure == "turn_epoch" for part in statement.parts)]
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("activations_optimizers_schedulers", "A13 (longer)"),
+        ("activations_optimizers_schedulers", "A13 (stability)"),
+        ("history_and_boundary", "H5"),
+        ("eight_models", "E10"),
+    ],
+)
+def test_what_only_the_authors_code_or_no_model_of_theirs_could_show_is_unclear(name, identity):
+    (statement,) = [statement for statement in claims.load(name).statements if statement.id == identity]
+    assert statement.unclear
+    assert not statement.parts
+
+
+def test_the_other_models_of_e6_are_all_but_the_three_of_relu_and_mse():
+    (statement,) = [statement for statement in claims.load("eight_models").statements if statement.id == "E6"]
+    models, losses = spec.load("eight_models").grid.levels["model"], ("mse", "cross_entropy")
+    others = {(model, loss) for model in models for loss in losses if loss == "cross_entropy" or model == "Tanh"}
+    compared = [part.b for part in statement.parts if isinstance(part.b, list)]
+    assert len(compared) == 4
+    for where in compared:
+        found = set()
+        for one in where:
+            named = [one["model"]] if isinstance(one["model"], str) else one["model"]
+            found |= {(model, loss) for model in named for loss in losses if one.get("loss", loss) == loss}
+        assert found == others
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_gradients_are_compared_between_layers_with_sigmoid_alone(name):
+    for statement in claims.load(name).statements:
+        for part in statement.parts:
+            assert part.measure != "first_over_last" or part.a["activation"] == "sigmoid"
+
+
 @pytest.mark.parametrize("name", claims.names())
 def test_every_declared_claim_names_levels_that_its_study_has(name):
     report = claims.load(name)
-    parts = [(part.study or statement.study, part) for statement in report.statements for part in statement.parts]
+    parts = [(statement.study, part) for statement in report.statements for part in statement.parts]
     wheres = [(number.study, "", number.where) for number in report.numbers]
     wheres += [(study, part.reading, part.a) for study, part in parts]
-    wheres += [(study, part.b_reading or part.reading, part.b) for study, part in parts if part.b is not None]
+    wheres += [(study, part.reading, part.b) for study, part in parts if part.b is not None]
     for study_name, reading_name, where in wheres:
         study = spec.load(study_name)
         reading = next(each for each in study.readings if not reading_name or each.reading == reading_name)

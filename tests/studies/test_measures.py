@@ -78,10 +78,11 @@ def study(tmp_path_factory):
         "fluctuation": [(30 + 10 + 25) / 3, (5 + 15 + 15) / 3, 0],
         "gradient_norm": [5, 0, np.hypot(1, 0.01)],
         "gradient_growth": [1, np.inf, np.sqrt(2) / np.hypot(1, 0.01)],
-        "gradient_fall": [np.log10(0.75), NAN, -2],
-        "gradient_imbalance": [-np.log10(0.75), NAN, 2],
+        "first_gradient": [np.log10(3), -30, -2],
+        "first_over_last": [np.log10(0.75), NAN, -2],
         "loss_and_gradient": [0.9486833, -0.7745967, 0.9486833],
         "right_loss": [0.2, 0.4, NAN],
+        "right_share": [100, 100 * 0.4 / 11.4, NAN],
     }.items(),
     ids=lambda value: value if isinstance(value, str) else "",
 )
