@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from studies.claims import Number, Part, Report, Statement, Where
 from studies.errors import UserError, unknown
-from studies.measures import measure
+from studies.measures import TIMES, measure
 from studies.spec import Study
 from studies.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
 from studies.store import Rows
@@ -203,11 +204,14 @@ def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
             raise UserError(f"{study.name}: the reading {part.reading} was not run")
         (reading,) = named
 
+    clocks: list[pd.Series] = []
+
     def values_of(where: Where) -> pd.Series:
         own = reading if _plans(reading, where) else study
         chosen = _chosen(own, rows, where)
         if chosen.trials.empty:
             raise UserError(f"{study.name} has no trials where {where}")
+        clocks.append(chosen.trials.groupby(["repeat", "fold"])["seconds"].agg(tuple))
         values = _values(own, chosen, part.measure, part.across)
         if not part.failing:
             _require_learned(own, chosen, where)
@@ -221,10 +225,24 @@ def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
         return count_share(Share(int(holds.sum()), len(holds), part.how_often))  # type: ignore[arg-type]
     others = 0.0 if part.b is None else values_of(part.b)
     difference = (values - others).dropna()
+    if part.measure in TIMES:
+        return compare(Comparison(_by_stack(difference, clocks), part.direction, part.margin, than=part.than))  # type: ignore[arg-type]
     if len(difference) < 2:
         raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
     samples, overlap = reading.sampling.samples(difference).to_numpy(), reading.sampling.overlap
     return compare(Comparison(samples, part.direction, part.margin, overlap, part.than))  # type: ignore[arg-type]
+
+
+def _by_stack(difference: pd.Series, clocks: Sequence[pd.Series]) -> NDArray[np.float64]:
+    """One value for each pair of stacks: trials that trained together share one measurement of time.
+
+    Raises UserError where there are fewer than two.
+    """
+    stacks = pd.concat(clocks, axis=1).loc[difference.index].apply(tuple, axis=1)
+    values = difference.groupby(stacks, sort=False).mean().to_numpy()
+    if len(values) < 2:
+        raise UserError("seconds are one measurement for each stack, and all rounds trained in one: set stack in the spec")
+    return values
 
 
 def _require_learned(study: Study, rows: Rows, where: Where) -> None:

@@ -175,6 +175,7 @@ def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series
     return pd.Series(farthest, dtype=float).reindex(trials.index).fillna(0.0)
 
 
+TIMES = ("seconds_to_5_pct", "log_seconds")  # one measurement for each stack, whose trials share its seconds
 DERIVED: dict[str, Callable[[Study, pd.DataFrame, Rows], pd.Series]] = {
     "learned": learned,
     "solved": solved,

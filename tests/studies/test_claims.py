@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import studies
@@ -369,3 +370,12 @@ def test_all_verdicts_are_written_where_nothing_was_run(tmp_path):
     table = suite.verdicts(tmp_path)
     assert set(table["verdict"]) == {"UNDECIDED", "UNCLEAR"}
     assert (tmp_path / "verdicts.csv").exists()
+
+
+def test_trials_of_one_stack_share_one_measurement_of_time():
+    places = pd.MultiIndex.from_product([range(4), [0]], names=["repeat", "fold"])
+    clocks = [pd.Series([(1.0,), (1.0,), (2.0,), (2.0,)], places), pd.Series([(5.0,), (5.0,), (5.0,), (5.0,)], places)]
+    difference = pd.Series([1.0, 3.0, 5.0, 6.0], places)
+    assert judge._by_stack(difference, clocks).tolist() == [2.0, 5.5]
+    with pytest.raises(UserError, match="one measurement for each stack"):
+        judge._by_stack(difference, clocks[1:])
