@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -185,7 +186,8 @@ def _chance(bases: Sequence[Numbers], scores: Scores, slope: Numbers) -> _Chance
         trace = float(variances[own].sum())
         spread = places / (count - 1) + (rows / (number - 1) if number > 1 else 0.0)
         parts.append(_Part(trace, max(places + 2 * cross + rows, trace**2 / len(basis)), trace**2 / spread if spread else 1.0))
-    single = np.asarray(scores.estimate_each().error) ** 2 * slope**2
+    every = replace(scores, guessing=np.zeros(len(slope), dtype=bool)).estimate_each()
+    single = np.asarray(every.error) ** 2 * slope**2
     return _Chance(parts, float(single.sum() - variances[-1]))
 
 
@@ -218,7 +220,7 @@ def _ends(
         2 * (basis.T @ (basis @ centred) - np.nan_to_num(each) / 100 * centred) / total
         for basis, each in zip(bases, share, strict=True)
     ]
-    found = scores.contrast(np.array(gradients) * slope).estimate()
+    found = replace(scores, guessing=np.zeros(len(slope), dtype=bool)).contrast(np.array(gradients) * slope).estimate()
     square = np.array([part.square for part in parts[: len(share)]])
     error = np.sqrt(np.nan_to_num(found.error) ** 2 + 2 * square / total**2)
     freedom = np.where(np.isfinite(found.freedom), found.freedom, scores.errors.shape[1] - 1)

@@ -208,7 +208,8 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
     elif sampling.left_out:
         yield (
             f"Intervals are over {sampling.over} of one data set. Each fold trains on rows that judge others, so errors are "
-            "not independent, and intervals are longer for it (Nadeau and Bengio 2003)."
+            "not independent, and intervals are longer for it (Nadeau and Bengio 2003). Configurations that mostly got stuck "
+            "have none: a model that guesses errs more on the fold that it left out than on new rows."
         )
     elif sampling.shared_rows:
         yield (

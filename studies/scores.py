@@ -22,6 +22,8 @@ from studies.wrong import Bits, unpack
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
 DRAWS = 1000  # resamples of a family of contrasts
+GUESSING = 0.25  # of the weight of a sum, from which on configurations that guess leave it without an interval
+ALIKE = 10  # configurations from which on the variance of a pair is shrunken to that of the others
 ALL_PAIRS = 1000  # configurations at most whose pairs are resampled; beyond, Bonferroni's bound stands in
 _CHUNK = 4_000_000  # bits unpacked at a time
 Indices = NDArray[np.int64]
@@ -31,7 +33,9 @@ Indices = NDArray[np.int64]
 class Scores:
     """Errors in percent, `errors (configurations, places)`, NaN where a trial failed; a place is a value that counts as one.
 
-    `repeats (places,)` is the repeat that each place belongs to.
+    `repeats (places,)` is the repeat that each place belongs to. `guessing (configurations,)`: where models are judged on the
+    folds that they left out, those that mostly got stuck. A model that guesses the majority of its training rows errs more on
+    the fold that it left out than on new rows, so these have no interval.
     `wrong (configurations, places, bytes)` are the bits of the judged rows where all trials are judged on the same ones, else
     None.
     """
@@ -41,6 +45,7 @@ class Scores:
     repeats: Indices
     wrong: Bits | None
     sampling: Sampling
+    guessing: NDArray[np.bool_]
 
     @property
     def complete(self) -> NDArray[np.bool_]:
@@ -50,7 +55,11 @@ class Scores:
     def take(self, rows: Indices | NDArray[np.bool_]) -> "Scores":
         """The scores of some configurations."""
         return replace(
-            self, configs=self.configs[rows], errors=self.errors[rows], wrong=None if self.wrong is None else self.wrong[rows]
+            self,
+            configs=self.configs[rows],
+            errors=self.errors[rows],
+            guessing=self.guessing[rows],
+            wrong=None if self.wrong is None else self.wrong[rows],
         )
 
     @property
@@ -83,7 +92,7 @@ class Scores:
 
     def each(self) -> "Contrasts":
         """The errors themselves, where nothing is taken away from them."""
-        return Contrasts(self, self.errors, self.row_means, 100 * self.errors.mean(1))
+        return Contrasts(self, self.errors, self.row_means, 100 * self.errors.mean(1), self.guessing)
 
     def less(self, other: "Scores") -> "Contrasts":
         """The error of each configuration less that of its partner in other scores of as many."""
@@ -91,6 +100,7 @@ class Scores:
             self,
             configs=pd.RangeIndex(2 * len(self.configs)),
             errors=np.vstack([self.errors, other.errors]),
+            guessing=np.concatenate([self.guessing, other.guessing]),
             wrong=None if self.wrong is None or other.wrong is None else np.concatenate([self.wrong, other.wrong]),
         )
         own = np.arange(len(self.configs))
@@ -105,7 +115,7 @@ class Scores:
             mean = filled.sum(1) / count
             deviations = np.where(np.isfinite(self.errors), self.errors - mean[:, None], 0.0)
             sd = np.sqrt((deviations**2).sum(1) / (count - 1))
-        return self._estimated(mean.round(9), sd, count, self.row_means, 100 * mean)
+        return _blanked(self._estimated(mean.round(9), sd, count, self.row_means, 100 * mean), self.guessing)
 
     def estimate_groups(self, groups: Sequence[Indices]) -> Estimate:
         """The mean error of groups of configurations, at each place over those that did not fail there."""
@@ -128,7 +138,8 @@ class Scores:
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, values, 0.0).sum(1) / count
             sd = np.sqrt((np.where(known, values - mean[:, None], 0.0) ** 2).sum(1) / (count - 1))
-            return self._estimated(mean.round(9), sd, count, rows / count[:, None], square / count)
+            found = self._estimated(mean.round(9), sd, count, rows / count[:, None], square / count)
+        return _blanked(found, self._mostly_guessing(weights))
 
     def contrast(self, weights: Numbers) -> "Contrasts":
         """Sums of errors with `weights (contrasts, configurations)` that add up to 0; NaN where a trial with weight failed."""
@@ -140,7 +151,11 @@ class Scores:
         if self.wrong is not None:
             for place in range(self.errors.shape[1]):
                 square += (self._weighted(weights, place) ** 2).mean(1)
-        return Contrasts(self, values, rows, square / max(1, self.errors.shape[1]))
+        return Contrasts(self, values, rows, square / max(1, self.errors.shape[1]), self._mostly_guessing(weights))
+
+    def _mostly_guessing(self, weights: Numbers) -> NDArray[np.bool_]:
+        """Sums in which over `GUESSING` of the weight is on configurations that guess."""
+        return np.asarray(np.abs(weights) @ self.guessing > GUESSING * np.abs(weights).sum(1))
 
     def _weighted(self, weights: Numbers, place: int) -> Numbers:
         """`weights (m, configurations)` times the errors at one place, `(m, rows)` in percent."""
@@ -160,7 +175,7 @@ class Scores:
                 part = slice(start, start + size)
                 different = np.bitwise_count(self.wrong[one[part]] ^ self.wrong[other[part]]).sum((1, 2), dtype=np.int64)
                 square[part] = 100.0**2 * different / (self.errors.shape[1] * self.sampling.rows)
-        return Contrasts(self, values, rows, square)
+        return Contrasts(self, values, rows, square, self.guessing[one] | self.guessing[other])
 
     def _estimated(self, mean: Numbers, sd: Numbers, count: Numbers, rows: Numbers, square: Numbers) -> Estimate:
         number = rows.shape[1]
@@ -180,7 +195,9 @@ class Scores:
         squares = _distances(of_places @ of_places.T)
         freedom = scores.errors.shape[1] - 1
         scale = scores.errors.shape[1] / (1 + scores.errors.shape[1] * self.sampling.overlap)
-        prior = prior_of_variances(squares[np.triu_indices(len(squares), 1)] * scale, freedom)
+        prior = (0.0, 1.0)
+        if count >= ALIKE:
+            prior = prior_of_variances(squares[np.triu_indices(len(squares), 1)] * scale, freedom)
         if count > ALL_PAIRS:
             return Family(pairs, prior=prior)
         errors = np.sqrt(_distances(fitted @ fitted.T)).astype(np.float32)
@@ -233,6 +250,7 @@ class Contrasts:
     by_place: Numbers
     by_row: Numbers
     square: Numbers
+    blank: NDArray[np.bool_]
 
     def estimate(self, family: Family | None = None) -> Estimate:
         """The mean of each contrast, each for itself or as one of a family: intervals hold together, and p is adjusted.
@@ -246,10 +264,10 @@ class Contrasts:
         number = self.by_row.shape[1]
         row_sd = self.by_row.std(1, ddof=1) if number > 1 else np.zeros(len(mean))
         moments = Moments(mean, self.by_place.std(1, ddof=1), count, number, row_sd, self.square)
-        found = crossed(moments, self.scores.sampling.overlap)
+        found = _blanked(crossed(moments, self.scores.sampling.overlap), self.blank)
         if family is None:
             return found
-        found = _shrunken(moments, found, self.scores.sampling.overlap, family.prior)
+        found = _blanked(_shrunken(moments, found, self.scores.sampling.overlap, family.prior), self.blank)
         with np.errstate(invalid="ignore"):
             half = stats.t.ppf(1 - family.alpha / 2, found.freedom) * found.error
         return found._replace(
@@ -279,6 +297,12 @@ class Contrasts:
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = np.where(errors[:, None] > 0, residuals / errors[:, None], 0)
         return Family(tests, tuple(np.sort([float(np.abs(draw).max()) for draw in _drawn(scaled)]).tolist()))
+
+
+def _blanked(found: Estimate, blank: NDArray[np.bool_]) -> Estimate:
+    """The estimate without interval and p where these would not hold."""
+    low, high, p, error = (np.where(blank, np.nan, each) for each in (found.ci_low, found.ci_high, found.p, found.error))
+    return found._replace(ci_low=low, ci_high=high, p=p, error=error)
 
 
 def _shrunken(moments: Moments, found: Estimate, overlap: float, prior: tuple[float, float]) -> Estimate:
@@ -348,7 +372,8 @@ def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:
             if isinstance(text, str):
                 bits[row, column] = unpack(text)
     repeats = table.columns.get_level_values("repeat").to_numpy(dtype=np.int64)
-    return Scores(table.index, table.to_numpy(), repeats, bits, sampling)
+    stuck = trials["stuck"].fillna(False).astype(float).groupby(trials["config"]).mean().loc[table.index].to_numpy(dtype=float)
+    return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out)
 
 
 def _places(columns: pd.Index, keys: pd.DataFrame) -> Indices:

@@ -92,10 +92,13 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     known = others.dropna(subset="difference_pct")
     if not known["difference_pct"].any():
         return f"{said}; all err as much."
+    untested = int(known["p_adjusted"].isna().sum())
+    known = known.dropna(subset="p_adjusted")
     alike = known[known["p_adjusted"] >= ALPHA]
     worse, equal = len(known) - len(alike), int(known["shown_equal"].sum())
     rest = counted(len(known), "other configuration")
-    said += f"; of the {rest}, {_are(len(alike), len(known))} not shown to be worse{_where(study)}"
+    only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
+    said += f"; of the {rest}{only}, {_are(len(alike), len(known))} not shown to be worse{_where(study)}"
     if len(alike):
         said += f" (a difference shows from {alike['visible_pct'].median():.2f} points on, in the median)"
     if worse and len(alike):

@@ -120,7 +120,13 @@ def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
         own[point, scores.repeats == repeat] = position
     place = np.arange(own.shape[1])
     bits = None if scores.wrong is None else scores.wrong[own, place]
-    return replace(scores, configs=pd.RangeIndex(points), errors=scores.errors[own, place], wrong=bits)
+    return replace(
+        scores,
+        configs=pd.RangeIndex(points),
+        guessing=np.zeros(points, dtype=bool),
+        errors=scores.errors[own, place],
+        wrong=bits,
+    )
 
 
 def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
