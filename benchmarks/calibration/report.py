@@ -130,7 +130,7 @@ def _worst(given: pd.DataFrame) -> float:
 def _share(holds: pd.Series) -> dict[str, float]:
     """A share over data sets with its 95% interval, in percent."""
     values = holds.astype(float).to_numpy()
-    low, high = rate(values[None], len(values))
+    low, high = rate(values[None], len(values)) if len(values) > 1 else ([np.nan], [np.nan])
     return {"hold_pct": 100 * values.mean(), "ci_low_pct": float(low[0]), "ci_high_pct": float(high[0])}
 
 
