@@ -213,16 +213,16 @@ class Family:
         if not self.largest:
             return bonferroni
         place = math.ceil((1 - ALPHA) * (len(self.largest) + 1)) - 1
-        return max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)])))
+        return min(ALPHA, max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)]))))
 
     def adjusted(self, p: Numbers) -> Numbers:
-        """The p-values adjusted for all tests of the family."""
+        """The p-values adjusted for all tests of the family, none below its own."""
         bonferroni = np.minimum(1, p * max(1, self.tests))
         if not self.largest:
             return bonferroni
         beyond = len(self.largest) - np.searchsorted(self.largest, stats.norm.isf(np.minimum(p, 1) / 2), side="left")
         resampled = (1 + beyond) / (len(self.largest) + 1)
-        return np.where(np.isfinite(p), np.minimum(bonferroni, resampled), np.nan)
+        return np.where(np.isfinite(p), np.maximum(p, np.minimum(bonferroni, resampled)), np.nan)
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,8 @@ def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:
     trials = in_percent(trials)
     errors = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"]
     samples = sampling.samples(errors, skipna=False)
-    table = samples.unstack(list(samples.index.names[1:])).loc[trials["config"].unique()]  # noqa: PD010
+    table = samples.unstack(list(samples.index.names[1:])).sort_index(axis=1)  # noqa: PD010
+    table = table.loc[trials["config"].unique()]
     bits = None
     if sampling.shared_rows and "wrong" in trials and trials.loc[~trials["failed"], "wrong"].notna().all():
         bits = np.zeros((*table.shape, math.ceil(sampling.rows / 8)), dtype=np.uint8)
