@@ -159,7 +159,7 @@ def _chance(bases: Sequence[Numbers], scores: Scores, slope: Numbers) -> _Chance
     weights = np.vstack([*bases, np.full((1, len(slope)), 1 / math.sqrt(len(slope)))]) * slope
     contrasts = scores.contrast(weights)
     if count < 2:
-        return _Chance([_Part(math.nan, math.nan, math.nan)] * len(bases), 0.0)
+        return _Chance([_Part(0.0, 0.0, 1.0)] * len(bases), 0.0)  # not known, and nothing is taken away
     parts = []
     start = 0
     variances = _variances(contrasts.by_place, contrasts.by_row, contrasts.square, count, overlap)
