@@ -111,8 +111,8 @@ def tuned(
 
 
 def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
-    """The scores of one configuration for each point and repeat: those of the rows of a table."""
-    own = np.zeros((points, scores.errors.shape[1]), dtype=np.int64)
+    """The scores of one configuration for each point and repeat: those of the rows of a table, NaN where it has none."""
+    own = np.full((points, scores.errors.shape[1]), -1)
     config = table.drop_duplicates(["point", "repeat"])
     for point, repeat, position in zip(
         config["point"], config["repeat"], scores.configs.get_indexer(config["config"]), strict=True
@@ -120,7 +120,8 @@ def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
         own[point, scores.repeats == repeat] = position
     place = np.arange(own.shape[1])
     bits = None if scores.wrong is None else scores.wrong[own, place]
-    return replace(scores, configs=pd.RangeIndex(points), errors=scores.errors[own, place], wrong=bits)
+    errors = np.where(own < 0, np.nan, scores.errors[own, place])
+    return replace(scores, configs=pd.RangeIndex(points), errors=errors, wrong=bits)
 
 
 def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
