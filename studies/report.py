@@ -164,8 +164,9 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
     meaning = (
         f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: on its "
-        "training rows the model is not better than always guessing the most frequent class, by an exact binomial test at 0.1%. "
-        "Failed: the program ended with an error. One can be both diverged and stuck; both keep their error and are part of every mean. "
+        "training rows the model is not better than always guessing the most frequent class, by an exact binomial test at "
+        "0.1%. Failed: the program ended with an error. One can be both diverged and stuck; both keep their error and are part "
+        "of every mean. "
         "Intervals of shares are over folds or repeats, since trials of one fold fail together."
     )
     parts = [page.paragraph(meaning)]
