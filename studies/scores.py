@@ -183,6 +183,9 @@ class Scores:
         prior = prior_of_variances(squares[np.triu_indices(len(squares), 1)] * scale, freedom)
         if count > ALL_PAIRS:
             return Family(pairs, prior=prior)
+        # What all configurations share at a place is in no difference, and would pass for correlation.
+        apart = of_places - np.median(of_places, 0)
+        fitted = np.hstack([_less_correlated(apart), fitted[:, apart.shape[1] :]])
         errors = np.sqrt(_distances(fitted @ fitted.T)).astype(np.float32)
         with np.errstate(divide="ignore"):
             inverse = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
@@ -275,6 +278,8 @@ class Contrasts:
         if not tests or self.by_place.shape[1] < 2:
             return Family(tests)
         residuals = _residuals(self.by_place[known], self.by_row[known], self.scores.sampling.overlap)
+        count = self.by_place.shape[1]
+        residuals = np.hstack([_less_correlated(residuals[:, :count]), residuals[:, count:]])
         errors = np.sqrt((residuals**2).sum(1))
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = np.where(errors[:, None] > 0, residuals / errors[:, None], 0)
@@ -310,6 +315,23 @@ def _residuals(values: Numbers, rows: Numbers, overlap: float) -> Numbers:
     if number < 2:
         return of_places
     return np.hstack([of_places, (rows - rows.mean(1, keepdims=True)) / math.sqrt(number * (number - 1))])
+
+
+def _less_correlated(residuals: Numbers) -> Numbers:
+    """Residuals `(m, places)` whose correlations are shrunken towards 0, as far as they are those of so few places by chance.
+
+    (1 - w) R + w I with w = sum var(r_ij) / sum r_ij^2 over i != j (Schaefer and Strimmer 2005), var(r) = (1 - r^2)^2 / (n - 1)
+    but for its bias where r is 0: of few places, many contrasts look more alike than they are, and their largest smaller.
+    """
+    count, norms = residuals.shape[1], np.sqrt((residuals**2).sum(1))
+    scaled = residuals[norms > 0] / norms[norms > 0, None]
+    squared = np.minimum((scaled @ scaled.T) ** 2, 1)
+    np.fill_diagonal(squared, np.nan)
+    alike = np.nansum(squared)
+    weight = 1.0
+    if count > 2 and alike > 0:
+        weight = min(1.0, float((count + 1) / (count * (count - 2)) * np.nansum((1 - squared) ** 2) / alike))
+    return np.hstack([math.sqrt(1 - weight) * residuals, math.sqrt(weight) * np.diag(norms)])
 
 
 def _drawn(residuals: Numbers) -> Iterator[NDArray[np.float32]]:
