@@ -258,24 +258,46 @@ def test_a_family_of_nothing_to_test(errors, tests):
     assert scores_of(errors).all_pairs == Family(tests)
 
 
-@pytest.mark.parametrize(
-    "sampling",
-    [Sampling(0, 10, fresh=True), Sampling(10, judged="val"), None],
-    ids=["repeats", "folds left out", "shared rows"],
-)
-def test_equal_configurations_are_told_apart_in_at_most_7_of_100_studies(sampling):
-    """The familywise error over all pairs; noise that all configurations share, and variances that differ between them."""
+EQUAL = {
+    "repeats": (Sampling(0, 10, fresh=True), 12, 100, None),
+    "more configurations than repeats": (Sampling(0, 10, fresh=True), 60, 60, None),
+    "folds left out": (Sampling(10, judged="val"), 12, 100, None),
+    "a factor of two between sd": (Sampling(0, 10, fresh=True), 12, 100, (1, 2)),
+    "shared rows": (Sampling(8, rows=400), 12, 60, None),
+}
+
+
+@pytest.mark.parametrize(("sampling", "configurations", "studies", "unequal"), EQUAL.values(), ids=EQUAL)
+def test_equal_configurations_are_told_apart_in_at_most_7_of_100_studies(sampling, configurations, studies, unequal):
+    """The familywise error over all pairs, of configurations that share most of their noise."""
     rng = np.random.default_rng(0)
-    studies, configurations = 120, 12
-    told = 0
     one, other = np.triu_indices(configurations, 1)
+    told = 0
     for _ in range(studies):
-        if sampling is None:
-            found = scores_of(None, wrong=random_bits(rng, configurations, 8, 400))
+        if sampling.shared_rows and not sampling.fresh:
+            found = scores_of(None, sampling, random_bits(rng, configurations, sampling.count, sampling.rows))
         else:
-            own = rng.normal(size=(configurations, 10)) * rng.uniform(0.5, 2, (configurations, 1))
-            if sampling.left_out:  # errors of folds of one data set correlate by 1 / k
-                own = np.sqrt(0.9) * own + np.sqrt(0.1) * rng.normal(size=(configurations, 1)) * own.std(1, keepdims=True)
+            share = 1 / sampling.folds if sampling.left_out else 0  # errors of folds of one data set correlate
+            own = np.sqrt(1 - share) * rng.normal(size=(configurations, 10))
+            own += np.sqrt(share) * rng.normal(size=(configurations, 1))
+            own *= rng.uniform(*unequal, (configurations, 1)) if unequal else 1
             found = scores_of(20 + rng.normal(size=10) + own, sampling)
         told += bool((found.pairs(one, other).estimate(found.all_pairs).p < ALPHA).any())
     assert told / studies <= 0.07
+
+
+def test_contrasts_of_few_places_have_no_correlations_by_chance():
+    """Of 40 independent contrasts at 6 places, the largest |t| is that of as many independent numbers."""
+    rng = np.random.default_rng(0)
+    found = scores_of(rng.normal(20, 1, (80, 6)))
+    contrasts = found.pairs(np.arange(40), np.arange(40, 80))
+    assert contrasts.family.alpha == pytest.approx(1 - 0.95 ** (1 / 40), rel=0.35)
+
+
+def test_contrasts_that_are_alike_in_truth_count_as_few():
+    """Forty configurations, each like one of two: pairs between these are one test in effect."""
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(rng.normal(20, 1, (2, 40)), 20, 0)
+    found = scores_of(kinds + 0.01 * rng.normal(size=(40, 40)))
+    contrasts = found.pairs(np.arange(20), np.arange(20, 40))
+    assert contrasts.family.alpha > 0.03
