@@ -10,7 +10,7 @@ from builders import random_bits, scores_of, trials
 from statsmodels.stats.anova import anova_lm
 
 from studies import effects, scores
-from studies.estimates import ALPHA
+from studies.estimates import ALPHA, estimate, holm
 from studies.sampling import Sampling
 
 ONE = Sampling(0, 1)
@@ -91,6 +91,15 @@ def test_the_model_fit_of_a_full_grid_is_exact(monkeypatch):
     assert set(fitted.methods) == {"model fit"}
     for name in ("share", "p", "ci_low", "ci_high"):
         assert getattr(fitted, name) == pytest.approx(getattr(exact, name), nan_ok=True, abs=1e-9), name
+
+
+@pytest.mark.parametrize("overlap", [False, True], ids=["repeats", "folds left out"])
+def test_an_effect_of_one_degree_of_freedom_is_tested_by_t(overlap):
+    values = np.random.default_rng(0).normal(20, 1, (4, 8)) + np.array([0, 0, 1.5, 1])[:, None]
+    found = shares_of(full(2, 2), values, Sampling(8, judged="val") if overlap else None)
+    signs = np.array([[-1, -1, 1, 1], [-1, 1, -1, 1], [1, -1, -1, 1]])
+    expected = [estimate(contrast, 1 / 7 if overlap else 0.0).p for contrast in signs @ values]
+    assert found.p[:3] == pytest.approx(holm(expected))
 
 
 def test_one_at_a_time_separates_factors_but_no_pairs():

@@ -327,6 +327,8 @@ def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
     ]
     np.testing.assert_allclose(lines["tanh"], expected)
     assert len(lines) == 2
+    without = draw("interactions", effects=effects.assign(share_ci_low_pct=np.nan, share_ci_high_pct=np.nan))
+    assert without.axes[0].get_title(loc="left") == "model x activation: 20.0% of the variance"
     reason = draw("interactions", effects=effects[effects["effect"] != "activation x model"])
     assert reason == "not drawn: no pair of factors is shown to explain 1% of the variance or more"
 
