@@ -41,6 +41,7 @@ _TABLES = (  # names of columns in tables made from the rows, and of the parts o
         "other",
         "other_label",
     ),
+    *("share_p", "log_share_p", "working_share_p"),
     *("difference", "change", "sd", "configuration", "panel", "line", "moment", "pct"),
 )
 _ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", " %")
