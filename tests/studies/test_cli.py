@@ -79,7 +79,7 @@ def test_one_factor_at_a_time(call, tiny, tmp_path):
     assert levels["trials"].tolist() == [3] * 4
     effects = pd.read_csv(tmp_path / "results" / "tiny" / "effects.csv").set_index("effect")
     assert effects["method"].tolist() == ["model fit", "model fit", "confounded", "confounded"]
-    assert effects.loc["activation x optimizer", ["share_pct", "rank_share_pct"]].isna().all()
+    assert effects.loc["activation x optimizer", ["share_pct", "log_share_pct"]].isna().all()
     errors = {level: levels.loc[level, "test_mean_pct"] for level in levels.index}
     base = summary.loc[("tanh", "sgd lr=0.1"), "test_mean_pct"]
     assert errors["activation", "tanh"] == errors["optimizer", "sgd lr=0.1"] == base
