@@ -42,9 +42,9 @@ def effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess_
 
     One row for each: `effect`, its `order` (1, 2; 0: the rest), three shares, each with `ci_low`, `ci_high` and `p`, `interval`
     (the population of these), `method` and `working_method`. `share` is of the mean error, `log_share` of its logarithm, where
-    ratios count, `working_share` of the mean error among the configurations that work, so that a cell at 50% error does
-    not drown the rest: no trial of theirs failed, diverged or got stuck, and they err less than half of `guess_pct`, the
-    error of always guessing the majority.
+    ratios count, `working_share` of the mean error among the configurations that work, so that a cell at 50% error does not
+    drown the rest: no trial of theirs failed, diverged or got stuck, and they err less than half of `guess_pct`, the error of
+    always guessing the majority.
 
     * "exact": on a full grid a main effect is the variance of the marginal means, an interaction what the means of pairs add.
     * "model fit": elsewhere, least squares on factors and pairs; a share is what the model loses without the effect, with all
@@ -167,7 +167,7 @@ def _chance(bases: Sequence[Numbers], scores: Scores, slope: Numbers) -> _Chance
     weights = np.vstack([*bases, np.full((1, len(slope)), 1 / math.sqrt(len(slope)))]) * slope
     contrasts = scores.contrast(weights)
     if count < 2:
-        return _Chance([_Part(math.nan, math.nan, math.nan)] * len(bases), 0.0)
+        return _Chance([_Part(0.0, 0.0, 1.0)] * len(bases), 0.0)  # not known, and nothing is taken away
     parts = []
     start = 0
     variances = _variances(contrasts.by_place, contrasts.by_row, contrasts.square, count, overlap)

@@ -200,6 +200,9 @@ class Scores:
             prior = prior_of_variances(squares[np.triu_indices(len(squares), 1)] * scale, freedom)
         if count > ALL_PAIRS:
             return Family(pairs, prior=prior)
+        # What all configurations share at a place is in no difference, and would pass for correlation.
+        apart = of_places - np.median(of_places, 0)
+        fitted = np.hstack([_less_correlated(apart), fitted[:, apart.shape[1] :]])
         errors = np.sqrt(_distances(fitted @ fitted.T)).astype(np.float32)
         with np.errstate(divide="ignore"):
             inverse = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
@@ -230,16 +233,16 @@ class Family:
         if not self.largest:
             return bonferroni
         place = math.ceil((1 - ALPHA) * (len(self.largest) + 1)) - 1
-        return max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)])))
+        return min(ALPHA, max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)]))))
 
     def adjusted(self, p: Numbers) -> Numbers:
-        """The p-values adjusted for all tests of the family."""
+        """The p-values adjusted for all tests of the family, none below its own."""
         bonferroni = np.minimum(1, p * max(1, self.tests))
         if not self.largest:
             return bonferroni
         beyond = len(self.largest) - np.searchsorted(self.largest, stats.norm.isf(np.minimum(p, 1) / 2), side="left")
         resampled = (1 + beyond) / (len(self.largest) + 1)
-        return np.where(np.isfinite(p), np.minimum(bonferroni, resampled), np.nan)
+        return np.where(np.isfinite(p), np.maximum(p, np.minimum(bonferroni, resampled)), np.nan)
 
 
 @dataclass(frozen=True)
@@ -293,6 +296,8 @@ class Contrasts:
         if not tests or self.by_place.shape[1] < 2:
             return Family(tests)
         residuals = _residuals(self.by_place[known], self.by_row[known], self.scores.sampling.overlap)
+        count = self.by_place.shape[1]
+        residuals = np.hstack([_less_correlated(residuals[:, :count]), residuals[:, count:]])
         errors = np.sqrt((residuals**2).sum(1))
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = np.where(errors[:, None] > 0, residuals / errors[:, None], 0)
@@ -336,6 +341,23 @@ def _residuals(values: Numbers, rows: Numbers, overlap: float) -> Numbers:
     return np.hstack([of_places, (rows - rows.mean(1, keepdims=True)) / math.sqrt(number * (number - 1))])
 
 
+def _less_correlated(residuals: Numbers) -> Numbers:
+    """Residuals `(m, places)` whose correlations are shrunken towards 0, as far as they are those of so few places by chance.
+
+    (1 - w) R + w I with w = sum var(r_ij) / sum r_ij^2 over i != j (Schaefer and Strimmer 2005), var(r) = (1 - r^2)^2 / (n - 1)
+    but for its bias where r is 0: of few places, many contrasts look more alike than they are, and their largest smaller.
+    """
+    count, norms = residuals.shape[1], np.sqrt((residuals**2).sum(1))
+    scaled = residuals[norms > 0] / norms[norms > 0, None]
+    squared = np.minimum((scaled @ scaled.T) ** 2, 1)
+    np.fill_diagonal(squared, np.nan)
+    alike = np.nansum(squared)
+    weight = 1.0
+    if count > 2 and alike > 0:
+        weight = min(1.0, float((count + 1) / (count * (count - 2)) * np.nansum((1 - squared) ** 2) / alike))
+    return np.hstack([math.sqrt(1 - weight) * residuals, math.sqrt(weight) * np.diag(norms)])
+
+
 def _drawn(residuals: Numbers) -> Iterator[NDArray[np.float32]]:
     """Normal resamples of means with these residuals, centred at 0: the multiplier bootstrap, from one seed."""
     rng = np.random.default_rng(0)
@@ -361,7 +383,8 @@ def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:
     trials = in_percent(trials)
     errors = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"]
     samples = sampling.samples(errors, skipna=False)
-    table = samples.unstack(list(samples.index.names[1:])).loc[trials["config"].unique()]  # noqa: PD010
+    table = samples.unstack(list(samples.index.names[1:])).sort_index(axis=1)  # noqa: PD010
+    table = table.loc[trials["config"].unique()]
     bits = None
     if sampling.shared_rows and "wrong" in trials and trials.loc[~trials["failed"], "wrong"].notna().all():
         bits = np.zeros((*table.shape, math.ceil(sampling.rows / 8)), dtype=np.uint8)

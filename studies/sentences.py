@@ -81,7 +81,7 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     others = comparisons[comparisons["against"] == "best"]
     best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
     lacking = int(others["difference_pct"].isna().sum())
-    left_out = f" (without {lacking:,} that lack an error of a failed trial)" if lacking else ""
+    left_out = f" (without {lacking:,} that lack{'s' if lacking == 1 else ''} an error of a failed trial)" if lacking else ""
     said = (
         f"The lowest mean {SET_WORDS[judged]} error of {len(summary) - lacking:,} configurations{left_out} is that of "
         f"{best['label']}, {best[f'{judged}_mean_pct']:.2f}%"
@@ -95,20 +95,18 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     untested = int(known["p_adjusted"].isna().sum())
     known = known.dropna(subset="p_adjusted")
     alike = known[known["p_adjusted"] >= ALPHA]
-    worse, equal = len(known) - len(alike), int(known["shown_equal"].sum())
-    rest = counted(len(known), "other configuration")
     only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
-    said += f"; of the {rest}{only}, {_are(len(alike), len(known))} not shown to be worse{_where(study)}"
+    said += f"; {_shown_worse(len(known) - len(alike), len(known))}{_where(study)}{only}"
     if len(alike):
         said += f" (a difference shows from {alike['visible_pct'].median():.2f} points on, in the median)"
-    if worse and len(alike):
-        said += f", and {worse:,} {'is' if worse == 1 else 'are'}"
-    said += f"; {_are(equal, len(known))} shown to be within {study.margin:g} points of it"
+    equal = int(known["shown_equal"].sum())
+    shown = _are(equal, len(known)) if len(known) > 1 else f"it is{'' if equal else ' not'}"
+    said += f"; {shown} shown to be within {study.margin:g} points of the best"
     start = study.grid.baseline_configuration
     if start is None:
         return f"{said}; the grid has no baseline configuration."
     if start.id == best["config"]:
-        return f"{said}; it is the baseline."
+        return f"{said}; the best is the baseline."
     row = others[others["config"] == start.id].iloc[0]
     if pd.isna(row["difference_pct"]):
         return f"{said}; the baseline, {start.label}, lacks an error of a failed trial."
@@ -152,6 +150,18 @@ def _for_whom(study: Study) -> str:
 def _where(study: Study) -> str:
     """The population, where a comparison may not be told without it."""
     return " on these rows" if study.sampling.population is Population.NEW_SEEDS else ""
+
+
+def _shown_worse(worse: int, total: int) -> str:
+    """How many of all other configurations are shown to be worse than the best."""
+    if total == 1:
+        return f"the other configuration is {'' if worse else 'not '}shown to be worse"
+    if worse == total:
+        return f"{'both' if total == 2 else f'all {total:,}'} other configurations are shown to be worse"
+    rest = f"of the {total:,} other configurations, "
+    if not worse:
+        return f"{rest}none is shown to be worse"
+    return f"{rest}{_are(total - worse, total)} not shown to be worse, and {_are(worse, total)}"
 
 
 def _are(count: int, total: int) -> str:

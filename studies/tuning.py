@@ -111,8 +111,8 @@ def tuned(
 
 
 def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
-    """The scores of one configuration for each point and repeat: those of the rows of a table."""
-    own = np.zeros((points, scores.errors.shape[1]), dtype=np.int64)
+    """The scores of one configuration for each point and repeat: those of the rows of a table, NaN where it has none."""
+    own = np.full((points, scores.errors.shape[1]), -1)
     config = table.drop_duplicates(["point", "repeat"])
     for point, repeat, position in zip(
         config["point"], config["repeat"], scores.configs.get_indexer(config["config"]), strict=True
@@ -124,7 +124,7 @@ def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
         scores,
         configs=pd.RangeIndex(points),
         guessing=np.zeros(points, dtype=bool),
-        errors=scores.errors[own, place],
+        errors=np.where(own < 0, np.nan, scores.errors[own, place]),
         wrong=bits,
     )
 

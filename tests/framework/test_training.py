@@ -105,6 +105,7 @@ def test_training_is_a_plain_loop_of_torch(name, batch_size, shuffle):
         close(history.loss["train"][-1, replica], factor * criterion(output, targets))
         wrong = (output.argmax(1) if outputs > 1 else (output[:, 0] > 0.5).long()) != labels
         assert history.errors["train"][-1, replica] == wrong.sum()
+        assert torch.equal(history.wrong["train"][replica], wrong)
 
 
 # What fit records, and in which order it reads.
@@ -145,6 +146,8 @@ def test_the_history_is_what_predictions_after_that_many_epochs_give(loss, crite
                 label = {argmax: output.argmax(1), threshold: output[:, 0] > 0.5, rounded: output[:, 0].round()}
                 decided = label[decide or (argmax if outputs > 1 else threshold)]
                 assert history.errors[name][place, replica] == (decided != labels).sum()
+                if epochs == 4:
+                    assert torch.equal(history.wrong[name][replica], decided != labels)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -157,7 +160,8 @@ def test_any_number_of_rows_is_evaluated_as_one_forward_pass_does(samples, evalu
     output = model.forward(rows.inputs.double().T.expand(3, 2, samples).contiguous(), train=False).clone()
     target = torch.stack((rows.labels == 0, rows.labels == 1)).double().expand_as(output)
     close(history.loss["test"][-1], CrossEntropyLoss()(output, target)[0])
-    assert torch.equal(history.errors["test"][-1], (argmax(output) != rows.labels).sum(1))
+    assert torch.equal(history.wrong["test"], argmax(output) != rows.labels)
+    assert torch.equal(history.errors["test"][-1], history.wrong["test"].sum(1))
     close(predict(model, rows.inputs), output.mT)
 
 

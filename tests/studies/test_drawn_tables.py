@@ -1,13 +1,17 @@
 """The tables that pictures are drawn from, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from builders import scores_of
+from scipy import stats
 
 from studies import analysis, comparisons
-from studies.inference import Sampling, estimate, holm
+from studies.sampling import Sampling
 
-FOLDS = Sampling(folds=2, fresh=False)
+FOLDS = Sampling(folds=2)
 
 
 def trials(errors):
@@ -43,7 +47,7 @@ def test_values_are_the_means_of_a_level_in_each_fold():
 
 
 def test_values_are_means_of_repeats_where_these_draw_new_data():
-    table = analysis.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, fresh=True))
+    table = analysis.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, repeats=2, fresh=True))
     assert table[["repeat", "test_pct"]].to_dict("list") == {"repeat": [0, 1], "test_pct": [2.0, 7.0]}
     assert "fold" not in table
 
@@ -92,26 +96,27 @@ def test_no_history_no_budget():
     assert analysis.budget(trials({("a", "relu"): [0]}), pd.DataFrame(), ["activation"]).empty
 
 
-def cells(rows):
+def scores(rows):
     """Errors by configuration, two folds."""
-    return pd.DataFrame.from_dict(
-        rows, orient="index", columns=pd.MultiIndex.from_product([[0], [0, 1]], names=["repeat", "fold"])
-    )
+    found = scores_of(list(rows.values()), FOLDS)
+    return replace(found, configs=pd.Index(list(rows)))
 
 
-def test_pairs_are_each_less_those_ahead_of_it_with_holm_over_all():
-    values = cells({"bad": [7.0, 9.0], "best": [1.0, 2.0], "good": [2.0, 2.0]})
-    table = comparisons.pairs(values, {"bad": "B", "best": "A", "good": "G"}, None, FOLDS, 0.5)
+def test_pairs_are_each_less_those_ahead_of_it_adjusted_for_all():
+    found = scores({"bad": [7.0, 9.0], "best": [1.0, 2.0], "good": [2.0, 2.0]})
+    table = comparisons.pairs(found, {"bad": "B", "best": "A", "good": "G"}, None, 0.5)
     assert list(zip(table["label"], table["other_label"], strict=True)) == [("G", "A"), ("B", "A"), ("B", "G")]
     assert list(table["difference_pct"]) == [0.5, 6.5, 6.0]
-    p = [estimate(each, FOLDS.overlap).p for each in ([1.0, 0.0], [6.0, 7.0], [5.0, 7.0])]
-    assert list(table["p"]) == pytest.approx(p)
-    assert list(table["holm_p"]) == pytest.approx(holm(p))
+    expected = found.pairs(np.array([2, 0, 0]), np.array([1, 1, 2])).estimate(found.all_pairs)
+    assert table["p_adjusted"].tolist() == pytest.approx(expected.p, abs=1e-9)
+    assert table["ci_low_pct"].tolist() == pytest.approx(expected.ci_low)
+    alone = [stats.ttest_1samp(each, 0).pvalue for each in ([1.0, 0.0], [6.0, 7.0], [5.0, 7.0])]
+    assert table["p"].tolist() == pytest.approx(alone, abs=1e-9)
 
 
 def test_pairs_are_of_the_leading_ones_and_the_baseline():
-    values = cells({f"c{index}": [index, index + 1.0] for index in range(20)} | {"lacking": [0.0, np.nan]})
-    table = comparisons.pairs(values, {}, "c19", FOLDS, 0.5)
+    found = scores({f"c{index}": [index, index + 1.0] for index in range(20)} | {"lacking": [0.0, np.nan]})
+    table = comparisons.pairs(found, {}, "c19", 0.5)
     assert set(table["config"]) | set(table["other"]) == {*(f"c{index}" for index in range(12)), "c19"}
     assert len(table) == 13 * 12 / 2
-    assert comparisons.pairs(values[:1], {}, None, FOLDS, 0.5).empty
+    assert comparisons.pairs(found.take(np.array([0])), {}, None, 0.5).empty

@@ -293,8 +293,10 @@ def effects():
     pairs = {"model": (60.0, 50.0, 70.0), "activation x model": (20.0, 15.0, 25.0), "model x schedule": (9.0, 0.5, 15.0)}
     pairs |= {"activation x schedule": (0.4, 0.2, 0.6)}
     table = pd.DataFrame.from_dict(pairs, orient="index", columns=["share_pct", "share_ci_low_pct", "share_ci_high_pct"])
-    for kind in ("rank_share", "working_share"):
+    table["share_p"] = [0.001, 0.01, 0.2, 0.01]
+    for kind in ("log_share", "working_share"):
         table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low_pct", "ci_high_pct")})
+        table[f"{kind}_p"] = table["share_p"]
     table.loc[["model", "activation x model"], "working_share_pct"] = np.nan
     told = {"interval": "95% t interval over repeats", "method": "exact", "working_method": "model fit"}
     table = table.rename_axis("effect").reset_index().assign(**told)
@@ -305,8 +307,12 @@ def effects():
 def test_effects_are_sorted_with_what_cannot_be_told_said(draw, effects):
     figure = draw("effects", effects=effects[::-1])
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(effects["effect"])
-    np.testing.assert_allclose(_shown(figure.axes[0]), [60, 20, 9, 0.4])
-    np.testing.assert_allclose(_shown(figure.axes[1]), [30, 10, 4.5, 0.2])
+    # filled where p is below 5%, then hollow
+    np.testing.assert_allclose(_shown(figure.axes[0]), [60, 20, 0.4, 9])
+    np.testing.assert_allclose(_shown(figure.axes[1]), [30, 10, 0.2, 4.5])
+    filled, hollow = (line for line in figure.axes[0].get_lines() if line.get_marker() == "o")
+    assert (len(filled.get_xdata()), list(hollow.get_xdata())) == (3, [9])
+    assert filled.get_markerfacecolor() != hollow.get_markerfacecolor() == "w"
     assert [text.get_text() for text in figure.axes[2].texts] == ["one level", "all equal"]
 
 
@@ -321,8 +327,10 @@ def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
     ]
     np.testing.assert_allclose(lines["tanh"], expected)
     assert len(lines) == 2
+    without = draw("interactions", effects=effects.assign(share_ci_low_pct=np.nan, share_ci_high_pct=np.nan))
+    assert without.axes[0].get_title(loc="left") == "model x activation: 20.0% of the variance"
     reason = draw("interactions", effects=effects[effects["effect"] != "activation x model"])
-    assert reason == "not drawn: no pair of factors explains more than 1% of the variance by its whole interval"
+    assert reason == "not drawn: no pair of factors is shown to explain 1% of the variance or more"
 
 
 def test_the_ladder_marks_what_is_more_than_chance(draw):
@@ -333,7 +341,7 @@ def test_the_ladder_marks_what_is_more_than_chance(draw):
         ("best", None, None, "x", 3.0, -2.0, 0.01),
         ("leave one out", "activation", "relu", "start", 5.0, 2.0, 0.01),
     ]
-    table = pd.DataFrame(rows, columns=["kind", "factor", "level", "label", "test_mean_pct", "change_pct", "holm_p"])
+    table = pd.DataFrame(rows, columns=["kind", "factor", "level", "label", "test_mean_pct", "change_pct", "p_adjusted"])
     table = table.assign(change_ci_low_pct=table["change_pct"] - 1, change_ci_high_pct=table["change_pct"] + 1)
     changed, left_out = draw("ladder", ladder=table).axes
     assert [text.get_text() for text in changed.get_yticklabels()] == ["activation = tanh", "model = CE"]
@@ -351,9 +359,9 @@ def test_the_matrix_is_each_row_less_each_column(draw, rich):
     one, two, three = summary["config"][:3]
     pairs = pd.DataFrame(
         [(two, one, 0.25, 0.5), (three, one, 2.0, 0.001), (three, two, np.nan, np.nan)],
-        columns=["config", "other", "difference_pct", "holm_p"],
+        columns=["config", "other", "difference_pct", "p_adjusted"],
     )
-    ax = draw("matrix", pairs=pairs.assign(method="corrected t")).axes[0]
+    ax = draw("matrix", pairs=pairs).axes[0]
     cells = {text.get_position(): (text.get_text(), text.get_weight()) for text in ax.texts}
     assert cells == {(0.5, 1.5): ("0.25", "normal"), (0.5, 2.5): ("2.00*", "bold")}
     assert [label.get_text().partition("  ")[0] for label in ax.get_yticklabels()][1:] == list(summary["label"][1:3])

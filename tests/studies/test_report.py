@@ -207,8 +207,8 @@ def test_it_says_what_failed(written):
     html = path.read_text()
     working = suite.tables_of(study, folder / "results")["summary"]["working"].sum()
     assert f"{18 - working} of 18 trials did not work: 6 diverged" in html
-    # Wilson: 6 of 6 trials is at least 6 / (6 + 1.959964^2)
-    assert "<tr><th scope=row>model<th scope=row>diverging<td>100.0<td>61.0 to 100.0<td>6<td>" in html
+    # as often in every fold: no interval
+    assert "<tr><th scope=row>model<th scope=row>diverging<td>100.0<td><td>6<td>" in html
 
 
 def test_failures_by_hand():
@@ -231,27 +231,60 @@ def test_failures_by_hand():
 
 
 SAID = {
-    "folds of one data set": (
+    "folds with few test rows": (
         [],
-        ["over 3 folds of one data set", "All share the test points: every model is judged on the same 40"],
+        [
+            "Population: new seeds only, on these rows.",
+            "Intervals are over 3 folds on the rows there are",
+            "A wider population takes another design: for new rows: 100 or more test rows;",
+        ],
+    ),
+    "folds with many test rows": (
+        [("test_samples = 40", "test_samples = 100")],
+        [
+            "Population: this training pool, new rows to judge and new seeds.",
+            "All models are judged on the same 100 rows, which may be easy or hard ones",
+            "A wider population takes another design: for new data sets: data.resample = true",
+        ],
     ),
     "new data for every repeat": (
         [("folds = 3", "folds = 3\nrepeats = 2"), ("samples = 60", "samples = 60\nresample = true")],
-        ["do it all again, with new data, a new split"],
+        [
+            "Population: new data sets from the same source.",
+            "Intervals are t intervals over 2 repeats, each the mean of its 3 folds: each draws new data",
+        ],
     ),
-    "no test set": ([("test_samples = 40", "test_samples = 0")], ["There is no test set: errors are validation errors."]),
+    "no test set": (
+        [("test_samples = 40", "test_samples = 0")],
+        [
+            "Population: new data sets from the same source.",
+            "Intervals are over 3 folds of one data set. Each fold trains on rows that judge others",
+            "There is no test set: errors are validation errors.",
+        ],
+    ),
 }
 
 
 @pytest.mark.parametrize(("changes", "said"), SAID.values(), ids=SAID)
-def test_it_says_what_intervals_are_over_and_leave_out(tiny, tmp_path, changes, said):
+def test_it_says_of_whom_intervals_speak_and_what_they_leave_out(tiny, tmp_path, changes, said):
     path = tiny(*changes)
     studies.run(path, results=tmp_path, jobs=1)
     study = spec.load(str(path))
     html = report.compose(study, suite.tables_of(study, tmp_path), {}, None, pd.DataFrame())
-    for words in [*said, "chosen on the same trials", "There is no manifest.json"]:
+    for words in [*said, "selected on the same errors", "would show", "There is no manifest.json"]:
         assert words in html
-    assert ("All share the test points" in html) == ("folds of" in said[0])
+    assert ("A wider population" in html) == ("wider" in " ".join(said))
+    assert study.sampling.words in html
+
+
+def test_one_value_each_has_no_interval(tiny, tmp_path):
+    path = tiny(("folds = 3", "folds = 0"))
+    studies.run(path, results=tmp_path, jobs=1)
+    study = spec.load(str(path))
+    html = report.compose(study, suite.tables_of(study, tmp_path), {}, None, pd.DataFrame())
+    assert "Each configuration has one value, and one value has no interval: add folds or repeats." in html
+    assert "Population:" not in html
+    assert ">nan" not in html
 
 
 def test_verdicts_have_a_section_and_reasons_are_told(written):

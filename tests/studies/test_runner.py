@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 import studies
 from studies import build, datasets, figures, plan, runner, spec, suite
 from studies.errors import UserError
 from studies.streams import seed_for
+from studies.wrong import unpack
 
 NUMBERS = [
     "train_errors",
@@ -20,6 +22,7 @@ NUMBERS = [
     "diverged",
     "stuck",
     "epochs_to_5_pct",
+    "wrong",
 ]
 
 
@@ -137,36 +140,67 @@ def test_a_diverged_trial_stays_as_a_row_and_leaves_the_others_alone(tiny, tmp_p
     assert (wild["status"] == "ok").all()
 
 
-@pytest.mark.parametrize(
-    ("labels", "errors", "stuck"),
-    [
-        ([50, 50], 48, False),  # two points better
-        ([50, 50], 49, True),
-        ([52, 48], 46, False),
-        ([450, 450], 432, False),
-        ([450, 450], 433, True),
-        ([35, 35, 30], 63, False),
-        ([99, 1], 0, False),  # no model is two points better here
-        ([99, 1], 1, True),
-        ([97, 3], 1, False),
-        ([97, 3], 2, True),
-        ([100], 0, False),
-        ([100], 1, True),
-    ],
-    ids=str,
-)
-def test_stuck_is_less_than_two_points_or_half_better_than_the_majority(labels, errors, stuck):
-    assert runner.is_stuck(errors, np.repeat(np.arange(len(labels)), labels)) is stuck
+CLASSES = {
+    "two equal": [50, 50],
+    "nearly equal": [52, 48],
+    "many rows": [450, 450],
+    "three": [35, 35, 30],
+    "ten": [20] * 10,
+    "rare": [97, 3],
+    "one other row": [99, 1],
+    "few rows": [3, 2],
+    "twenty thousand": [10_050, 9_950],
+}
 
 
-def test_stuck_is_no_better_than_the_majority_by_two_points(tiny, tmp_path):
+@pytest.mark.parametrize("labels", CLASSES.values(), ids=CLASSES)
+def test_stuck_is_not_better_than_the_majority_by_an_exact_test_at_a_thousandth(labels):
+    rows, others = sum(labels), sum(labels) - max(labels)
+    given = np.repeat(np.arange(len(labels)), labels)
+    step = max(1, others // 200)
+    for errors in range(1, others + 3, step):
+        p = stats.binomtest(min(errors, rows), rows, others / rows, alternative="less").pvalue
+        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+    most = int(stats.binom.ppf(0.001, rows, others / rows))
+    for errors in range(max(1, most - 2), most + 3):  # where the answer turns
+        p = stats.binomtest(errors, rows, others / rows, alternative="less").pvalue
+        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+
+
+@pytest.mark.parametrize("labels", [*CLASSES.values(), [100], [1]], ids=str)
+def test_a_model_without_errors_is_never_stuck_and_one_that_always_guesses_is(labels):
+    given = np.repeat(np.arange(len(labels)), labels)
+    assert not runner.is_stuck(0, given)
+    assert runner.is_stuck(max(1, sum(labels) - max(labels)), given)
+
+
+def test_a_model_that_does_not_move_is_stuck(tiny, tmp_path):
     table = rows(tiny(("lr = 0.1", "lr = 1e-12")), tmp_path, "r", jobs=1)
     study = spec.load(str(tiny()))
     for row in table.itertuples():
         labels = datasets.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
-        majority = 1 - np.bincount(labels).max() / len(labels)
-        assert row.stuck == (row.train_errors / row.n_train > majority - 0.02)
+        p = stats.binomtest(int(row.train_errors), len(labels), 1 - np.bincount(labels).max() / len(labels), "less").pvalue
+        assert row.stuck == (p > 0.001)
     assert table.loc[table["optimizer"] == "sgd lr=1e-12", "stuck"].any()
+
+
+JUDGED = {
+    "test": ((), "test"),
+    "val": ((("test_samples = 40", "test_samples = 0"),), "val"),
+    "train": ((("test_samples = 40", "test_samples = 0"), ("folds = 3", "folds = 0")), "train"),
+}
+
+
+@pytest.mark.parametrize(("changes", "judged"), JUDGED.values(), ids=JUDGED)
+def test_a_record_says_which_judged_rows_are_wrong(tiny, changes, judged):
+    study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"), *changes)))
+    for stack in plan.stacks(study, plan.trials(study), jobs=1):
+        for record in runner.train(stack):
+            bits = np.unpackbits(unpack(record["wrong"]))
+            kept = record["predictions"]
+            wrong = np.array(kept["truth"]) != np.array(kept["predicted"])
+            assert bits.sum() == record[f"{judged}_errors"]
+            assert (bits[: record[f"n_{judged}"]] == wrong).all()
 
 
 def test_epochs_to_5_pct_is_the_first_recorded_epoch_that_low(tiny, tmp_path):

@@ -182,5 +182,5 @@ def test_every_column_is_a_setting_or_no_name_for_a_factor(tiny, tmp_path):
     studies.run(path, results=tmp_path, jobs=1)
     tables = list((tmp_path / "tiny").glob("*.csv"))
     columns = {column for table in tables for column in pd.read_csv(table)}
-    assert len(tables) == 14
+    assert len(tables) == 15
     assert [column for column in columns if column.partition(".")[0] not in DEFAULTS and not is_taken(column)] == []

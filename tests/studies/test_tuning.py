@@ -5,23 +5,28 @@ import pytest
 from click.testing import CliRunner
 
 import studies
-from studies import cli, inference, spec, tuning
+from studies import cli, estimates, scores, spec, tuning
 from studies.errors import UserError
-from studies.inference import Sampling
+from studies.sampling import Sampling
 
-ONE_SET, FRESH = Sampling(2, fresh=False), Sampling(2, fresh=True)
+ONE_SET, FRESH = Sampling(2, rows=99), Sampling(2, 2, fresh=True)
 
 
 def trials(errors):
     """Trials from {(optimizer, rate, repeat): ((validation errors by fold), (test errors by fold))}, of 10 and 100 rows."""
     rows = [
         {"optimizer": optimizer, "lr": rate, "config": f"{optimizer} {rate}", "repeat": repeat, "fold": fold, "val_errors": val}
-        | {"test_errors": test, "n_val": 10, "n_test": 100, "n_train": 20, "train_errors": 0}
+        | {"test_errors": test, "n_val": 10, "n_test": 100, "n_train": 20, "train_errors": 0, "seed": 0}
         | {"status": "ok", "diverged": False, "stuck": False}
         for (optimizer, rate, repeat), (vals, tests) in errors.items()
         for fold, (val, test) in enumerate(zip(vals, tests, strict=True))
     ]
     return pd.DataFrame(rows)
+
+
+def tuned(table, sampling, tune=("lr",), untuned=("sgd 0.1", "adam 0.1")):
+    """Both tables of a study of optimizers and rates."""
+    return tuning.tuned(table, ["optimizer", "lr"], list(tune), set(untuned), scores.of(table, sampling))
 
 
 TWO_REPEATS = {
@@ -32,30 +37,64 @@ TWO_REPEATS = {
 }
 
 
-def test_a_choice_by_hand():
-    (row,) = tuning.tuned(trials(TWO_REPEATS), ["optimizer", "lr"], ["lr"], {"sgd 0.1"}, FRESH).to_dict("records")
+def within_percent(values):
+    """The interval of a mean of errors in percent."""
+    found = estimates.within_percent(estimates.estimate(values))
+    return found.ci_low, found.ci_high
+
+
+@pytest.mark.parametrize("sampling", [FRESH, Sampling(2, 2, rows=99)], ids=["new data for each repeat", "one data set"])
+def test_a_choice_by_hand(sampling):
+    table, pairs = tuned(trials(TWO_REPEATS), sampling)
+    (row,) = table.to_dict("records")
     assert (row["optimizer"], row["chosen"], row["usual"]) == ("sgd", "0.1 (1 of 2), 1 (1)", "0.1")
-    # test errors at the choice: 40 and 40, then 10 and 14; a value for each repeat
-    expected = inference.estimate([40, 12])
-    assert (row["test_mean_pct"], row["test_ci_low_pct"]) == pytest.approx((26, expected.ci_low))
+    # test errors at the choice: 40 and 40, then 10 and 14; a value for each repeat, which chose anew
+    assert row["test_mean_pct"] == 26
+    assert (row["test_ci_low_pct"], row["test_ci_high_pct"]) == pytest.approx(within_percent([40, 12]))
     assert row["test_sd_pct"] == pytest.approx(pd.Series([40, 40, 10, 14]).std())
     assert row["untuned_test_mean_pct"] == 21.5
-    difference = inference.estimate([9, 0])
-    assert (row["difference_pct"], row["difference_ci_high_pct"]) == pytest.approx((4.5, difference.ci_high))
-    assert (row["p"], row["holm_p"]) == pytest.approx((difference.p, difference.p))
+    assert (row["untuned_test_ci_low_pct"], row["untuned_test_ci_high_pct"]) == pytest.approx(within_percent([31, 12]))
+    difference = estimates.estimate([9, 0])
+    assert (row["difference_pct"], row["p_adjusted"]) == pytest.approx((4.5, difference.p))
+    ends = row["difference_ci_low_pct"], row["difference_ci_high_pct"]
+    assert ends == pytest.approx((max(-100, difference.ci_low), difference.ci_high))
+    assert pairs.empty
 
 
-def test_folds_of_one_data_set_have_the_corrected_interval():
+def test_a_single_choice_has_no_interval():
     errors = {key: value for key, value in TWO_REPEATS.items() if key[2] == 0}
-    (row,) = tuning.tuned(trials(errors), ["optimizer", "lr"], ["lr"], {"sgd 0.1"}, ONE_SET).to_dict("records")
-    expected = inference.estimate([10, 8], overlap=1)
-    assert row["chosen"] == "1"
-    assert (row["difference_ci_low_pct"], row["p"]) == pytest.approx((expected.ci_low, expected.p))
+    (row,) = tuned(trials(errors), ONE_SET)[0].to_dict("records")
+    assert (row["chosen"], row["test_mean_pct"], row["difference_pct"]) == ("1", 40, 9)
+    for name in ("test", "untuned_test", "difference"):
+        assert pd.isna([row[f"{name}_ci_low_pct"], row[f"{name}_ci_high_pct"]]).all(), name
+    assert pd.isna(row["p_adjusted"])
+
+
+SEVERAL = {
+    (optimizer, rate, repeat): ((val, val), (test + repeat % 3, test + 1))
+    for optimizer, rate, val, test in [("sgd", "0.1", 3, 30), ("sgd", "1", 2, 25), ("adam", "0.1", 1, 10), ("adam", "1", 4, 20)]
+    for repeat in range(4)
+}
+
+
+def test_tuned_configurations_are_compared_with_the_best_of_them():
+    more = {("elu", rate, repeat): ((2, 2), (12 + repeat, 12)) for rate in ("0.1", "1") for repeat in range(4)}
+    _, pairs = tuned(trials(SEVERAL | more), Sampling(2, 4, fresh=True))
+    assert pairs[["point", "other", "difference_pct"]].to_numpy().tolist() == [["sgd", "adam", 15], ["elu", "adam", 1.875]]
+    # sgd is 15 points worse in every repeat: no interval; elu is worse by 12 + r / 2 less 10.5 + (0, 1, 2, 0) / 2
+    assert pairs[["ci_low_pct", "ci_high_pct"]].isna().all(axis=1).tolist() == [True, False]
+    # elu less adam: (0, 1, 2, 3) / 2 + 12 less (0, 1, 2, 0) / 2 + 10.5
+    alone = estimates.estimate([1.5, 1.5, 1.5, 3])
+    assert pairs["p_adjusted"][1] >= alone.p
+
+
+def test_one_tuned_configuration_is_compared_with_none():
+    assert tuned(trials(TWO_REPEATS), FRESH)[1].empty
 
 
 def test_test_rows_take_no_part_in_choosing():
     changed = {key: (val, tuple(50 - each for each in test)) for key, (val, test) in TWO_REPEATS.items()}
-    tables = [tuning.tuned(trials(each), ["optimizer", "lr"], ["lr"], {"sgd 0.1"}, FRESH) for each in (TWO_REPEATS, changed)]
+    tables = [tuned(trials(each), FRESH)[0] for each in (TWO_REPEATS, changed)]
     assert tables[0]["chosen"].equals(tables[1]["chosen"])
     assert not tables[0]["test_mean_pct"].equals(tables[1]["test_mean_pct"])
 
@@ -64,12 +103,27 @@ def test_a_failed_trial_keeps_its_levels_from_being_chosen():
     table = trials({("sgd", "0.1", 0): ((5, 5), (50, 50)), ("sgd", "1", 0): ((0, 0), (1, 1))})
     table.loc[3, ["val_errors", "test_errors"]] = None
     table.loc[3, "status"] = "failed"
-    assert tuning.tuned(table, ["optimizer", "lr"], ["lr"], {"sgd 0.1"}, ONE_SET)["chosen"].tolist() == ["0.1"]
+    assert tuned(table, ONE_SET)[0]["chosen"].tolist() == ["0.1"]
 
 
 def test_all_factors_may_be_tuned():
-    table = tuning.tuned(trials(TWO_REPEATS), ["optimizer", "lr"], ["optimizer", "lr"], {"sgd 0.1"}, FRESH)
+    table, pairs = tuned(trials(TWO_REPEATS), FRESH, tune=("optimizer", "lr"))
     assert table["chosen"].tolist() == ["sgd & 0.1 (1 of 2), sgd & 1 (1)"]
+    assert pairs.empty
+
+
+def test_a_point_without_a_usual_configuration_has_no_difference():
+    """Where the grid excludes it, no other configuration stands in."""
+    table, _ = tuned(trials(SEVERAL), Sampling(2, 4, fresh=True), untuned=["sgd 0.1"])
+    (sgd, adam) = table.to_dict("records")
+    assert (sgd["untuned_test_mean_pct"], sgd["usual"]) == (30.875, "0.1")
+    missing = ("usual", "untuned_test_mean_pct", "untuned_test_ci_low_pct", "difference_pct", "p_adjusted")
+    assert pd.isna([adam[name] for name in missing]).all()
+    assert adam["test_mean_pct"] == 10.875
+
+
+def test_nothing_tuned_nothing_told():
+    assert all(table.empty for table in tuned(trials(TWO_REPEATS), FRESH, tune=()))
 
 
 RATES = 'optimizer = [{ name = "sgd" }, { name = "adam" }, { name = "rmsprop" }]\n"optimizer.lr" = [0.001, 1.0, 0.1]'
@@ -101,6 +155,10 @@ def test_a_study_that_tunes(tiny, tmp_path):
     assert table["optimizer"].tolist() == ["sgd", "adam", "rmsprop"]
     assert table["usual"].tolist() == ["0.1", "0.001", "0.001"]
     again = CliRunner().invoke(cli.main, ["tables", str(path), *folder[2:]])
+    assert "Tuned configurations less the best of them" in run.output
+    pairs = pd.read_csv(tmp_path / "results" / "tiny" / "tuned_pairs.csv")
+    assert len(pairs) == 2
+    assert pairs[["ci_low_pct", "p_adjusted"]].isna().all(axis=None)  # one repeat
     shown = "Test error in % at the"
     assert again.output[again.output.index(shown) :].splitlines()[:6] == run.output[run.output.index(shown) :].splitlines()[:6]
     assert "chosen by validation error" in (tmp_path / "results" / "tiny" / "tables.md").read_text()
