@@ -12,21 +12,17 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
+from studies.contrasts import Contrasts, Family, Indices, blanked, family_of_pairs
 from studies.errors import UserError
-from studies.estimates import ALPHA, Estimate, Moments, Numbers, crossed, prior_of_variances
+from studies.estimates import Estimate, Moments, Numbers, crossed
 from studies.outcomes import in_percent, judged_on
 from studies.sampling import Sampling
 from studies.wrong import Bits, unpack
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
-DRAWS = 1000  # resamples of a family of contrasts
 GUESSING = 0.25  # of the weight of a sum, from which on configurations that guess leave it without an interval
-ALIKE = 10  # configurations from which on the variance of a pair is shrunken to that of the others
-ALL_PAIRS = 1000  # configurations at most whose pairs are resampled; beyond, Bonferroni's bound stands in
 _CHUNK = 4_000_000  # bits unpacked at a time
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,11 @@ class Scores:
         assert self.wrong is not None
         return np.unpackbits(self.wrong[part, place], axis=-1, count=self.sampling.rows)
 
-    def each(self) -> "Contrasts":
+    def each(self) -> Contrasts:
         """The errors themselves, where nothing is taken away from them."""
-        return Contrasts(self, self.errors, self.row_means, 100 * self.errors.mean(1), self.guessing)
+        return self._contrasts(self.errors, self.row_means, 100 * self.errors.mean(1), self.guessing)
 
-    def less(self, other: "Scores") -> "Contrasts":
+    def less(self, other: "Scores") -> Contrasts:
         """The error of each configuration less that of its partner in other scores of as many."""
         both = replace(
             self,
@@ -115,7 +111,7 @@ class Scores:
             mean = filled.sum(1) / count
             deviations = np.where(np.isfinite(self.errors), self.errors - mean[:, None], 0.0)
             sd = np.sqrt((deviations**2).sum(1) / (count - 1))
-        return _blanked(self._estimated(mean.round(9), sd, count, self.row_means, 100 * mean), self.guessing)
+        return blanked(self._estimated(mean.round(9), sd, count, self.row_means, 100 * mean), self.guessing)
 
     def estimate_groups(self, groups: Sequence[Indices]) -> Estimate:
         """The mean error of groups of configurations, at each place over those that did not fail there."""
@@ -139,9 +135,9 @@ class Scores:
             mean = np.where(known, values, 0.0).sum(1) / count
             sd = np.sqrt((np.where(known, values - mean[:, None], 0.0) ** 2).sum(1) / (count - 1))
             found = self._estimated(mean.round(9), sd, count, rows / count[:, None], square / count)
-        return _blanked(found, self._mostly_guessing(weights))
+        return blanked(found, self._mostly_guessing(weights))
 
-    def contrast(self, weights: Numbers) -> "Contrasts":
+    def contrast(self, weights: Numbers) -> Contrasts:
         """Sums of errors with `weights (contrasts, configurations)` that add up to 0; NaN where a trial with weight failed."""
         used = weights != 0
         broken = (used & ~self.complete).any(1)
@@ -151,7 +147,7 @@ class Scores:
         if self.wrong is not None:
             for place in range(self.errors.shape[1]):
                 square += (self._weighted(weights, place) ** 2).mean(1)
-        return Contrasts(self, values, rows, square / max(1, self.errors.shape[1]), self._mostly_guessing(weights))
+        return self._contrasts(values, rows, square / max(1, self.errors.shape[1]), self._mostly_guessing(weights))
 
     def _mostly_guessing(self, weights: Numbers) -> NDArray[np.bool_]:
         """Sums in which over `GUESSING` of the weight is on configurations that guess."""
@@ -164,7 +160,7 @@ class Scores:
             found += weights[:, part] @ self._unpacked(part, place)
         return 100 * found
 
-    def pairs(self, one: Indices, other: Indices) -> "Contrasts":
+    def pairs(self, one: Indices, other: Indices) -> Contrasts:
         """The error of each of `one` less that of its partner in `other`, both positions of configurations."""
         values = self.errors[one] - self.errors[other]
         rows = self.row_means[one] - self.row_means[other]
@@ -175,7 +171,10 @@ class Scores:
                 part = slice(start, start + size)
                 different = np.bitwise_count(self.wrong[one[part]] ^ self.wrong[other[part]]).sum((1, 2), dtype=np.int64)
                 square[part] = 100.0**2 * different / (self.errors.shape[1] * self.sampling.rows)
-        return Contrasts(self, values, rows, square, self.guessing[one] | self.guessing[other])
+        return self._contrasts(values, rows, square, self.guessing[one] | self.guessing[other])
+
+    def _contrasts(self, by_place: Numbers, by_row: Numbers, square: Numbers, blank: NDArray[np.bool_]) -> Contrasts:
+        return Contrasts(by_place, by_row, square, blank, self.repeats, self.sampling.overlap)
 
     def _estimated(self, mean: Numbers, sd: Numbers, count: Numbers, rows: Numbers, square: Numbers) -> Estimate:
         number = rows.shape[1]
@@ -183,195 +182,10 @@ class Scores:
         return crossed(Moments(mean, sd, count, number, row_sd, square), self.sampling.overlap)
 
     @cached_property
-    def all_pairs(self) -> "Family":
+    def all_pairs(self) -> Family:
         """The family of all pairs of configurations that lack no value: one answer for a pair, whichever table shows it."""
-        scores = self.take(self.complete)
-        count = len(scores.configs)
-        pairs = count * (count - 1) // 2
-        if count < 2 or scores.errors.shape[1] < 2:
-            return Family(pairs)
-        fitted = scores._residuals[np.linspace(0, count - 1, min(count, ALL_PAIRS)).round().astype(int)]
-        of_places = fitted[:, : scores.errors.shape[1]]
-        squares = _distances(of_places @ of_places.T)
-        freedom = scores.errors.shape[1] - 1
-        scale = scores.errors.shape[1] / (1 + scores.errors.shape[1] * self.sampling.overlap)
-        prior = (0.0, 1.0)
-        if count >= ALIKE:
-            prior = prior_of_variances(squares[np.triu_indices(len(squares), 1)] * scale, freedom)
-        if count > ALL_PAIRS:
-            return Family(pairs, prior=prior)
-        # What all configurations share at a place is in no difference, and would pass for correlation.
-        apart = of_places - np.median(of_places, 0)
-        fitted = np.hstack([_less_correlated(apart), fitted[:, apart.shape[1] :]])
-        errors = np.sqrt(_distances(fitted @ fitted.T)).astype(np.float32)
-        with np.errstate(divide="ignore"):
-            inverse = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
-        largest = [float((np.abs(draw[:, None] - draw) * inverse).max()) for draw in _drawn(fitted)]
-        return Family(pairs, tuple(np.sort(largest).tolist()), prior)
-
-    @property
-    def _residuals(self) -> Numbers:
-        return _residuals(self.errors, self.row_means, self.sampling.overlap)
-
-
-@dataclass(frozen=True)
-class Family:
-    """Tests that are adjusted together: their number, the largest |t| of each resample in order, and the prior of variances.
-
-    Single-step max-t (Westfall and Young 1993): under the null of all, resampled contrasts are normal with the covariance that
-    was observed. An adjusted p is below 5% exactly where the interval leaves out 0.
-    """
-
-    tests: int
-    largest: tuple[float, ...] = ()
-    prior: tuple[float, float] = (0.0, 1.0)
-
-    @property
-    def alpha(self) -> float:
-        """The level of each test at which the family holds `ALPHA`."""
-        bonferroni = ALPHA / max(1, self.tests)
-        if not self.largest:
-            return bonferroni
-        place = math.ceil((1 - ALPHA) * (len(self.largest) + 1)) - 1
-        return min(ALPHA, max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)]))))
-
-    def adjusted(self, p: Numbers) -> Numbers:
-        """The p-values adjusted for all tests of the family, none below its own."""
-        bonferroni = np.minimum(1, p * max(1, self.tests))
-        if not self.largest:
-            return bonferroni
-        beyond = len(self.largest) - np.searchsorted(self.largest, stats.norm.isf(np.minimum(p, 1) / 2), side="left")
-        resampled = (1 + beyond) / (len(self.largest) + 1)
-        return np.where(np.isfinite(p), np.maximum(p, np.minimum(bonferroni, resampled)), np.nan)
-
-
-@dataclass(frozen=True)
-class Contrasts:
-    """Contrasts of scores: `by_place (contrasts, places)`, `by_row (contrasts, rows)`, and mean `square` of one by one."""
-
-    scores: Scores
-    by_place: Numbers
-    by_row: Numbers
-    square: Numbers
-    blank: NDArray[np.bool_]
-
-    def estimate(self, family: Family | None = None) -> Estimate:
-        """The mean of each contrast, each for itself or as one of a family: intervals hold together, and p is adjusted.
-
-        In a family the variance over places is shrunken to the prior of all its variances (Smyth 2004), if it has one.
-        """
-        count = self.by_place.shape[1]
-        mean = self.by_place.mean(1).round(9)
-        if count < 2:
-            return crossed(Moments(mean, np.full(len(mean), np.nan), count))
-        number = self.by_row.shape[1]
-        row_sd = self.by_row.std(1, ddof=1) if number > 1 else np.zeros(len(mean))
-        moments = Moments(mean, self.by_place.std(1, ddof=1), count, number, row_sd, self.square)
-        found = _blanked(crossed(moments, self.scores.sampling.overlap), self.blank)
-        if family is None:
-            return found
-        found = _blanked(_shrunken(moments, found, self.scores.sampling.overlap, family.prior), self.blank)
-        with np.errstate(invalid="ignore"):
-            half = stats.t.ppf(1 - family.alpha / 2, found.freedom) * found.error
-        return found._replace(
-            ci_low=np.maximum(mean - half, -100), ci_high=np.minimum(mean + half, 100), p=family.adjusted(np.asarray(found.p))
-        )
-
-    def by_repeat(self) -> "Contrasts":
-        """The contrasts with one value for each repeat, the mean over its folds: where a repeat is what varies as a whole.
-
-        How rows differ from repeat to repeat is then not known, and not taken away from the variance.
-        """
-        of = self.scores.repeats
-        if len(set(of.tolist())) == len(of):
-            return self
-        values = np.column_stack([self.by_place[:, of == repeat].mean(1) for repeat in sorted(set(of.tolist()))])
-        return replace(self, by_place=values, square=np.full(len(values), np.nan))
-
-    @property
-    def family(self) -> Family:
-        """These contrasts as a family of their own."""
-        known = np.isfinite(self.by_place).all(1)
-        tests = int(known.sum())
-        if not tests or self.by_place.shape[1] < 2:
-            return Family(tests)
-        residuals = _residuals(self.by_place[known], self.by_row[known], self.scores.sampling.overlap)
-        count = self.by_place.shape[1]
-        residuals = np.hstack([_less_correlated(residuals[:, :count]), residuals[:, count:]])
-        errors = np.sqrt((residuals**2).sum(1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = np.where(errors[:, None] > 0, residuals / errors[:, None], 0)
-        return Family(tests, tuple(np.sort([float(np.abs(draw).max()) for draw in _drawn(scaled)]).tolist()))
-
-
-def _blanked(found: Estimate, blank: NDArray[np.bool_]) -> Estimate:
-    """The estimate without interval and p where these would not hold."""
-    low, high, p, error = (np.where(blank, np.nan, each) for each in (found.ci_low, found.ci_high, found.p, found.error))
-    return found._replace(ci_low=low, ci_high=high, p=p, error=error)
-
-
-def _shrunken(moments: Moments, found: Estimate, overlap: float, prior: tuple[float, float]) -> Estimate:
-    """The estimate with sd^2 replaced by (d0 s0^2 + d sd^2) / (d0 + d), d0 + d degrees of freedom."""
-    added, common = prior
-    freedom = moments.count - 1
-    if not added:
-        return found
-    variance = (
-        (added * common + freedom * moments.sd**2) / (added + freedom) if math.isfinite(added) else common + 0 * moments.sd
-    )
-    more = found.error**2 + (variance - moments.sd**2) * (1 / moments.count + overlap)
-    by_row = moments.row_sd**2 / moments.rows if moments.rows else np.zeros_like(moments.sd)
-    by_place = variance * (1 / moments.count + overlap)
-    total = np.where(np.asarray(found.error) > 0, np.maximum(more, np.maximum(by_place, by_row)), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        places = 0.0 if math.isinf(added) else by_place**2 / (added + freedom)
-        rows = by_row**2 / (moments.rows - 1) if moments.rows else 0.0
-        combined = np.minimum(total**2 / (places + rows), 1e9)
-        spread = total > 0
-        p = np.where(spread, 2 * stats.t.sf(np.abs(moments.mean) / np.sqrt(total), combined), found.p)
-    return found._replace(error=np.sqrt(total), freedom=np.where(spread, combined, np.nan), p=p)
-
-
-def _residuals(values: Numbers, rows: Numbers, overlap: float) -> Numbers:
-    """Factors Z `(m, places + rows)` of the covariance Z Z' of means: what resamples give random weights."""
-    count, number = values.shape[1], rows.shape[1]
-    of_places = (values - values.mean(1, keepdims=True)) * math.sqrt((1 / count + overlap) / max(1, count - 1))
-    if number < 2:
-        return of_places
-    return np.hstack([of_places, (rows - rows.mean(1, keepdims=True)) / math.sqrt(number * (number - 1))])
-
-
-def _less_correlated(residuals: Numbers) -> Numbers:
-    """Residuals `(m, places)` whose correlations are shrunken towards 0, as far as they are those of so few places by chance.
-
-    (1 - w) R + w I with w = sum var(r_ij) / sum r_ij^2 over i != j (Schaefer and Strimmer 2005), var(r) = (1 - r^2)^2 / (n - 1)
-    but for its bias where r is 0: of few places, many contrasts look more alike than they are, and their largest smaller.
-    """
-    count, norms = residuals.shape[1], np.sqrt((residuals**2).sum(1))
-    scaled = residuals[norms > 0] / norms[norms > 0, None]
-    squared = np.minimum((scaled @ scaled.T) ** 2, 1)
-    np.fill_diagonal(squared, np.nan)
-    alike = np.nansum(squared)
-    weight = 1.0
-    if count > 2 and alike > 0:
-        weight = min(1.0, float((count + 1) / (count * (count - 2)) * np.nansum((1 - squared) ** 2) / alike))
-    return np.hstack([math.sqrt(1 - weight) * residuals, math.sqrt(weight) * np.diag(norms)])
-
-
-def _drawn(residuals: Numbers) -> Iterator[NDArray[np.float32]]:
-    """Normal resamples of means with these residuals, centred at 0: the multiplier bootstrap, from one seed."""
-    rng = np.random.default_rng(0)
-    # Any factor of the covariance does: the smaller the sooner.
-    smaller = residuals.shape[1] > len(residuals)
-    factors = np.asarray(np.linalg.qr(residuals.T, mode="r") if smaller else residuals.T, dtype=np.float32)
-    for _ in range(0, DRAWS, 100):
-        yield from rng.standard_normal((100, len(factors)), dtype=np.float32) @ factors
-
-
-def _distances(products: Numbers) -> Numbers:
-    """Squared distances |z_i - z_j|^2 from inner products."""
-    own = np.diag(products)
-    return np.maximum(own[:, None] + own - 2 * products, 0)
+        known = self.complete
+        return family_of_pairs(self.errors[known], self.row_means[known], self.sampling.overlap)
 
 
 def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from studies import build
+from studies.contrasts import Family
 from studies.estimates import within_percent
 from studies.grid import Configuration, Grid
 from studies.outcomes import in_percent
-from studies.scores import Family, Scores
+from studies.scores import Scores
 
 PAIRS = 2000  # pairs of tuned configurations at most that are resampled; beyond, Bonferroni's bound stands in
 

@@ -52,7 +52,9 @@ def scores_of(errors, sampling=None, wrong=None):
     sampling = sampling or Sampling(0, places, rows=rows)
     repeats = np.arange(places) // (places // sampling.repeats)
     bits = None if wrong is None else np.packbits(np.asarray(wrong, dtype=bool), axis=2)
-    return Scores(pd.Index([f"c{index}" for index in range(count)]), errors, repeats, bits, sampling)
+    return Scores(
+        pd.Index([f"c{index}" for index in range(count)]), errors, repeats, bits, sampling, np.zeros(count, dtype=bool)
+    )
 
 
 def random_bits(rng, configurations, places, rows, spread=1.0):

@@ -11,7 +11,7 @@ from studies import analysis, comparisons, estimates, scores
 from studies.errors import UserError
 from studies.estimates import ALPHA, Moments
 from studies.sampling import Sampling
-from studies.scores import Family
+from studies.contrasts import Family
 
 ROWS = 100
 DESIGNS = {
@@ -244,7 +244,7 @@ def test_bonferroni_where_nothing_is_resampled():
 def test_many_configurations_have_the_bound_of_bonferroni(monkeypatch):
     errors = np.random.default_rng(0).normal(20, 1, (12, 5))
     sampled = scores_of(errors).all_pairs
-    monkeypatch.setattr(scores, "ALL_PAIRS", 11)
+    monkeypatch.setattr(contrasts, "ALL_PAIRS", 11)
     bound = scores_of(errors).all_pairs
     assert (bound.tests, bound.largest) == (66, ())
     assert bound.alpha == ALPHA / 66 < sampled.alpha < ALPHA
