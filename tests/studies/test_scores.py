@@ -7,11 +7,11 @@ from builders import random_bits, scores_of, trials, trials_of_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies import analysis, comparisons, estimates, scores
+from studies import analysis, comparisons, contrasts, estimates, scores
+from studies.contrasts import Family
 from studies.errors import UserError
 from studies.estimates import ALPHA, Moments
 from studies.sampling import Sampling
-from studies.contrasts import Family
 
 ROWS = 100
 DESIGNS = {
