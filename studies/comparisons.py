@@ -3,8 +3,8 @@
 All configurations share splits, first draws and batch order, so differences are paired. A configuration with a failed trial has
 no value there: its row stays, with neither difference nor p.
 
-Intervals hold together for all pairs of configurations, and p is adjusted for them (`contrasts.Family`): the best, which is chosen
-among all, may be compared with any other, as Tukey (1953) and Hsu (1984) do, and a pair has one answer in every table.
+Intervals hold together for all pairs of configurations, and p is adjusted for them (`contrasts.Family`): the best, which is
+chosen among all, may be compared with any other (Tukey 1953, Hsu 1984), and a pair has one answer in every table.
 """
 
 import itertools

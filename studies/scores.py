@@ -22,6 +22,7 @@ from studies.wrong import Bits, unpack
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
 GUESSING = 0.25  # of the weight of a sum, from which on configurations that guess leave it without an interval
+MANY_PLACES = 100  # beyond, the interaction of places and rows, which makes intervals a little shorter, is left out of sums
 _CHUNK = 4_000_000  # bits unpacked at a time
 
 
@@ -115,39 +116,31 @@ class Scores:
 
     def estimate_groups(self, groups: Sequence[Indices]) -> Estimate:
         """The mean error of groups of configurations, at each place over those that did not fail there."""
-        there = np.isfinite(self.errors)
-        filled = np.where(there, self.errors, 0.0)
         weights = np.zeros((len(groups), len(self.configs)))
         for index, group in enumerate(groups):
-            weights[index, group] = 1.0
-        with np.errstate(invalid="ignore"):
-            values = (weights @ filled) / (weights @ there)
-        known = np.isfinite(values)
-        count = known.sum(1)
-        rows, square = np.zeros((len(groups), self.row_means.shape[1])), np.zeros(len(groups))
-        for place in range(self.errors.shape[1]) if self.wrong is not None else ():
-            by_row = self._weighted(weights * there[:, place], place)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                by_row = np.nan_to_num(by_row / (weights @ there[:, place])[:, None])
-            rows += by_row
-            square += (by_row**2).mean(1)
+            weights[index, group] = 1 / len(group)
+        if self.complete.all():
+            return self.contrast(weights).estimate()
+        there = np.isfinite(self.errors)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(known, values, 0.0).sum(1) / count
-            sd = np.sqrt((np.where(known, values - mean[:, None], 0.0) ** 2).sum(1) / (count - 1))
-            found = self._estimated(mean.round(9), sd, count, rows / count[:, None], square / count)
+            values = (weights @ np.where(there, self.errors, 0.0)) / (weights @ there)
+            count = np.isfinite(values).sum(1)
+            mean = np.nan_to_num(values).sum(1) / count
+            sd = np.sqrt((np.where(np.isfinite(values), values - mean[:, None], 0.0) ** 2).sum(1) / (count - 1))
+            unknown = np.full(len(groups), np.nan)
+            found = self._estimated(mean.round(9), sd, count, weights @ self.row_means, unknown)
         return blanked(found, self._mostly_guessing(weights))
 
     def contrast(self, weights: Numbers) -> Contrasts:
-        """Sums of errors with `weights (contrasts, configurations)` that add up to 0; NaN where a trial with weight failed."""
-        used = weights != 0
-        broken = (used & ~self.complete).any(1)
+        """Sums of errors with `weights (contrasts, configurations)`; NaN where a trial with weight failed."""
+        broken = ((weights != 0) & ~self.complete).any(1)
         values = weights @ np.where(np.isfinite(self.errors), self.errors, 0.0)
         values[broken] = np.nan
-        rows, square = weights @ self.row_means, np.zeros(len(weights))
-        if self.wrong is not None:
-            for place in range(self.errors.shape[1]):
-                square += (self._weighted(weights, place) ** 2).mean(1)
-        return self._contrasts(values, rows, square / max(1, self.errors.shape[1]), self._mostly_guessing(weights))
+        places = self.errors.shape[1]
+        square = np.full(len(weights), np.nan)
+        if self.wrong is not None and places <= MANY_PLACES:
+            square = sum((self._weighted(weights, place) ** 2).mean(1) for place in range(places)) / places
+        return self._contrasts(values, weights @ self.row_means, square, self._mostly_guessing(weights))
 
     def _mostly_guessing(self, weights: Numbers) -> NDArray[np.bool_]:
         """Sums in which over `GUESSING` of the weight is on configurations that guess."""

@@ -127,7 +127,6 @@ def test_a_failed_trial_leaves_the_others_their_estimate_and_no_contrast():
     assert found.complete.tolist() == [False, True, True, True, True]
     kept = 100.0 * wrong["c0"][0, [0, 1, 3]]
     same(found.estimate_each(), brute_force(kept))
-    same(found.estimate_groups([np.array([0])]), brute_force(kept))
     pairs = found.pairs(np.array([0, 1]), np.array([1, 2])).estimate(found.all_pairs)
     contrast = found.contrast(np.array([[1.0, -1, 0, 0, 0], [0, 1, -1, 0, 0]])).estimate()
     for estimate in (pairs, contrast):
@@ -136,7 +135,9 @@ def test_a_failed_trial_leaves_the_others_their_estimate_and_no_contrast():
     # at the place that lacks it, a group is the mean of the other
     both = np.stack([100.0 * wrong[name][0] for name in ("c0", "c1")])
     both[0, 2] = both[1, 2]
-    same(found.estimate_groups([np.array([0, 1])]), brute_force(both.mean(0)))
+    group, expected = found.estimate_groups([np.array([0, 1])]), brute_force(both.mean(0))
+    assert group.mean[0] == pytest.approx(expected.mean)
+    assert 1 <= group.error[0] / expected.error < 1.2  # the interaction is not known, and not taken away
 
 
 def test_scores_less_others_are_pairs():
