@@ -91,8 +91,8 @@ def by_level(
 
     With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
     paired by the rest of the grid, repeat and fold. Intervals and p are adjusted for all levels of all factors, since the table
-    is searched as a whole; where every difference is one of two configurations, for all pairs of these, as in every table of
-    configurations. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
+    is searched as a whole; where every difference is one of two configurations, they are those that this pair has in every
+    table. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
 
     `around`: as in `beside`.
     """
@@ -108,9 +108,13 @@ def by_level(
     if baseline is None:
         return table
     names, weights = level_weights(trials, factors, scores, baseline)
-    contrasts = scores.contrast(weights)
-    single = bool((np.count_nonzero(np.nan_to_num(weights), axis=1) <= 2).all())
-    found = contrasts.estimate(scores.all_pairs if single else contrasts.family)
+    if (np.count_nonzero(np.nan_to_num(weights), axis=1) <= 2).all():
+        found, _ = scores.estimate_pairs(*(np.nan_to_num(sign * weights).argmax(1) for sign in (1, -1)))
+        lacking = np.isnan(weights).any(1)
+        found = Estimate(*(np.where(lacking, np.nan, each) for each in found))
+    else:
+        contrasts = scores.contrast(weights)
+        found = contrasts.estimate(contrasts.family)
     differences = pd.DataFrame(names, columns=["factor", "level"]).assign(
         difference_pct=found.mean, difference_ci_low_pct=found.ci_low, difference_ci_high_pct=found.ci_high, p_adjusted=found.p
     )

@@ -3,8 +3,8 @@
 All configurations share splits, first draws and batch order, so differences are paired. A configuration with a failed trial has
 no value there: its row stays, with neither difference nor p.
 
-Intervals hold together for all pairs of configurations, and p is adjusted for them (`contrasts.Family`): the best, which is
-chosen among all, may be compared with any other (Tukey 1953, Hsu 1984), and a pair has one answer in every table.
+Intervals hold together, and p is adjusted, for all pairs with the best and with the baseline and for the leading each with each
+(`contrasts.family_of_leading`), although the best is chosen among all. A pair has one answer in every table.
 """
 
 import itertools
@@ -13,25 +13,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from studies.contrasts import LEADING
 from studies.estimates import equivalent, rope_probabilities
 from studies.outcomes import in_percent, judged_on, levels_of
 from studies.scores import Scores
-
-LEADING = 12  # configurations at most that are compared each with each, beside the baseline
 
 
 def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], margin: float) -> pd.DataFrame:
     """The error of each of `configs` less that of the one in `others` at its place, in points.
 
-    * `difference_pct` with `ci_low_pct`, `ci_high_pct` and `p_adjusted`: for all pairs of configurations together.
+    * `difference_pct` with `ci_low_pct`, `ci_high_pct` and `p_adjusted`: as one of a family (`Scores.estimate_pairs`).
     * `p`: of the one test alone; `shown_equal`: whether two one-sided tests, adjusted likewise, show it within `margin`.
     * `better`, `equal`, `worse`: the probability that the first errs less by more than `margin` points, within it, or more.
     * `visible_pct`: the smallest difference that would show, half the width of the interval.
     * `values`: the pairs there are; no statistic where one lacks its other half.
     """
     one, other = (scores.configs.get_indexer(list(names)) for names in (configs, others))
-    contrasts = scores.pairs(one, other)
-    alone, found = contrasts.estimate(), contrasts.estimate(scores.all_pairs)
+    alone = scores.pairs(one, other).estimate()
+    found, alpha = scores.estimate_pairs(one, other)
     better, equal, worse = rope_probabilities(found, margin)
     return pd.DataFrame(
         {
@@ -45,10 +44,10 @@ def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], m
             "better": better,
             "equal": equal,
             "worse": worse,
-            "shown_equal": equivalent(found, margin, scores.all_pairs.alpha),
+            "shown_equal": equivalent(found, margin, alpha),
             "margin_pct": margin,
             "visible_pct": (found.ci_high - found.ci_low) / 2,
-            "values": np.isfinite(contrasts.by_place).sum(1),
+            "values": (np.isfinite(scores.errors[one]) & np.isfinite(scores.errors[other])).sum(1),
         }
     ).round(9)
 
@@ -65,12 +64,12 @@ def against(scores: Scores, other: str, margin: float) -> pd.DataFrame:
     return differences(scores, configs, [other] * len(configs), margin)
 
 
-def compare(scores: Scores, labels: Mapping[str, str], baseline: str | None, margin: float) -> pd.DataFrame:
+def compare(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFrame:
     """Every configuration against the best one, then against the baseline: the column `against` names which.
 
     `labels` are by configuration. Empty for fewer than two configurations.
     """
-    chosen = {"best": best_of(scores), "baseline": baseline if baseline in scores.configs else None}
+    chosen = {"best": best_of(scores), "baseline": scores.baseline if scores.baseline in scores.configs else None}
     tables = [against(scores, other, margin).assign(against=name) for name, other in chosen.items() if other is not None]
     if not tables or len(scores.configs) < 2:
         return pd.DataFrame()
@@ -85,14 +84,14 @@ def labelled(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     return table.assign(**named)[["config", "label", "other", "other_label", *rest]]
 
 
-def pairs(scores: Scores, labels: Mapping[str, str], baseline: str | None, margin: float) -> pd.DataFrame:
+def pairs(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFrame:
     """Each of the `LEADING` configurations of the lowest mean errors, and the baseline, less every one that errs less than it.
 
     Columns as in `compare`. Rows in the order of the means, those that lack a value last; empty for fewer than two
     configurations.
     """
     order = scores.configs[pd.Series(scores.means).sort_values(kind="stable").index]
-    chosen = [config for place, config in enumerate(order) if place < LEADING or config == baseline]
+    chosen = [config for place, config in enumerate(order) if place < LEADING or config == scores.baseline]
     if len(chosen) < 2:
         return pd.DataFrame()
     ahead, behind = zip(*itertools.combinations(chosen, 2), strict=True)

@@ -10,9 +10,10 @@ from scipy import stats
 
 from studies.estimates import ALPHA, Estimate, Moments, Numbers, crossed, prior_of_variances
 
-DRAWS = 1000  # resamples of a family of contrasts
+DRAWS = 2000  # resamples of a family of contrasts
 ALIKE = 10  # configurations from which on the variance of a pair is shrunken to that of the others
-ALL_PAIRS = 1000  # configurations at most whose pairs are resampled; beyond, Bonferroni's bound stands in
+RESAMPLED = 1000  # configurations at most that are resampled; beyond, Bonferroni's bound stands in
+LEADING = 12  # configurations of the lowest mean errors that are compared each with each
 
 Indices = NDArray[np.int64]
 
@@ -48,27 +49,49 @@ class Family:
         return np.where(np.isfinite(p), np.maximum(p, np.minimum(bonferroni, resampled)), np.nan)
 
 
-def family_of_pairs(by_place: Numbers, by_row: Numbers, overlap: float) -> Family:
-    """The family of all pairs of means, given their values `by_place (m, places)` and `by_row (m, rows)`."""
+def family_of_leading(by_place: Numbers, by_row: Numbers, overlap: float, means: Numbers, baseline: int | None) -> Family:
+    """The family of the pairs that tables show: each with the best, each with the baseline, and the `LEADING` each with each.
+
+    The best and the leading are chosen by their means, so in each resample they are those of its own means (multiple
+    comparisons with the best, Hsu 1984, by resampling), and those that were observed too.
+
+    Args:
+        by_place: Errors, `(configurations, places)`.
+        by_row: Their means by judged row, `(configurations, rows)`.
+        overlap: As in `estimates.from_moments`.
+        means: Mean errors, `(configurations,)`.
+        baseline: The position of the baseline.
+    """
     count, places = by_place.shape
-    pairs = count * (count - 1) // 2
+    leading = min(LEADING, count)
+    tests = count * (count - 1) // 2  # for Bonferroni's bound: any pair could have been the one with the best
     if count < 2 or places < 2:
-        return Family(pairs)
-    residuals = _residuals(by_place, by_row, overlap)[np.linspace(0, count - 1, min(count, ALL_PAIRS)).round().astype(int)]
+        return Family(tests)
+    residuals = _residuals(by_place, by_row, overlap)[np.linspace(0, count - 1, min(count, RESAMPLED)).round().astype(int)]
     of_places, of_rows = residuals[:, :places], residuals[:, places:]
     prior = (0.0, 1.0)
     if count >= ALIKE:
         squares = _distances(of_places)[np.triu_indices(len(residuals), 1)]
         prior = prior_of_variances(squares / (1 / places + overlap), places - 1)
-    if count > ALL_PAIRS:
-        return Family(pairs, prior=prior)
+    if count > RESAMPLED:
+        return Family(tests, prior=prior)
     # What all configurations share at a place is in no difference, and would pass for correlation.
-    residuals = np.hstack([_less_correlated(of_places - np.median(of_places, 0)), of_rows])
+    apart = of_places - np.median(of_places, 0)
+    residuals = np.hstack([_less_correlated(_less_unequal(apart) if count >= ALIKE else apart), of_rows])
     errors = np.sqrt(_distances(residuals)).astype(np.float32)
     with np.errstate(divide="ignore"):
         inverse = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
-    largest = [float((np.abs(draw[:, None] - draw) * inverse).max()) for draw in _drawn(residuals)]
-    return Family(pairs, tuple(np.sort(largest).tolist()), prior)
+    observed = np.argsort(means, kind="stable")[:leading]
+    fixed = [observed[0]] if baseline is None else [observed[0], baseline]
+    largest = []
+    for draw in _drawn(residuals):
+        drawn = np.argsort(draw)[:leading]
+        one = np.array([*fixed, drawn[0]])
+        found = (np.abs(draw[one, None] - draw) * inverse[one]).max()
+        for own in (observed, drawn):
+            found = max(found, (np.abs(draw[own, None] - draw[own]) * inverse[np.ix_(own, own)]).max())
+        largest.append(float(found))
+    return Family(tests, tuple(sorted(largest)), prior)
 
 
 @dataclass(frozen=True)
@@ -166,6 +189,18 @@ def _residuals(values: Numbers, rows: Numbers, overlap: float) -> Numbers:
     if number < 2:
         return of_places
     return np.hstack([of_places, (rows - rows.mean(1, keepdims=True)) / math.sqrt(number * (number - 1))])
+
+
+def _less_unequal(residuals: Numbers) -> Numbers:
+    """Residuals `(m, places)` with variances that are shrunken to each other (Smyth 2004): the best need not look unsteady."""
+    freedom = residuals.shape[1] - 1
+    variances = (residuals**2).sum(1)
+    added, common = prior_of_variances(variances, freedom)
+    shrunken = np.full_like(variances, common)
+    if math.isfinite(added):
+        shrunken = (added * common + freedom * variances) / (added + freedom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return residuals * np.nan_to_num(np.sqrt(shrunken / variances))[:, None]
 
 
 def _less_correlated(residuals: Numbers) -> Numbers:

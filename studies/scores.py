@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from studies.contrasts import Contrasts, Family, Indices, blanked, family_of_pairs
+from studies.contrasts import LEADING, Contrasts, Family, Indices, blanked, family_of_leading
 from studies.errors import UserError
 from studies.estimates import Estimate, Moments, Numbers, crossed
 from studies.outcomes import in_percent, judged_on
@@ -32,7 +32,7 @@ class Scores:
 
     `repeats (places,)` is the repeat that each place belongs to. `guessing (configurations,)`: where models are judged on the
     folds that they left out, those that mostly got stuck. A model that guesses the majority of its training rows errs more on
-    the fold that it left out than on new rows, so these have no interval.
+    the fold that it left out than on new rows, so these have no interval. `baseline` is a configuration, where there is one.
     `wrong (configurations, places, bytes)` are the bits of the judged rows where all trials are judged on the same ones, else
     None.
     """
@@ -43,6 +43,7 @@ class Scores:
     wrong: Bits | None
     sampling: Sampling
     guessing: NDArray[np.bool_]
+    baseline: str | None = None
 
     @property
     def complete(self) -> NDArray[np.bool_]:
@@ -175,14 +176,34 @@ class Scores:
         return crossed(Moments(mean, sd, count, number, row_sd, square), self.sampling.overlap)
 
     @cached_property
-    def all_pairs(self) -> Family:
-        """The family of all pairs of configurations that lack no value: one answer for a pair, whichever table shows it."""
-        known = self.complete
-        return family_of_pairs(self.errors[known], self.row_means[known], self.sampling.overlap)
+    def families(self) -> tuple[Family, Family]:
+        """The family of the pairs that tables show (`contrasts.family_of_leading`), and, for others, that of all by Bonferroni.
+
+        Configurations that lack a value are in neither.
+        """
+        known = np.flatnonzero(self.complete)
+        start = np.flatnonzero(self.configs[known] == self.baseline)
+        errors, rows, means = self.errors[known], self.row_means[known], self.means[known]
+        shown = family_of_leading(errors, rows, self.sampling.overlap, means, int(start[0]) if len(start) else None)
+        return shown, Family(len(known) * (len(known) - 1) // 2, prior=shown.prior)
+
+    def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
+        """The error of each of `one` less that of its partner in `other`, and the level of each test.
+
+        A pair has the same intervals and p wherever it is asked for, those of its family.
+        """
+        contrasts = self.pairs(one, other)
+        shown, rest = self.families
+        order = np.argsort(np.where(self.complete, self.means, np.inf), kind="stable")
+        chosen = [*order[:1], *np.flatnonzero(self.configs == self.baseline)]
+        leading = order[:LEADING]
+        own = np.isin(one, chosen) | np.isin(other, chosen) | (np.isin(one, leading) & np.isin(other, leading))
+        found = (contrasts.estimate(family) for family in (shown, rest))
+        return Estimate(*(np.where(own, *each) for each in zip(*found, strict=True))), np.where(own, shown.alpha, rest.alpha)
 
 
-def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:
-    """The scores of the trials of one reading.
+def of(trials: pd.DataFrame, sampling: Sampling, baseline: str | None = None) -> Scores:
+    """The scores of the trials of one reading; `baseline` is the configuration that others are compared with.
 
     Raises UserError where trials of one (repeat, fold) have other rows or another seed: they could not be compared.
     """
@@ -203,7 +224,7 @@ def of(trials: pd.DataFrame, sampling: Sampling) -> Scores:
                 bits[row, column] = unpack(text)
     repeats = table.columns.get_level_values("repeat").to_numpy(dtype=np.int64)
     stuck = trials["stuck"].fillna(False).astype(float).groupby(trials["config"]).mean().loc[table.index].to_numpy(dtype=float)
-    return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out)
+    return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out, baseline)
 
 
 def _places(columns: pd.Index, keys: pd.DataFrame) -> Indices:

@@ -257,7 +257,9 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study)}")
-    found = comparisons.against(scores.of(trials, study.sampling), other.id, study.margin)
+    start = study.grid.baseline_configuration
+    known = scores.of(trials, study.sampling, start.id if start else None)
+    found = comparisons.against(known, other.id, study.margin)
     return comparisons.labelled(found, study.grid.labels)
 
 

@@ -63,17 +63,16 @@ def _compute(study: Study, rows: Tables) -> Tables:
         return {name: pd.DataFrame() for name in NAMES}
     grid, sampling = study.grid, study.sampling
     factors, start = list(grid.levels), grid.baseline_configuration
-    found = scores.of(trials, sampling)
+    found = scores.of(trials, sampling, start.id if start else None)
     summary = analysis.summarise(trials, ["config", "label", *factors], found)
-    baseline = start.id if start else None
     tuned, tuned_pairs = tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
         "levels": analysis.by_level(trials, factors, found, grid.baseline, around(study)),
         "effects": effects(trials, factors, found, guess_pct(study)),
-        "comparisons": comparisons.compare(found, grid.labels, baseline, study.margin),
-        "pairs": comparisons.pairs(found, grid.labels, baseline, study.margin),
+        "comparisons": comparisons.compare(found, grid.labels, study.margin),
+        "pairs": comparisons.pairs(found, grid.labels, study.margin),
         "ladder": comparisons.ladder(found, trials, grid.levels, grid.baseline, study.margin),
         "values": analysis.values(trials, drawn, sampling, around(study)),
         "curves": analysis.curves(trials, history, drawn, around(study)),

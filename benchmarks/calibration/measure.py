@@ -73,13 +73,13 @@ def _statements(seen: pd.DataFrame, sampling: Sampling, truth: Scores) -> Iterat
     names = [f"{labels[found.configs[a]]} - {labels[found.configs[b]]}" for a, b in zip(one, other, strict=True)]
     contrasts, true = found.pairs(one, other), truth.pairs(one, other).estimate()
     yield from _lines("pairs, each", names, contrasts.estimate(), true)
-    yield from _lines("pairs, together", names, contrasts.estimate(found.all_pairs), true)
+    yield from _lines("pairs, together", names, found.estimate_pairs(one, other)[0], true)
 
     best = found.configs.get_loc(comparisons.best_of(found))
     rest = np.delete(np.arange(len(found.configs)), best)
     ends = rest, np.full(len(rest), best)
     true = truth.pairs(*ends).estimate()
-    yield from _lines("with the best", labels[found.configs[rest]], found.pairs(*ends).estimate(found.all_pairs), true)
+    yield from _lines("with the best", labels[found.configs[rest]], found.estimate_pairs(*ends)[0], true)
 
     factors = list(LEARNERS)
     baseline = {factor: str(seen[factor].iloc[0]) for factor in factors}

@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from studies.comparisons import LEADING
+from studies.contrasts import LEADING
 from studies.estimates import ALPHA
 from studies.figures.style import error_bars, in_lines, title_of, titled
 from studies.outcomes import SET_WORDS, judged_on

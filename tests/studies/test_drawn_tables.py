@@ -104,10 +104,10 @@ def scores(rows):
 
 def test_pairs_are_each_less_those_ahead_of_it_adjusted_for_all():
     found = scores({"bad": [7.0, 9.0], "best": [1.0, 2.0], "good": [2.0, 2.0]})
-    table = comparisons.pairs(found, {"bad": "B", "best": "A", "good": "G"}, None, 0.5)
+    table = comparisons.pairs(found, {"bad": "B", "best": "A", "good": "G"}, 0.5)
     assert list(zip(table["label"], table["other_label"], strict=True)) == [("G", "A"), ("B", "A"), ("B", "G")]
     assert list(table["difference_pct"]) == [0.5, 6.5, 6.0]
-    expected = found.pairs(np.array([2, 0, 0]), np.array([1, 1, 2])).estimate(found.all_pairs)
+    expected = found.pairs(np.array([2, 0, 0]), np.array([1, 1, 2])).estimate(found.families[0])
     assert table["p_adjusted"].tolist() == pytest.approx(expected.p, abs=1e-9)
     assert table["ci_low_pct"].tolist() == pytest.approx(expected.ci_low)
     alone = [stats.ttest_1samp(each, 0).pvalue for each in ([1.0, 0.0], [6.0, 7.0], [5.0, 7.0])]
@@ -116,7 +116,7 @@ def test_pairs_are_each_less_those_ahead_of_it_adjusted_for_all():
 
 def test_pairs_are_of_the_leading_ones_and_the_baseline():
     found = scores({f"c{index}": [index, index + 1.0] for index in range(20)} | {"lacking": [0.0, np.nan]})
-    table = comparisons.pairs(found, {}, "c19", 0.5)
+    table = comparisons.pairs(replace(found, baseline="c19"), {}, 0.5)
     assert set(table["config"]) | set(table["other"]) == {*(f"c{index}" for index in range(12)), "c19"}
     assert len(table) == 13 * 12 / 2
-    assert comparisons.pairs(found.take(np.array([0])), {}, None, 0.5).empty
+    assert comparisons.pairs(found.take(np.array([0])), {}, 0.5).empty

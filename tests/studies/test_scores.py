@@ -127,7 +127,7 @@ def test_a_failed_trial_leaves_the_others_their_estimate_and_no_contrast():
     assert found.complete.tolist() == [False, True, True, True, True]
     kept = 100.0 * wrong["c0"][0, [0, 1, 3]]
     same(found.estimate_each(), brute_force(kept))
-    pairs = found.pairs(np.array([0, 1]), np.array([1, 2])).estimate(found.all_pairs)
+    pairs = found.pairs(np.array([0, 1]), np.array([1, 2])).estimate(found.families[0])
     contrast = found.contrast(np.array([[1.0, -1, 0, 0, 0], [0, 1, -1, 0, 0]])).estimate()
     for estimate in (pairs, contrast):
         for name in ("mean", "ci_low", "ci_high", "p"):
@@ -185,7 +185,7 @@ def test_adjusted_p_and_intervals_never_disagree(seed, configurations, places, r
         found = scores_of(errors, Sampling(places, judged="val"))
     one, other = np.triu_indices(configurations, 1)
     pairs = found.pairs(one, other)
-    for family in (found.all_pairs, pairs.family, Family(len(one))):
+    for family in (found.families[0], pairs.family, Family(len(one))):
         adjusted = pairs.estimate(family)
         assert agree(adjusted)
         if family.prior == (0.0, 1.0):
@@ -195,12 +195,12 @@ def test_adjusted_p_and_intervals_never_disagree(seed, configurations, places, r
 def test_one_pair_has_one_answer_in_every_table():
     wrong = drawn((1, 4))
     rows = trials_of_bits({f"{name} p": bits for name, bits in wrong.items()}, factors="ab")
-    found = scores.of(rows, DESIGNS["folds"][0])
-    names = {config: config for config in found.configs}
     start = "c0 p"
+    found = scores.of(rows, DESIGNS["folds"][0], start)
+    names = {config: config for config in found.configs}
     numbers = ["difference_pct", "ci_low_pct", "ci_high_pct", "p_adjusted"]
-    compared = comparisons.compare(found, names, start, 0.5)
-    pairs = comparisons.pairs(found, names, start, 0.5)
+    compared = comparisons.compare(found, names, 0.5)
+    pairs = comparisons.pairs(found, names, 0.5)
     levels = {"a": list(wrong), "b": ["p"]}
     ladder = comparisons.ladder(found, rows, levels, {"a": "c0", "b": "p"}, 0.5)
     ladder = ladder[ladder["kind"] == "one at a time"].assign(other=start)
@@ -232,7 +232,7 @@ def test_an_adjusted_p_is_no_smaller_than_that_of_the_test_alone():
     for errors in ([[3, 3, 3, 3, 3, 3], [1, 1, 1, 1, 1, 1]], [[3, 4, 3, 2, 3, 5], [1, 1, 2, 1, 3, 1]]):
         found = scores_of(errors)
         pair = found.pairs(np.array([0]), np.array([1]))
-        for family in (found.all_pairs, pair.family):
+        for family in (found.families[0], pair.family):
             assert pair.estimate(family).p >= pair.estimate().p
 
 
@@ -244,9 +244,9 @@ def test_bonferroni_where_nothing_is_resampled():
 
 def test_many_configurations_have_the_bound_of_bonferroni(monkeypatch):
     errors = np.random.default_rng(0).normal(20, 1, (12, 5))
-    sampled = scores_of(errors).all_pairs
-    monkeypatch.setattr(contrasts, "ALL_PAIRS", 11)
-    bound = scores_of(errors).all_pairs
+    sampled = scores_of(errors).families[0]
+    monkeypatch.setattr(contrasts, "RESAMPLED", 11)
+    bound = scores_of(errors).families[0]
     assert (bound.tests, bound.largest) == (66, ())
     assert bound.alpha == ALPHA / 66 < sampled.alpha < ALPHA
     assert bound.prior[0] > 0
@@ -256,7 +256,7 @@ def test_many_configurations_have_the_bound_of_bonferroni(monkeypatch):
     ("errors", "tests"), [(np.ones((1, 4)), 0), (np.ones((3, 1)), 3)], ids=["one configuration", "one value each"]
 )
 def test_a_family_of_nothing_to_test(errors, tests):
-    assert scores_of(errors).all_pairs == Family(tests)
+    assert scores_of(errors).families[0] == Family(tests)
 
 
 EQUAL = {
@@ -270,9 +270,8 @@ EQUAL = {
 
 @pytest.mark.parametrize(("sampling", "configurations", "studies", "unequal"), EQUAL.values(), ids=EQUAL)
 def test_equal_configurations_are_told_apart_in_at_most_7_of_100_studies(sampling, configurations, studies, unequal):
-    """The familywise error over all pairs, of configurations that share most of their noise."""
+    """The familywise error with the best, of configurations that share most of their noise."""
     rng = np.random.default_rng(0)
-    one, other = np.triu_indices(configurations, 1)
     told = 0
     for _ in range(studies):
         if sampling.shared_rows and not sampling.fresh:
@@ -283,7 +282,7 @@ def test_equal_configurations_are_told_apart_in_at_most_7_of_100_studies(samplin
             own += np.sqrt(share) * rng.normal(size=(configurations, 1))
             own *= rng.uniform(*unequal, (configurations, 1)) if unequal else 1
             found = scores_of(20 + rng.normal(size=10) + own, sampling)
-        told += bool((found.pairs(one, other).estimate(found.all_pairs).p < ALPHA).any())
+        told += bool((comparisons.compare(found, {}, 0.5)["p_adjusted"] < ALPHA).any())
     assert told / studies <= 0.07
 
 
