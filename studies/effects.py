@@ -100,8 +100,8 @@ def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) ->
     * `p`: the sum of squares over that variance is an F statistic with Box's degrees of freedom (the ANOVA-type statistic of
       Brunner, Dette and Munk 1997), since variances differ between configurations; adjusted by Holm's rule over all effects.
     * Intervals hold together for all effects (Bonferroni): the delta method for a ratio of sums of squares, plus the variance
-      2 tr V^2 that a sum of squares has without any effect. One that 5% tests leave at 0 contains 0. There is none where chance
-      makes half of the whole or more, nor for one value each.
+      2 tr V^2 that a sum of squares has without any effect. One that 5% tests leave at 0 contains 0. There is none where the
+      test finds an effect and the interval would contain 0, where chance makes half of the whole, or for one value each.
 
     The rest has neither interval nor p: it is whatever is left, the interactions of three factors and more among it.
     """
@@ -131,6 +131,8 @@ def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) ->
             low[:-1], high[:-1] = _ends(share[:-1], total, centred, slope, bases, chance.parts, scores)
             low[:-1] = np.where(p[:-1] < ALPHA, low[:-1], 0.0)
             low[blank] = high[blank] = np.nan
+            unfit = (p < ALPHA) & (low <= 0)
+            low[unfit] = high[unfit] = np.nan
     return Shares(share, low, high, p, methods)
 
 
