@@ -18,6 +18,9 @@ statements are data in `studies/published/`, the studies that answer them in `st
 
 ## The rules
 
+Population: every round draws new data, weights and batches, so intervals are for new data sets from the same source. The 21
+points of XOR are fixed: there they are for new seeds only, on these rows.
+
 Numbers: *ours* is our mean ± sd, with the sd over as many values as were published, and the 95% interval of the mean.
 
 * REPRODUCED: the difference from the published mean may be chance, and its 90% interval is inside the declared tolerance.
