@@ -223,7 +223,16 @@ def of(trials: pd.DataFrame, sampling: Sampling, baseline: str | None = None) ->
             if isinstance(text, str):
                 bits[row, column] = unpack(text)
     repeats = table.columns.get_level_values("repeat").to_numpy(dtype=np.int64)
-    stuck = trials["stuck"].astype("boolean").fillna(False).astype(float).groupby(trials["config"]).mean().loc[table.index].to_numpy(dtype=float)
+    stuck = (
+        trials["stuck"]
+        .astype("boolean")
+        .fillna(False)
+        .astype(float)
+        .groupby(trials["config"])
+        .mean()
+        .loc[table.index]
+        .to_numpy(dtype=float)
+    )
     return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out, baseline)
 
 

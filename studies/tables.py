@@ -123,7 +123,8 @@ def read(study: Study, folder: Path) -> Tables:
     found = {
         name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()
     }
-    return found if "working" in found["summary"] else dict.fromkeys(NAMES, pd.DataFrame())
+    older = "working" not in found["summary"] or any("holm_p" in table for table in found.values())
+    return dict.fromkeys(NAMES, pd.DataFrame()) if older else found
 
 
 def show(study: Study, tables: Tables, console: Console) -> None:

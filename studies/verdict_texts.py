@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from studies import tables
+from studies import claims, tables
 from studies.verdicts import Outcome
 
 TEXTS = ("source", "id", "claim", "study", "reading", "role", "measure", "verdict", "reason")  # columns of verdicts.csv
@@ -94,10 +94,23 @@ def _claims(verdicts: pd.DataFrame) -> list[str]:
 
 def in_markdown(verdicts: pd.DataFrame) -> str:
     """The page of the verdicts in Markdown: the rules and their error rates, counts, what changed, and report by report."""
-    parts = [_PREFACE, error_rates(), "## The verdicts", counts(verdicts), changes(verdicts)]
+    parts = [_PREFACE, error_rates(), "## The verdicts", _age(verdicts), counts(verdicts), changes(verdicts)]
     for source, part in verdicts.groupby("source", sort=False):
         parts += [f"## {source}", tables.markdown(texts(part).drop(columns="source"))]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _age(verdicts: pd.DataFrame) -> str:
+    """A warning where verdicts are not on the claims that are declared now; else empty."""
+    reports = [claims.load(name) for name in claims.names()]
+    declared = {(report.source, number.id) for report in reports for number in report.numbers}
+    declared |= {(report.source, statement.id) for report in reports for statement in report.statements}
+    if declared == set(zip(verdicts["source"], verdicts["id"], strict=True)):
+        return ""
+    return (
+        "**These verdicts are on an earlier version of the claims, and by the rules that went with it. "
+        "`make reports` computes them again.**"
+    )
 
 
 def counts(verdicts: pd.DataFrame) -> str:

@@ -19,7 +19,7 @@ Unit = tuple[int, str, int]  # design, source, data set
 
 @click.command("calibration")
 @click.option(
-    "--sets", type=click.IntRange(2), default=100, show_default=True, help="Independent data sets per design and source."
+    "--sets", type=click.IntRange(2), default=60, show_default=True, help="Independent data sets per design and source."
 )
 @click.option("--source", "sources", multiple=True, default=SOURCES, show_default=True, help="Generated data sets.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; by default the usable cores.")

@@ -40,9 +40,16 @@ def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
-    if not named:
-        raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
     planned = [spec.load(name, overrides, quick) for name in named]
+    if not studies:
+        older = [study for study in planned if tables.read(study, results / study.name)["summary"].empty]
+        for study in older:
+            click.echo(
+                f"{study.name}: not drawn: its tables are of an older version; train it again: ablation run {study.name}"
+            )
+        planned = [study for study in planned if study not in older]
+    if not planned:
+        raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
         joblib.delayed(_drawn)(study, results, figures) for study in planned
     )
