@@ -196,7 +196,8 @@ def draw(table: pd.DataFrame) -> Figure:
         ax.set_xlim(69, 101)
     for ax in axes[len(kinds) :]:
         ax.set_axis_off()
-    axes[0].set_yticks(range(len(names)), [f"{design}, {view}" for design, view in names], fontsize=8)
+    for ax in axes[:: -(-len(kinds) // 2)]:
+        ax.set_yticks(range(len(names)), [f"{design}, {view}" for design, view in names], fontsize=8)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     for ax in axes[-(-len(kinds) // 2) :]:
         ax.set_xlabel("holds in % of data sets")
