@@ -156,7 +156,7 @@ class _Part(NamedTuple):
 
 
 class _Chance(NamedTuple):
-    """What chance adds to sums of squares: by effect, and to the whole."""
+    """Addition of chance to sums of squares: by effect, and to the whole."""
 
     parts: list[_Part]
     whole: float

@@ -152,7 +152,7 @@ def rope_probabilities(found: Estimate, margin: float) -> tuple[Numbers, Numbers
 
 
 def equivalent(found: Estimate, margin: float, alpha: ArrayLike = ALPHA) -> NDArray[np.bool_]:
-    """Whether a difference is shown to be within the margin, by two one-sided tests at `alpha` (Schuirmann 1987)."""
+    """True where a difference is shown to be within the margin, by two one-sided tests at `alpha` (Schuirmann 1987)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.abs(found.mean) + stats.t.ppf(1 - np.asarray(alpha), found.freedom) * found.error
         return np.asarray(reach < margin)

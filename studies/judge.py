@@ -193,7 +193,7 @@ def _wanted(levels: str | Sequence[str]) -> set[str]:
 
 
 def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
-    """What a part of a statement asks, tested on our values in one reading.
+    """The evidence for a part of a statement, from our values in one reading.
 
     A configuration that the reading does not train is that of the primary one. Raises UserError where there are no such trials,
     or too few of them learned.

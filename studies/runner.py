@@ -202,7 +202,7 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
 
 
 def is_stuck(errors: int, labels: Labels) -> bool:
-    """Whether a model that makes so many errors on its training rows is not shown to be better than always guessing.
+    """True where a model with so many errors on its training rows is not shown to be better than always guessing.
 
     The exact one-sided binomial test: P(X <= errors) > 0.001 for X ~ B(n, share of rows outside the majority). A model without
     errors is never stuck, however few rows there are.

@@ -20,7 +20,7 @@ LEARNERS: dict[str, Sequence[Any]] = {  # logistic regression is stable; a small
 
 @dataclass(frozen=True)
 class View:
-    """What a study sees of the trials: judged on so many of the test rows, or (0) on the folds that are left out."""
+    """A part of the trials, as a study sees it: judged on so many of the test rows, or (0) on the folds that are left out."""
 
     name: str
     rows: int

@@ -63,7 +63,7 @@ def _scores_of_truth(trials: pd.DataFrame, bits: Numbers, design: Design) -> Sco
 
 
 def _statements(seen: pd.DataFrame, sampling: Sampling, truth: Scores) -> Iterator[Line]:
-    """What a study says of these trials, with the truth beside it."""
+    """The statements of a study on these trials, each with its truth."""
     found = scores.of(seen, sampling)
     truth = truth.take(truth.configs.get_indexer(found.configs))
     labels = seen.drop_duplicates("config").set_index("config")["label"]
@@ -96,7 +96,7 @@ def _statements(seen: pd.DataFrame, sampling: Sampling, truth: Scores) -> Iterat
 
 
 def _nothing(seen: pd.DataFrame, again: pd.DataFrame, sampling: Sampling) -> Iterator[Line]:
-    """What is found between a study and itself with other seeds."""
+    """The tests between a study and itself with other seeds, where there is nothing to find."""
     if again.empty:
         return
     both = pd.concat(

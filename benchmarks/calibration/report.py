@@ -175,7 +175,7 @@ def _texts(values: pd.Series, digits: int = 1) -> list[str]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """How often each kind of statement holds, design by design, with 95% intervals over data sets."""
+    """Rates at which each kind of statement holds, design by design, with 95% intervals over data sets."""
     own = table[(table["source"] == ALL) & table["hold_pct"].notna()]
     kinds = [kind for kind in (*INTERVALS, *TESTS) if (own["kind"] == kind).any()]
     names = list(dict.fromkeys(zip(own["design"], own["view"], strict=True)))
