@@ -65,5 +65,5 @@ lint: .venv ## Check style and types
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
 	rm -rf .venv quick .hypothesis .pytest_cache .ruff_cache .mypy_cache *.egg-info build
 	rm -rf results/*/shards results/*/models results/*/trials.csv results/*/history.csv results/*/predictions.csv \
-		results/*/*.numerics-*.csv results/*/report.html
+		results/*/kept results/*/report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -28,8 +28,8 @@ from benchmarks.work import Rows, Work, steps
 from framework import capture
 from studies import devices, files, runner
 from studies.errors import UserError
+from studies.rows import to_csv
 from studies.stack import Stack
-from studies.store import to_csv
 from studies.tables import markdown
 
 CASES = (scale.CASES[0], scale.CASES[4], scale.CASES[7])

@@ -14,7 +14,7 @@ from benchmarks.engines import ours
 from benchmarks.work import steps
 from framework import ops
 from studies import files, products, runner
-from studies.store import to_csv
+from studies.rows import to_csv
 from studies.tables import markdown
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies import files, verdict_texts
+from studies.rows import to_csv
 from studies.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
-from studies.store import to_csv
 from studies.verdicts import Outcome, Published, judge_numbers
 
 SIMULATED = 500

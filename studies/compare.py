@@ -28,7 +28,7 @@ from scipy import stats
 from studies import outcomes, texts
 from studies.columns import MADE_BY, OUTCOMES
 from studies.estimates import ALPHA, from_moments, resolvable
-from studies.store import differing
+from studies.identity import differing
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
 NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from studies.columns import is_taken
 from studies.errors import UserError, unknown
+from studies.identity import identity
 from studies.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, line, require, require_setting, resolve
 from studies.streams import digest
 
@@ -101,9 +102,9 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
             removed[covering] += 1
             continue
         resolved = resolve(settings, f"base with {point}" if point else "base")
-        identity = digest(resolved, 12)
-        duplicates += identity in configurations
-        configurations.setdefault(identity, Configuration(identity, resolved, labels))
+        key = digest(identity("base", resolved), 12)
+        duplicates += key in configurations
+        configurations.setdefault(key, Configuration(key, resolved, labels))
     if not configurations:
         raise UserError("exclude leaves no configuration: every point of the grid is covered by a rule")
     levels = _levels(axes, home, configurations.values())

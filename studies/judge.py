@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from studies.claims import Number, Part, Report, Statement, Where
 from studies.errors import UserError, unknown
 from studies.measures import TIMES, measure
+from studies.rows import Rows
 from studies.spec import Study
 from studies.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
-from studies.store import Rows
 from studies.tables import of_reading
 from studies.verdicts import Outcome, judge_numbers
 

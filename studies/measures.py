@@ -12,8 +12,8 @@ import pandas as pd
 from studies import datasets
 from studies.analysis import in_percent, judged_on
 from studies.errors import UserError, unknown
+from studies.rows import Rows
 from studies.spec import Study
-from studies.store import Rows
 
 
 def measure(name: str, study: Study, rows: Rows) -> pd.Series:

@@ -17,7 +17,8 @@ import numpy as np
 from framework.training import BLOCK
 from studies import build, datasets, design, devices
 from studies.errors import UserError
-from studies.settings import Settings, flat
+from studies.identity import identity
+from studies.settings import Settings
 from studies.spec import Study
 from studies.stack import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.streams import digest
@@ -31,10 +32,7 @@ def trials(study: Study) -> list[Trial]:
 
 
 def _trials(study: Study) -> list[Trial]:
-    data = replace(study.data, path="")  # a file is identified by its content
-    shared = digest(
-        [NUMERICS, study.seed, study.reading, str(data), str(study.validation.folds), study.validation.stratified], 32
-    )
+    shared = digest(_shared(study), 32)
     return [
         Trial(digest([shared, configuration.id, repeat, fold], 16), study.reading, configuration, repeat, fold)
         for configuration in study.grid.configurations
@@ -43,19 +41,20 @@ def _trials(study: Study) -> list[Trial]:
     ]
 
 
-def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
-    """All that the numbers of a trial, and so its key, depend on, as plain values."""
+def _shared(study: Study) -> dict[str, Any]:
+    """The values that the numbers of all trials of a reading depend on."""
     return {
         "numerics": NUMERICS,
         "seed": study.seed,
         **({"reading": study.reading} if study.reading else {}),
-        "repeat": trial.repeat,
-        "fold": trial.fold,
-        **{f"data.{key}": value for key, value in asdict(study.data).items() if key != "path" and value != ""},
-        "validation.folds": study.validation.folds,
-        "validation.stratified": study.validation.stratified,
-        **{f"base.{key}": value for key, value in flat(trial.configuration.settings).items()},
+        **identity("data", asdict(study.data)),
+        **identity("validation", asdict(study.validation)),
     }
+
+
+def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
+    """All that the numbers of a trial, and so its key, depend on, under dotted names."""
+    return {**_shared(study), "repeat": trial.repeat, "fold": trial.fold, **identity("base", trial.configuration.settings)}
 
 
 def find(study: Study, beginning: str) -> Trial:
@@ -115,8 +114,12 @@ def with_rows(stack: Stack) -> Stack:
 def halves(stack: Stack) -> list[Stack]:
     """A stack in two, or as it is where it is of one model."""
     middle = (len(stack.trials) + 1) // 2
-    parts = [part for part in (stack.trials[:middle], stack.trials[middle:]) if part]
-    return [replace(stack, trials=part, work=stack.work * len(part) / len(stack.trials), splits=()) for part in parts]
+    return [of_trials(stack, part) for part in (stack.trials[:middle], stack.trials[middle:]) if part]
+
+
+def of_trials(stack: Stack, trials: Sequence[Trial]) -> Stack:
+    """A stack of some of its trials."""
+    return replace(stack, trials=trials, work=stack.work * len(trials) / len(stack.trials), splits=())
 
 
 def structure(settings: Settings, rows: tuple[int, int, int]) -> Structure:
@@ -180,13 +183,27 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
 def describe(
     study: Study,
     jobs: int,
+    missing: Sequence[Trial],
     spreads: Mapping[str, design.Spread] | None = None,
     difference: float | None = None,
     source: str = "given",
 ) -> list[str]:
-    """What a run would train and could tell, in lines: grid, exclusions, trials, effects, power, stacks and a rough time.
+    """A study in lines: grid, exclusions, trials, effects, power, and a rough time of the trials that are missing.
 
-    `spreads` are those of paired differences by reading, in points, and `source` where they are from; see `design.power`.
+    Parameters
+    ----------
+    study
+        The study.
+    jobs
+        Processes to plan for.
+    missing
+        The trials without a row.
+    spreads
+        Spread of paired differences by reading, in points; see `design.power`.
+    difference
+        Difference in points that the study is to show.
+    source
+        Where `spreads` are from.
     """
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:
@@ -194,11 +211,13 @@ def describe(
         lines += ["", *([f"reading        {reading.reading} ({kind})"] if reading.reading else []), *_describe(reading)]
         lines += design.separation(reading)
         lines += design.power(reading, (spreads or {}).get(reading.reading), difference, source)
-    planned = stacks(study, trials(study), jobs)
-    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
-    largest = max(len(stack.trials) for stack in planned)
-    lines += ["", f"stacks         {len(planned):,}, the largest of {largest} models"]
-    lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
+    count = sum(reading.trials for reading in study.readings)
+    lines += ["", f"rows           {count - len(missing):,} of {count:,} trials have one, {len(missing):,} are missing"]
+    planned = stacks(study, missing, jobs)
+    if planned:
+        minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
+        lines.append(f"stacks         {len(planned):,}, the largest of {max(len(stack.trials) for stack in planned)} models")
+        lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
     return lines
 
 

@@ -12,9 +12,10 @@ from studies.estimates import ALPHA
 from studies.figures import PICTURES, draw
 from studies.figures.style import over
 from studies.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.rows import read_csv
 from studies.sentences import sentences
 from studies.spec import Study
-from studies.store import read_csv, read_manifest
+from studies.store import read_manifest
 from studies.tables import Tables, around, of_reading
 from studies.texts import counted
 
@@ -51,18 +52,38 @@ def compose(
     return page.document(study.title, top + page.contents([section[:2] for section in shown]) + body)
 
 
-def write(study: Study, results: Path, figures: Path) -> Path:
+def write(study: Study, results: Path, figures: Path, out: Path | None = None) -> Path:
     """Write `report.html` beside the tables of a study, and its pictures, drawn from these tables.
 
-    Raises UserError where the study has neither rows nor tables, or the folder holds another study.
+    Parameters
+    ----------
+    study
+        The study, as it was trained.
+    results, figures
+        Folders in which each study has a folder of its name: of rows and tables, of pictures.
+    out
+        Folder for tables and page in place of `results`.
+
+    Returns
+    -------
+    Path
+        Where the page is.
+
+    Raises
+    ------
+    UserError
+        The study has neither rows nor tables.
+    OSError
+        A folder cannot be written to.
     """
-    tables, folder = suite.tables_of(study, results), results / study.name
-    drawn = draw(study, tables, figures / study.name, suite.predictions_of(study, results))
+    tables, rows = suite.tables_of(study, results, out), suite.rows_of(study, results)
+    drawn = draw(study, tables, figures / study.name, rows.predictions)
     verdicts = results / "verdicts.csv"
     claims = read_csv(verdicts, verdict_texts.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
-    html = compose(study, tables, drawn, read_manifest(folder), claims[claims["study"] == study.name])
-    files.write(folder / "report.html", html)
-    return folder / "report.html"
+    html = compose(study, tables, drawn, read_manifest(results / study.name), claims[claims["study"] == study.name])
+    page_file = (out or results) / study.name / "report.html"
+    files.write(page_file, html)
+    return page_file
 
 
 def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:

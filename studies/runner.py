@@ -13,8 +13,10 @@ import torch
 
 import framework as fw
 from studies import build, devices
+from studies.code import code
 from studies.data import Labels, Split, Table
 from studies.products import fast_products
+from studies.recording import first_fast_epoch
 from studies.settings import Settings
 from studies.shards import Record
 from studies.stack import NUMERICS, Stack, Trial, batch_size
@@ -22,7 +24,6 @@ from studies.streams import seed_for
 from studies.wrong import pack
 
 STUCK_LEVEL = 0.001  # of the exact test that a model is better than always guessing the majority of its training rows
-FAST_PCT = 5.0  # `epochs_to_5_pct`
 
 
 class Trained(NamedTuple):
@@ -60,7 +61,7 @@ def failed(stack: Stack, reason: str) -> list[Record]:
 def made_by(device: str) -> Record:
     """What trains here: within one of these, rows are equal to the bit."""
     versions = {"torch": torch.__version__, "numpy": np.__version__}
-    return {"device": devices.described(device), **versions, "threads": 1, "numerics": NUMERICS}
+    return {"device": devices.described(device), **versions, "threads": 1, "numerics": NUMERICS, "code": code()}
 
 
 @contextmanager
@@ -184,16 +185,11 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
     if history.gradient_norms is not None:
         for layer, norms in enumerate(history.gradient_norms[:, :, replica].T.tolist(), start=1):
             curves[f"gradient_norm_{layer}"] = norms
-    fast = [
-        epoch
-        for epoch, errors in zip(curves["epoch"], curves["train_errors"], strict=True)
-        if 100 * errors <= FAST_PCT * sizes["train"]
-    ]
     return {
         **final,
         "diverged": bool(history.diverged[replica]),
         "stuck": is_stuck(final["train_errors"], split.train.labels),
-        "epochs_to_5_pct": fast[0] if fast else None,
+        "epochs_to_5_pct": first_fast_epoch(curves["epoch"], curves["train_errors"], sizes["train"]),
         "status": "ok",
         "reason": None,
         "wrong": pack(history.wrong[split.judged][replica].cpu().numpy()),

@@ -251,5 +251,5 @@ def _require_paired(trials: pd.DataFrame) -> None:
             one, other = places.get_group((repeat, fold))[column].dropna().unique()[:2]
             raise UserError(
                 f"configurations are compared on equal splits, rows and seeds: in repeat {repeat}, fold {fold}, {column} is "
-                f"{one} for some and {other} for others; train them again by one study, with --force"
+                f"{one} for some and {other} for others; move these rows aside, and train them again"
             )

@@ -78,6 +78,10 @@ class Screen:
                 self._say(f"{count:,} trials failed: {reason}", err=True)
         self._clock = time.perf_counter()
 
+    def said(self, line: str) -> None:
+        """Print a line about the rows there are, or about other runs."""
+        self._say(line, err=True)
+
     def _say(self, line: str, err: bool = False) -> None:
         """Print a line as it is, above the bars."""
         console = Console(stderr=True) if err else self._console

@@ -90,6 +90,12 @@ class Study:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
 
+    def described(self) -> dict[str, Any]:
+        """All that tables of the rows depend on, as plain values."""
+        baselines = {reading.reading: dict(reading.grid.baseline) for reading in self.readings}
+        baseline = baselines if self.reading else baselines[""]
+        return {**self.identity(), "margin": self.margin, "tune": self.tune, "baseline": baseline}
+
     def quick(self) -> "Study":
         """The primary reading alone, with no more than `QUICK` repeats."""
         return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())

@@ -6,40 +6,47 @@ from typing import Any
 
 import pandas as pd
 
-from studies import plan, shards
+from studies import plan, recording, shards
+from studies.code import code
 from studies.columns import FIRST, FLAGS, LAST, MADE_BY
 from studies.grid import words
+from studies.identity import differing, plain
+from studies.rows import successful
 from studies.spec import Study
 from studies.stack import NUMERICS, Trial
-from studies.store import Store, differing, good, read_manifest
+from studies.store import KEPT, Store, read_manifest
 
+SHOWN = 6  # lines at most about what does not fit
 NOT_ON = "jobs, backend, the trials beside it, titles and pictures"  # what a trial's numbers do not depend on
 
 
 def status(study: Study, results: Path) -> list[str]:
     """What of a study is done, missing and failed, reading by reading, what made its rows, and who is at work; in lines.
 
-    Raises UserError where the folder holds another study, or results of another format.
+    Raises UserError where the folder holds results of another format.
     """
     store = Store(results, study)
-    store.require_own()
     rows = store.load().trials
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
+    if rows.empty and store.kept().empty and (store.folder / "summary.csv").exists():
+        lines.append(f"tables         are in {store.folder}, and the rows that they were made from are not")
     if len(rows):
         lines.append(f"made by        {', '.join(f'{column} {_counted(rows[column])}' for column in MADE_BY)}")
-    lines += mixed(rows)
-    hosts = [shards.writer(Path(run["shard"]))[0] for run in store.runs() if "shard" in run]
+    lines += [*mixed(rows), *of_other_code(study, rows)]
+    hosts = [shards.writer(Path(run["shard"])).host for run in store.runs() if "shard" in run]
     if hosts:
         lines.append(f"runs           on {_counted(pd.Series(hosts))}")
-    for shard in store.at_work():
-        host, process = shards.writer(shard)
-        lines.append(f"at work        process {process} on {host}")
-    others = store.other_numerics()
-    if len(others):
-        lines.append(
-            f"not used       rows of numerics {_counted(others['numerics'])}: this version computes numerics {NUMERICS}"
-        )
-    return lines
+    return [*lines, *at_work(store), *outside(store)]
+
+
+def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
+    """The trials of a study without a successful row, and lines about the rows in its folder that belong to none of them.
+
+    Raises UserError where the folder holds results of another format.
+    """
+    store = Store(results, study)
+    done = successful(store.load().trials)
+    return [trial for trial in plan.trials(study) if trial.key not in done], outside(store)
 
 
 def mixed(rows: pd.DataFrame) -> list[str]:
@@ -49,6 +56,58 @@ def mixed(rows: pd.DataFrame) -> list[str]:
         for column in MADE_BY
         if len(rows) and len(rows[column].unique()) > 1
     ]
+
+
+def of_other_code(study: Study, rows: pd.DataFrame) -> list[str]:
+    """A line where rows were made by other code than this, with what to do."""
+    others = int((rows["code"] != code()).sum()) if len(rows) else 0
+    if not others:
+        return []
+    return [
+        f"other code     made {others:,} of {len(rows):,} rows; if `ablation verify {study.name}` finds that numbers differ, "
+        "raise NUMERICS in studies/stack.py, and run again"
+    ]
+
+
+def at_work(store: Store) -> list[str]:
+    """A line for each other run that is at work in the folder."""
+    writers = [shards.writer(shard) for shard in store.at_work()]
+    return [f"at work        process {writer.process} on {writer.host}" for writer in writers]
+
+
+def outside(store: Store) -> list[str]:
+    """Lines about rows in the folder that belong to no trial of the study as it is: how many, and what does not fit."""
+    kept = store.kept()
+    if kept.empty:
+        return []
+    lines = [f"kept           {len(kept):,} rows of other trials in {store.folder / KEPT}, for a study that comes back to them"]
+    reasons = [reason for reason in (_misfit(kept, store.plan, column) for column in _settings(kept)) if reason]
+    lacking = int(kept["trial"].isin(store.plan.index).sum())
+    if lacking:
+        reasons.append(f"{lacking:,} lack what the study records now")
+    reasons += changed(store)
+    return [*lines, *(f"               {reason}" for reason in reasons[:SHOWN])]
+
+
+def changed(store: Store) -> list[str]:
+    """What of a study differs from its last run in the folder, in a line; none where nothing does."""
+    manifest = read_manifest(store.folder)
+    differences = differing(manifest["identity"], plain(store.study.identity())) if manifest else ""
+    return [f"since the last run: {differences}"] if differences else []
+
+
+def _settings(rows: pd.DataFrame) -> list[str]:
+    """The columns by which trials differ: settings, factors and places."""
+    own = [column for column in rows if column not in (*FIRST, *LAST, *recording.SETTINGS)]
+    return ["numerics", "seed", "epochs", *own, "repeat", "fold"]
+
+
+def _misfit(kept: pd.DataFrame, plan: pd.DataFrame, column: str) -> str:
+    """The values of a column that kept rows have and no planned trial has, or nothing."""
+    there = kept[column].map(_shown)
+    here = {str(NUMERICS)} if column == "numerics" else set(plan[column].map(_shown)) if column in plan else {"absent"}
+    foreign = there[~there.isin(here)]
+    return f"{column} is {_counted(foreign)}, not {', '.join(sorted(here)[:4])}" if len(foreign) else ""
 
 
 def _of_reading(reading: Study, rows: pd.DataFrame) -> list[str]:
@@ -77,25 +136,22 @@ def explain(study: Study, results: Path, beginning: str) -> list[str]:
     """
     trial = plan.find(study, beginning)
     store = Store(results, study)
-    manifest = read_manifest(store.folder)
-    rows = store.load().trials
+    rows, kept = store.load().trials, store.kept()
     lines = [f"trial          {trial.key}: {trial.configuration.label}, {trial.place}"]
     row = rows[rows["trial"] == trial.key] if len(rows) else rows
-    if trial.key in good(rows):
+    if trial.key in successful(rows):
         made = ", ".join(f"{column} {row.iloc[0][column]}" for column in MADE_BY)
         lines.append(f"reused         its row is in {store.folder}, made by {made}")
     elif len(row):
         lines.append(f"to be trained  its row in {store.folder} failed: {row.iloc[0]['reason']}")
     else:
-        lines += [f"to be trained  {store.folder} has no row of it", *_nearest(trial, rows, store.other_numerics())]
-    changes = manifest and differing(manifest["identity"], store.identity())
-    if changes:
-        lines.append(f"refused        {store.folder} holds another study of this name, and no run adds to it: {changes}")
+        lines += [f"to be trained  {store.folder} has no row of it", *_nearest(trial, rows, kept)]
+        lines += [f"changed        {line}" for line in changed(store)]
     return [*lines, f"depends on     {words(plan.depends_on(study.named(trial.reading), trial))}", f"not on         {NOT_ON}"]
 
 
 def _nearest(trial: Trial, rows: pd.DataFrame, others: pd.DataFrame) -> list[str]:
-    """What is there in place of a trial: its row under other numerics, or the one that differs in the fewest settings."""
+    """The row that differs from a trial in the fewest settings, and in which."""
     there = pd.concat([table for table in (rows, others) if len(table)]) if len(rows) + len(others) else pd.DataFrame()
     if there.empty:
         return []

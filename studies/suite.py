@@ -1,25 +1,29 @@
 """What a user asks of a study, as functions: train what is missing, write its tables, compare, verify and judge its rows."""
 
+import contextlib
 import datetime
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, tables
+from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, standing, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
+from studies.recording import covers
+from studies.rows import Rows, successful, to_csv
 from studies.shards import Record
 from studies.spec import Study
-from studies.stack import Stack
-from studies.store import Rows, Store, good, machine, to_csv
+from studies.stack import Stack, Trial
+from studies.store import Store, machine
 from studies.tables import Tables
 
 BACKENDS = ("loky", "sequential", "dask")
+WAIT = 1.0  # seconds between two looks at trials that another run has begun
 Train = Callable[..., None]  # (stacks, received=...): `received` gets the records of each stack
 
 
@@ -32,32 +36,44 @@ def run(
     device: str = "cpu",
     results: str | Path = "results",
     overrides: Sequence[str] = (),
-    force: bool = False,
     received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
 ) -> pd.DataFrame:
     """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
 
-    * `study`: a name in `studies/specs`, the path of a TOML file, or a `Study`; `overrides` are `key=value` for the first two.
-    * `jobs`: processes, by default one for each usable core or CUDA device.
-    * `backend`: "loky", "sequential" in this process, or "dask".
-    * `scheduler`: with "dask", the address of one whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
-    * `device`: "cpu" or "cuda".
-    * `force`: move earlier results of this name aside and train everything.
-    * `received` is told the records of each stack as it is done.
+    Parameters
+    ----------
+    study
+        A name in `studies/specs`, the path of a TOML file, or a `Study`.
+    jobs
+        Processes; by default one for each usable core or CUDA device.
+    backend
+        "loky", "sequential" in this process, or "dask".
+    scheduler
+        With "dask", the address of the scheduler whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
+    device
+        "cpu" or "cuda".
+    results
+        Folder in which each study has a folder of its name.
+    overrides
+        `key=value` changes to the spec of a `study` that is a name or a path.
+    received
+        Called with the records of each stack as it is done.
 
-    Raises UserError where the spec is wrong or the folder holds another study, or rows of another device; OSError where the
-    folder cannot be written to or goes away.
+    Returns
+    -------
+    DataFrame
+        One row for each trial, in the order of the plan; see `columns`.
+
+    Raises
+    ------
+    UserError
+        The spec is wrong, or the folder holds rows of another device.
+    OSError
+        The folder cannot be written to, or goes away.
     """
     study = study if isinstance(study, Study) else spec.load(str(study), overrides)
     (rows,) = run_all(
-        [study],
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
-        device=device,
-        results=results,
-        force=force,
-        received=received,
+        [study], jobs=jobs, backend=backend, scheduler=scheduler, device=device, results=results, received=received
     )
     return rows
 
@@ -70,14 +86,15 @@ def run_all(
     scheduler: str | None = None,
     device: str = "cpu",
     results: str | Path = "results",
-    force: bool = False,
     started: Callable[[Study, int, int], None] = lambda study, done, trials: None,  # noqa: ARG005
     received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
     finished: Callable[[Study, pd.DataFrame], None] = lambda study, rows: None,  # noqa: ARG005
+    said: Callable[[str], None] = lambda line: None,  # noqa: ARG005
 ) -> list[pd.DataFrame]:
-    """`run` for several studies, one after the other, but that no process waits for the last stack of any but the last.
+    """`run` for several studies, one after the other; only at the end of the last does a process wait for another.
 
-    `started` is told of each study how many trials are done of all, before any trains; `finished` gets its rows.
+    `started` gets each study with the numbers of its trials that are done and of all, before any trains; `finished` gets its
+    rows; `said` gets lines about rows of other code and about other runs at work in the same folder.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
@@ -89,68 +106,97 @@ def run_all(
     _require_engine(studies, device)
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
-    tables_of_all: dict[str, pd.DataFrame] = {}
-    with _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train):
+    rows_of_all: dict[str, pd.DataFrame] = {}
+    with (
+        _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train),
+        contextlib.ExitStack() as at_end,
+    ):
         about = {"jobs": jobs, "backend": backend, **machine()}
-        for study in studies if force else ():  # all of them, before the first is moved
-            Store(Path(results), study).require_free()
-        runs = {study.name: _Run(study, Path(results), force, device, about) for study in studies}
+        runs = {study.name: at_end.enter_context(_Run(study, Path(results), device, about)) for study in studies}
 
         def finish(run: _Run) -> None:
-            tables_of_all[run.study.name] = run.finish()
-            finished(run.study, tables_of_all[run.study.name])
+            if not run.pending and run.study.name not in rows_of_all:
+                rows_of_all[run.study.name] = run.finish()
+                finished(run.study, rows_of_all[run.study.name])
 
         def keep(records: list[Record]) -> None:
             run = runs[records[0]["study"]]
             run.keep(records)
             received(records)
-            if not run.pending:
-                finish(run)
+            finish(run)
 
         for run in runs.values():
             started(run.study, len(run.trials) - len(run.pending), len(run.trials))
-        planned = [stack for run in runs.values() for stack in plan.stacks(run.study, run.pending.values(), jobs, device)]
-
-        def handed_out() -> Iterator[Stack]:
-            for stack in planned:
-                runs[stack.source.study].begin()
-                yield stack
-
-        for run in [run for run in runs.values() if not run.pending]:
+            for line in run.notes():
+                said(line)
+        while any(run.pending for run in runs.values()):
+            free = {run.study.name: run.free() for run in runs.values()}
+            planned = [stack for run in runs.values() for stack in plan.stacks(run.study, free[run.study.name], jobs, device)]
+            begun = (left for stack in planned for left in runs[stack.source.study].begin(stack))
+            for run in runs.values():
+                finish(run)
+            train(begun, received=keep)
+            if not planned:
+                time.sleep(WAIT)
+        for run in runs.values():
             finish(run)
-        if planned:
-            train(handed_out(), received=keep)
-    return [tables_of_all[study.name] for study in studies]
+    return [rows_of_all[study.name] for study in studies]
 
 
 class _Run:
     """A study at work: `pending` are the trials that it lacks, by key."""
 
-    def __init__(self, study: Study, results: Path, force: bool, device: str, about: Record) -> None:
+    def __init__(self, study: Study, results: Path, device: str, about: Record) -> None:
         self.study, self.store, self._about = study, Store(results, study), about
-        self.store.claim(force)
-        self.trials, rows = plan.trials(study), self.store.load().trials
-        done = good(rows)
+        self.trials, self._rows = plan.trials(study), self.store.load().trials
+        done = successful(self._rows)
         self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
-        self._trained = len(self.pending)
         if self.pending:
-            _require_device(rows, self.store.folder, devices.described(device))
+            _require_device(self._rows, self.store.folder, devices.described(device))
+        self.store.begin()
+        self._others = self.store.others()
+        self._trained = 0
         self._clock: float | None = None
         self._began = ""
 
-    def begin(self) -> None:
-        """Start its clock, once: its first stack begins to train; what trained before was another study."""
-        if self._clock is None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.end()
+
+    def notes(self) -> list[str]:
+        """Lines about rows of other code, and about other runs at work."""
+        return [*standing.of_other_code(self.study, self._rows), *standing.at_work(self.store)]
+
+    def free(self) -> list[Trial]:
+        """The pending trials that no other run at work has begun; those that one has done are pending no more."""
+        begun, done = self._others.look()
+        for key, record in done.items():
+            if key in self.pending and covers(record, self.pending[key].configuration.settings):
+                del self.pending[key]
+        return [trial for key, trial in self.pending.items() if key not in begun]
+
+    def begin(self, stack: Stack) -> Iterator[Stack]:
+        """The stack without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
+        free = {trial.key for trial in self.free()}
+        left = [trial for trial in stack.trials if trial.key in free]
+        if not left:
+            return
+        if self._clock is None:  # what trained before was another study
             self._clock = time.perf_counter()
             self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.store.append([{"begun": [trial.key for trial in left]}])
+        yield plan.of_trials(stack, left)
 
     def keep(self, records: Sequence[Record]) -> None:
-        """Put the records of a stack on disk; the first of them are told what made them."""
-        if len(self.pending) == self._trained:
+        """Put the records of a stack on disk, after a note of what makes them."""
+        if not self._trained:
             self.store.note({"started": self._began, **self._about})
         self.store.append(records)
+        self._trained += len(records)
         for record in records:
-            del self.pending[record["trial"]]
+            self.pending.pop(record["trial"], None)
 
     def finish(self) -> pd.DataFrame:
         """Write the files that rows end up in, and the tables."""
@@ -159,8 +205,9 @@ class _Run:
             rate = round(self._trained / seconds, 2)
             counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
             self.store.note({"started": self._began, **self._about, **counts})
-        written = self.store.compact(self.trials)
-        tables.write(self.study, tables.compute(self.study, written), self.store.folder)
+        written = self.store.compact()
+        if not tables.is_current(self.study, self.store.folder, written):
+            tables.write(self.study, tables.compute(self.study, written), self.store.folder, written)
         return written.trials
 
 
@@ -181,11 +228,11 @@ def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
     if others:
         raise UserError(
             f"rows of two devices are never mixed: {folder} has rows of {', '.join(others)}, this run trains on {ours}; give "
-            "--results another folder, or run with --force, which moves the old results aside"
+            "--results another folder"
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
     """How many processes train at once, and what trains stacks on them."""
     if backend != "dask":
@@ -201,32 +248,33 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
 
 
 def rows_of(study: Study, results: str | Path) -> Rows:
-    """The rows of a study on disk, of a run that is at work too.
+    """The rows of a study on disk, of a run that is at work too."""
+    return Store(Path(results), study).load()
 
-    Raises UserError where the folder holds another study.
+
+def tables_of(study: Study, results: str | Path, out: str | Path | None = None) -> Tables:
+    """The tables of a study, computed from its rows as they are; where there are none, those that lie in the folder.
+
+    They are written to the folder, or to `out`, unless they lie there already. The folder may be one that cannot be written to.
+
+    Raises UserError where there are neither rows nor tables of this study; OSError where `out` cannot be written to.
     """
-    store = Store(Path(results), study)
-    store.require_own()
-    return store.load()
-
-
-def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
-    """The tables of a study as they lie beside its rows; computed from the rows where there are none, or `anew`.
-
-    Raises UserError where there is neither, or the folder holds another study.
-    """
-    store = Store(Path(results), study)
-    store.require_own()
-    found = tables.read(study, store.folder)
-    if not anew and not found["summary"].empty:
-        return found
-    rows = store.load()
-    if len(rows.trials):
-        computed = tables.compute(study, rows)
-        tables.write(study, computed, store.folder)
-        return computed
-    if found["summary"].empty:
-        raise UserError(f"{store.folder} has neither rows nor tables; {_remedy(study)}")
+    folder, rows = Path(results) / study.name, rows_of(study, results)
+    if rows.trials.empty:
+        try:
+            found = tables.read(study, folder)
+        except UserError as error:
+            raise UserError(f"{error}; {_remedy(study)}") from None
+        if not found:
+            raise UserError(f"{folder} has neither rows nor tables; {_remedy(study)}")
+    elif tables.is_current(study, folder, rows):
+        found = tables.read(study, folder)
+    else:
+        found = tables.compute(study, rows)
+        with contextlib.suppress(OSError):
+            tables.write(study, found, folder, rows)
+    if out is not None:
+        tables.write(study, found, Path(out) / study.name, rows)
     return found
 
 
@@ -294,13 +342,6 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
             if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
                 differences.append((trial.key, column, theirs, ours))
     return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
-
-
-def predictions_of(study: Study, results: str | Path) -> pd.DataFrame:
-    """What the models of a study said of each row; empty where there is no `predictions.csv`."""
-    said = Store(Path(results), study).predictions()
-    planned = {trial.key for trial in plan.trials(study)} if len(said) else set()
-    return said[said["trial"].isin(planned)]
 
 
 def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Numbers to tables: CSV and Markdown beside the rows, and the same few lines on the screen."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,13 @@ from rich.text import Text
 
 from studies import analysis, comparisons, datasets, files, scores, texts, tuning
 from studies.effects import effects
+from studies.errors import UserError
+from studies.identity import differing, plain
 from studies.outcomes import SET_WORDS, judged_on
+from studies.rows import Rows, read_csv, to_csv
 from studies.sentences import sentences
 from studies.spec import Study
-from studies.store import Rows, read_csv, to_csv
+from studies.streams import digest
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -23,14 +28,21 @@ NAMES = (
     *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
     *("curves", "budget", "gradients", "tuned", "tuned_pairs"),
 )
+_MADE_FROM = "tables.json"
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual", "point")
 SHOWN = 10  # configurations at either end
 COMPARED = 24  # configurations at most whose curves are told apart
 
 
 def compute(study: Study, rows: Rows) -> Tables:
-    """The tables of a study by name: those of every reading, one below the other, told apart by the column `reading`."""
-    parts = [_compute(reading, of_reading(rows._asdict(), reading)) for reading in study.readings]
+    """The tables of a study by name, rounded as they are written.
+
+    Those of several readings stand one below the other, told apart by the column `reading`.
+    """
+    parts = [
+        {name: _rounded(name, table) for name, table in _compute(reading, of_reading(rows._asdict(), reading)).items()}
+        for reading in study.readings
+    ]
     if not study.reading:
         return parts[0]
     named = [
@@ -100,31 +112,83 @@ def guess_pct(study: Study) -> float:
     return float(100 * (1 - np.bincount(labels).max() / len(labels)))
 
 
-def write(study: Study, tables: Tables, folder: Path) -> None:
-    """Write every table that has rows as CSV, and what `show` prints as `tables.md`."""
+def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
+    """Write every table that has lines as CSV, what `show` prints as `tables.md`, and what they were made from.
+
+    Tables that no longer apply are removed. Raises OSError.
+    """
     for name, table in tables.items():
-        if not table.empty:
-            # Losses that converge and norms that vanish are small, not 0.
-            rounded = table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
-            files.write(folder / f"{name}.csv", to_csv(rounded))
+        path = folder / f"{name}.csv"
+        if table.empty:
+            path.unlink(missing_ok=True)
+        else:
+            files.write(path, to_csv(table))
     told = "\n".join(f"* {sentence}" for sentence in remembered(study, tables))
     parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
+    files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
+
+
+def is_current(study: Study, folder: Path, rows: Rows) -> bool:
+    """True where the tables in a folder are whole, and those that this code makes of these rows."""
+    return _noted(folder) == _made_from(study, folder, rows)
+
+
+def read(study: Study, folder: Path) -> Tables:
+    """The tables in a folder, an empty one for each that the study has not; nothing where there are none.
+
+    Raises UserError where they are of another study, of an earlier version, or not whole.
+    """
+    noted = _noted(folder)
+    if noted is None:
+        if (folder / "summary.csv").exists():
+            raise UserError(f"the tables in {folder} are of an earlier version, and there are no rows")
+        return {}
+    differences = differing(noted["study"], plain(study.described()))
+    if differences:
+        raise UserError(f"the tables in {folder} are of another study, and there are no rows: {differences}")
+    if noted["files"] != _hashes(folder):
+        raise UserError(f"tables in {folder} were changed or are missing, and there are no rows")
+    paths = {name: folder / f"{name}.csv" for name in NAMES}
+    return {name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()}
+
+
+def _made_from(study: Study, folder: Path, rows: Rows) -> dict[str, Any]:
+    """All that tables depend on: the study, its rows, and the code; and hashes of the files that they are in."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))}
+    hashes = [pd.util.hash_pandas_object(table.astype("str"), index=False).to_numpy() for table in (rows.trials, rows.history)]
+    return {
+        "title": study.title,
+        "study": plain(study.described()),
+        "rows": digest([values.tobytes().hex() for values in hashes], 16),
+        "code": digest(sources, 16),
+        "files": _hashes(folder),
+    }
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """A hash of the content of each file of tables in a folder."""
+    paths = [folder / name for name in (*(f"{name}.csv" for name in NAMES), "tables.md")]
+    return {path.name: digest(path.read_bytes().hex(), 16) for path in paths if path.exists()}
+
+
+def _noted(folder: Path) -> Any:  # noqa: ANN401
+    """What is noted beside tables of what they were made from; None where nothing is."""
+    try:
+        noted = json.loads((folder / _MADE_FROM).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return noted if isinstance(noted, dict) and {"study", "files"} <= set(noted) else None
+
+
+def _rounded(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """A table to six decimals, or to six digits: losses that converge and norms that vanish are small, not 0."""
+    return table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
 
 
 def _to_six_digits(value: object) -> object:
     """A number to six significant digits, anything else as it is."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def read(study: Study, folder: Path) -> Tables:
-    """The tables in a results folder; one that is not there is empty, and all are where an older version wrote them."""
-    paths = {name: folder / f"{name}.csv" for name in NAMES}
-    found = {
-        name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()
-    }
-    older = "working" not in found["summary"] or any("holm_p" in table for table in found.values())
-    return dict.fromkeys(NAMES, pd.DataFrame()) if older else found
 
 
 def show(study: Study, tables: Tables, console: Console) -> None:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from studies import effects, files
 from studies.estimates import ALPHA, rate
+from studies.rows import to_csv
 from studies.sampling import Population
-from studies.store import to_csv
 from studies.tables import markdown
 
 INTERVALS = {  # kinds of statements, and whether those of one study hold together

@@ -27,3 +27,6 @@ def _folder(name: str, what: str) -> Callable[[Callable[..., Any]], Callable[...
 
 results = _folder("results", "results")
 figures = _folder("figures", "pictures")
+out = click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write to in place of the results folder, which may be read-only."
+)

@@ -13,6 +13,7 @@ from rich.console import Console
 from studies import compare, files, spec, store, suite, tables, verdict_texts
 from studies.cli import options
 from studies.errors import UserError
+from studies.identity import differing
 from studies.spec import Study
 
 
@@ -21,14 +22,17 @@ from studies.spec import Study
 @options.overrides
 @options.quick
 @options.results
+@options.out
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
-def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path, against: str | None) -> None:
-    """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
+def show_tables(
+    study: str, overrides: Sequence[str], quick: bool, results: Path, out: Path | None, against: str | None
+) -> None:
+    """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     planned = spec.load(study, overrides, quick)
     if against is not None:
         tables.show_comparison(planned, suite.against(planned, results, against), Console())
         return
-    tables.show(planned, suite.tables_of(planned, results, anew=True), Console())
+    tables.show(planned, suite.tables_of(planned, results, out), Console())
 
 
 @click.command()
@@ -42,12 +46,7 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
     named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     planned = [spec.load(name, overrides, quick) for name in named]
     if not studies:
-        older = [study for study in planned if tables.read(study, results / study.name)["summary"].empty]
-        for study in older:
-            click.echo(
-                f"{study.name}: not drawn: its tables are of an older version; train it again: ablation run {study.name}"
-            )
-        planned = [study for study in planned if study not in older]
+        planned = [study for study in planned if _has_tables(study, results)]
     if not planned:
         raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
@@ -58,11 +57,23 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
             click.echo(f"{study.name}: {name:12} {outcome}")
 
 
+def _has_tables(study: Study, results: Path) -> bool:
+    """True where a study has tables that can be drawn; says so where it has not."""
+    try:
+        suite.tables_of(study, results)
+    except UserError as error:
+        click.echo(f"{study.name}: not drawn: {error}")
+        return False
+    return True
+
+
 def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
     """Draw what there is of a study."""
     from studies import figures as pictures  # matplotlib takes a second that no other command needs
 
-    return pictures.draw(study, suite.tables_of(study, results), figures / study.name, suite.predictions_of(study, results))
+    return pictures.draw(
+        study, suite.tables_of(study, results), figures / study.name, suite.rows_of(study, results).predictions
+    )
 
 
 @click.command("report")
@@ -71,11 +82,12 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
 @options.quick
 @options.results
 @options.figures
-def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
-    """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
+@options.out
+def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path, out: Path | None) -> None:
+    """Write what STUDY found as one page, report.html, with its tables and pictures."""
     from studies import report  # matplotlib takes a second that no other command needs
 
-    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
+    click.echo(report.write(spec.load(study, overrides, quick), results, figures, out))
 
 
 @click.command()
@@ -111,7 +123,7 @@ def show_changes(a: Path, b: Path, margin: float | None) -> None:
     obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
     both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
     if both.empty:
-        none = f"no trial is in both: {store.differing(manifest_a['identity'], manifest_b['identity'])}"
+        none = f"no trial is in both: {differing(manifest_a['identity'], manifest_b['identity'])}"
         click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
         sys.exit(compare.UNTOLD)
     found = compare.changes(both)

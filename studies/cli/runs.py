@@ -27,7 +27,6 @@ from studies.spec import Study
 @click.option(
     "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
 )
-@click.option("--force", is_flag=True, help="Move earlier results of this name aside and train everything again.")
 @click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
@@ -40,7 +39,6 @@ def run(
     backend: str,
     scheduler: str | None,
     device: str,
-    force: bool,
     report: bool,
     live: bool,
 ) -> None:
@@ -60,10 +58,10 @@ def run(
                 scheduler=scheduler,
                 device=device,
                 results=results,
-                force=force,
                 started=screen.started,
                 received=screen.received,
                 finished=screen.finished,
+                said=screen.said,
             )
         except KeyboardInterrupt:
             click.echo(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from studies import design, devices, files, plan, spec, suite
+from studies import design, devices, files, plan, spec, standing, suite
 from studies.cli import options
 from studies.errors import UserError
 from studies.settings import number, require
@@ -68,5 +68,6 @@ def show_plan(
     given = {each.reading: design.Spread(sd, math.nan) for each in planned.readings} if sd else {}
     spreads = given or suite.spreads(planned, results)
     source = "given" if sd else f"by the rows in {results / planned.name}"
-    for line in plan.describe(planned, jobs or devices.processes("cpu"), spreads, difference, source):
+    missing, outside = standing.missing(planned, results)
+    for line in (*plan.describe(planned, jobs or devices.processes("cpu"), missing, spreads, difference, source), *outside):
         click.echo(line)

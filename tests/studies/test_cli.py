@@ -167,12 +167,12 @@ def test_wrong_input_is_one_line(call, tiny, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_folder_of_another_study_is_refused(call, tiny, tmp_path):
+def test_a_study_that_changes_trains_what_is_missing_and_keeps_the_rest(call, tiny, tmp_path):
     assert call("run", tiny(), "-j", "1", cwd=tmp_path).returncode == 0
-    refused = call("run", tiny(("epochs = 3", "epochs = 4")), "-j", "1", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "base.epochs is 3 there, 4 here" in refused.stderr
-    assert "--force" in refused.stderr
+    changed = call("run", tiny(("epochs = 3", "epochs = 4")), "-j", "1", cwd=tmp_path)
+    assert "12 trials, of which this run trained 12" in changed.stdout
+    back = call("run", tiny(), "-j", "1", cwd=tmp_path)
+    assert "12 trials, of which this run trained 0" in back.stdout
 
 
 def test_an_interrupted_run_ends_with_130_and_can_be_resumed(commands, tiny, tmp_path):

@@ -197,7 +197,7 @@ def test_power_in_sd_in_points_and_by_the_rows_there_are(tiny, tmp_path):
 
 def test_one_value_resolves_nothing(tiny):
     study = spec.load(str(tiny(("folds = 3", "folds = 0"))))
-    assert any("resolves       nothing" in line for line in plan.describe(study, 1))
+    assert any("resolves       nothing" in line for line in plan.describe(study, 1, plan.trials(study)))
 
 
 @pytest.mark.parametrize("option", ["--sd", "--difference"])

@@ -4,7 +4,7 @@ import pytest
 
 from studies import datasets, measures, spec
 from studies.errors import UserError
-from studies.store import Rows
+from studies.rows import Rows
 
 # Two configurations of two repeats; the second of "b" failed.
 TRIALS = pd.DataFrame(

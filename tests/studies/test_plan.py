@@ -69,7 +69,6 @@ CHANGES = {
     "folds": ("folds = 3", "folds = 4"),
     "epochs": ("epochs = 3", "epochs = 4"),
     "dtype": ("epochs = 3", 'epochs = 3\ndtype = "float64"'),
-    "history": ("history_every = 1", "history_every = 2"),
 }
 
 
@@ -115,7 +114,7 @@ def test_a_full_batch_is_all_training_rows():
 
 def test_the_plan_in_words(tiny):
     study = replace(spec.load(str(tiny())), question="Why?")
-    text = "\n".join(plan.describe(study, jobs=1))
+    text = "\n".join(plan.describe(study, 1, plan.trials(study)))
     for part in ("Why?", "2 levels: relu, tanh", "60 training, 40 test rows", "4 configurations x 3 folds = 12 models"):
         assert part in text
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from studies import plan, spec, tables
+from studies.rows import Rows, to_csv
 from studies.sentences import sentences
-from studies.store import Rows, to_csv
 
 
 def trained(study, error, failing=(), sd=1.0, missing=()):

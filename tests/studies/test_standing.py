@@ -3,13 +3,14 @@
 import json
 import os
 import resource
+import time
 
 import pandas as pd
 import pytest
 from test_plan import CHANGES
 
 import studies
-from studies import plan, runner, shards, spec, standing, suite
+from studies import files, plan, runner, shards, spec, standing
 from studies.errors import UserError
 from studies.stack import NUMERICS
 from studies.store import Store
@@ -36,32 +37,32 @@ def explained(study, folder, trial=0):
 
 
 def test_two_runs_that_finish_at_once_lose_no_row_and_no_run(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "_exists", lambda _: True)
     study = spec.load(str(tiny()))
     trials, rows = plan.trials(study), records(study)
     one, other = Store(tmp_path, study), Store(tmp_path, study)
-    one.claim(force=False)
-    other.claim(force=False)
+    one.begin()
+    other.begin()
     one.append(rows[:7])
     one.note({"seconds": 1})
-    set_aside = one._set_aside
+    write = files.write
 
-    def meanwhile(everything):  # between what the first reads and what it writes
-        monkeypatch.setattr(one, "_set_aside", set_aside)
+    def meanwhile(path, content):  # between what the first reads and what it writes
+        monkeypatch.setattr(files, "write", write)
         other.append(rows[5:])
         other.note({"seconds": 2})
-        other.compact(trials)
-        set_aside(everything)
+        other.compact()
+        write(path, content)
 
-    monkeypatch.setattr(one, "_set_aside", meanwhile)
-    one.compact(trials)
+    monkeypatch.setattr(files, "write", meanwhile)
+    one.compact()
     written = pd.read_csv(tmp_path / "tiny" / "trials.csv")
     assert written["trial"].tolist() == [trial.key for trial in trials]
     runs = json.loads((tmp_path / "tiny" / "manifest.json").read_text())["runs"]
     assert sorted(run["seconds"] for run in runs) == [1, 2]
     assert len(list((tmp_path / "tiny" / "shards").iterdir())) == 2  # either may be about to be needed by the other
-    monkeypatch.undo()
-    Store(tmp_path, study).compact(trials)
+    one.end()
+    other.end()
+    Store(tmp_path, study).compact()
     assert list((tmp_path / "tiny" / "shards").iterdir()) == []
     assert pd.read_csv(tmp_path / "tiny" / "trials.csv").equals(written)
 
@@ -83,49 +84,41 @@ def test_a_temporary_file_goes_once_nobody_can_be_writing_it(trained):
     for path in (young, old):
         path.write_text("half")
     os.utime(old, (0, 0))
-    Store(folder.parent, study).compact(plan.trials(study))
+    Store(folder.parent, study).compact()
     assert young.exists()
     assert not old.exists()
 
 
-def test_force_moves_nothing_where_one_of_several_is_at_work(trained, tiny, monkeypatch):
+def test_a_shard_of_another_host_stays_as_long_as_it_is_touched(trained):
     study, folder = trained
-    other = spec.load(str(tiny(name="other")))
-    working = Store(folder.parent, other)
-    working.claim(force=False)
-    monkeypatch.setattr(shards, "_exists", lambda _: True)
-    with pytest.raises(UserError, match="is at work in"):
-        suite.run_all([study, other], jobs=1, results=folder.parent, force=True)
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["other", "tiny"]
-    assert (folder / "trials.csv").exists()
-
-
-def test_a_shard_of_another_host_stays_for_a_day(trained):
-    study, folder = trained
-    shard = folder / "shards" / "20260101T000000-elsewhere-1-abcd.jsonl"
-    row = records(study)[0]
-    shard.write_text(json.dumps(row) + "\n")
-    Store(folder.parent, study).compact(plan.trials(study))
+    shard = folder / "shards" / "20260101T000000-elsewhere-0123456789ab-1-abcd.jsonl"
+    shard.write_text(json.dumps(records(study)[0]) + "\n")
+    Store(folder.parent, study).compact()
     assert shard.exists()
     assert "at work        process 1 on elsewhere" in standing.status(study, folder.parent)
-    os.utime(shard, (0, 0))
-    Store(folder.parent, study).compact(plan.trials(study))
+    os.utime(shard, (0, time.time() - 2 * shards.SILENT))
+    Store(folder.parent, study).compact()
     assert not shard.exists()
 
 
-def test_force_leaves_a_run_at_work_alone(trained, monkeypatch):
-    study, folder = trained
-    other = Store(folder.parent, study)
-    other.claim(force=False)
-    monkeypatch.setattr(shards, "_exists", lambda _: True)
-    with pytest.raises(UserError, match=r"is at work in .*; end it first"):
-        Store(folder.parent, study).claim(force=True)
+def test_a_run_that_was_taken_for_dead_goes_on_and_loses_nothing(tiny, tmp_path):
+    study = spec.load(str(tiny()))
+    rows, store, other = records(study), Store(tmp_path, study), Store(tmp_path, study)
+    store.begin()
+    store.append(rows[:5])
+    (shard,) = (tmp_path / "tiny" / "shards").iterdir()
+    os.utime(shard, (0, time.time() - 2 * shards.SILENT))
+    other.compact()
+    assert not shard.exists()
+    store.append(rows[5:])
+    assert len(store.compact().trials) == 12
+    store.end()
 
 
 def test_what_follows_a_line_cut_short_is_not_lost_with_it(tiny, tmp_path):
     study = spec.load(str(tiny()))
     store, rows = Store(tmp_path, study), records(study)
-    store.claim(force=False)
+    store.begin()
     store.append(rows[:1])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(json.dumps(rows[0])) + 100, hard))
@@ -168,10 +161,10 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
     assert f"numerics is 1 there, {NUMERICS} here" in explained(study, folder)
     assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
     for name, rows in (("trials", 12), ("history", 48)):
-        assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / f"{name}.numerics-1.csv")) == rows
-    assert standing.status(study, folder.parent)[-1] == (
-        f"not used       rows of numerics 1 (12): this version computes numerics {NUMERICS}"
-    )
+        assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / "kept" / f"{name}.csv")) == rows
+    told = standing.status(study, folder.parent)
+    assert told[-2].startswith("kept           12 rows of other trials in ")
+    assert told[-1].strip() == f"numerics is 1 (12), not {NUMERICS}"
     assert "reused" in explained(study, folder)
 
 
@@ -251,10 +244,7 @@ def test_what_numbers_depend_on_always_trains_again_and_is_named(trained, tiny, 
     study = spec.load(str(tiny(change)))
     told = explained(study, folder)
     assert "to be trained" in told
-    assert "holds another study of this name, and no run adds to it: " in told
-    assert " there, " in told.partition("no run adds to it: ")[2]
-    with pytest.raises(UserError):
-        studies.run(study, results=folder.parent, jobs=1)
+    assert " there, " in told.partition("since the last run: ")[2]
 
 
 def test_what_differs_from_the_nearest_row_is_named(trained, tiny):

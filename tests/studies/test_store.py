@@ -8,8 +8,9 @@ import studies
 from studies import files, spec
 from studies.columns import is_taken
 from studies.errors import UserError
+from studies.rows import read_csv, to_csv
 from studies.settings import DEFAULTS
-from studies.store import Store, read_csv, to_csv
+from studies.store import Store
 
 FILES = {
     "trials.csv",
@@ -24,6 +25,7 @@ FILES = {
     "ladder.csv",
     "curves.csv",
     "manifest.json",
+    "tables.json",
     "tables.md",
     "shards",
 }
@@ -83,8 +85,9 @@ def test_a_run_goes_on_after_an_interrupt_and_a_torn_line(trained, tmp_path):
         studies.run(path, results=tmp_path / "again", jobs=1, received=interrupt)
     (shard,) = (tmp_path / "again" / "tiny" / "shards").iterdir()
     content = shard.read_bytes()
-    assert content.count(b"\n") == 7  # what the run is, and a stack
-    shard.write_bytes(content[:-100])
+    lines = content.splitlines(keepends=True)
+    assert len(lines) == 9  # what the run begins, what it is, a stack, and that it ended
+    shard.write_bytes(b"".join(lines[:-1])[:-100])
     assert len(Store(tmp_path / "again", spec.load(str(path))).load().trials) == 5
     assert numbers_trained(path, tmp_path / "again") == 7
     # all columns agree with the undisturbed run but those that tell how it was trained
@@ -109,8 +112,8 @@ def test_a_compaction_that_is_cut_short_loses_nothing_even_if_the_shard_is_torn_
         studies.run(path, results=tmp_path / "again", jobs=1)
     monkeypatch.undo()
     (shard,) = (tmp_path / "again" / "tiny" / "shards").iterdir()
-    # without the second note of what the run was, and half of the last record
-    shard.write_bytes(b"\n".join(shard.read_bytes().splitlines()[:-1])[:-300])
+    # without its end, the second note of what the run was, and half of the last record
+    shard.write_bytes(b"\n".join(shard.read_bytes().splitlines()[:-2])[:-300])
     studies.run(path, results=tmp_path / "again", jobs=1)
     assert (undisturbed / "history.csv").read_bytes() == (tmp_path / "again" / "tiny" / "history.csv").read_bytes()
 
@@ -119,6 +122,7 @@ def test_a_failed_row_gives_way_to_one_that_is_not_and_doubles_are_dropped(train
     path, folder = trained
     study = spec.load(str(path))
     store = Store(folder.parent, study)
+    store.begin()
     rows = store.load().trials
     (record,) = rows.iloc[[0]].dropna(axis=1).astype(object).to_dict("records")
     store.append([{**record, "status": "failed", "reason": "x"}])
@@ -129,27 +133,7 @@ def test_a_failed_row_gives_way_to_one_that_is_not_and_doubles_are_dropped(train
     store.append([{**record, "train_loss": float(np.nextafter(record["train_loss"], 0))}])
     with pytest.raises(UserError, match=f"{record['trial']} was trained twice, with different ones"):
         store.load()
-
-
-def test_another_study_of_the_same_name_is_refused_and_nothing_is_lost(tiny, trained):
-    path, folder = trained
-    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    tiny(("epochs = 3", "epochs = 4"), ("lr = 0.01", "lr = 0.02"))
-    with pytest.raises(UserError) as told:
-        studies.run(path, results=folder.parent, jobs=1)
-    assert "base.epochs is 3 there, 4 here" in str(told.value)
-    assert "--force" in str(told.value)
-    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
-
-
-def test_force_moves_what_is_there_aside(tiny, trained):
-    path, folder = trained
-    before = (folder / "trials.csv").read_bytes()
-    tiny(("epochs = 3", "epochs = 4"))
-    table = studies.run(path, results=folder.parent, jobs=1, force=True)
-    assert (table["epochs"] == 4).all()
-    (aside,) = folder.parent.glob("tiny.before-*")
-    assert (aside / "trials.csv").read_bytes() == before
+    store.end()
 
 
 def test_titles_do_not_make_another_study(tiny, trained):
