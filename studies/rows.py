@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from studies import recording
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, TEXTS
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS
 from studies.errors import UserError
 from studies.shards import Record
 from studies.spec import Study

@@ -175,6 +175,21 @@ def two_at_once(soak: Soak, results: Path) -> bool:
     return soak.ends_well(soak.start(results))  # either may have left its shard, which the other could have needed
 
 
+def grown(soak: Soak, results: Path) -> bool:
+    """The study as it once was, smaller or with other epochs, is run first, and killed now and then."""
+    before = soak.random.choice(
+        ["validation.repeats=1", "base.epochs=20", "base.history_every=0", "base.keep_predictions=false"]
+    )
+    options = (*ALONE, "--set", before)
+    run = soak.start(results, options)
+    if soak.random.random() < 0.5 and soak.some_time(run, ALONE):
+        kill(run.pid)
+        soak.counts["parents killed"] += 1
+    soak.ends_well(run)
+    soak.counts["studies grown"] += 1
+    return False
+
+
 Fault = Callable[[Soak, Path], bool]  # disturbs a run that works in a folder; whether it ended well all the same
 FAULTS: tuple[Fault, ...] = (
     tail_torn,
@@ -183,6 +198,7 @@ FAULTS: tuple[Fault, ...] = (
     workers_killed,
     dask_worker_removed,
     two_at_once,
+    grown,
 )
 
 
