@@ -18,7 +18,7 @@ demo: .venv ## The same on a small grid, in under a minute
 	$(RUN) run demo $(JOBS_OPTION) --report
 
 REPORTS := eight_models loss_criteria activations optimizers schedules border sgd_vs_adam history_and_boundary linear xor \
-	vanishing batchnorm mixtures output_layer noise rates late_decay costs
+	vanishing batchnorm output_layer noise rates late_decay costs
 RESULTS := $(if $(QUICK),quick/results,results)
 PICTURES := $(if $(QUICK),quick/figures,figures)
 QUICK_OPTION := $(if $(QUICK),--quick)
