@@ -15,7 +15,6 @@ from studies.figures.style import (
     chosen,
     error_bars,
     height_of_levels,
-    in_lines,
     label_levels,
     length,
     looks,
@@ -29,6 +28,7 @@ from studies.figures.style import (
     used,
     wider,
     width_of_levels,
+    wrap,
 )
 from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
@@ -105,7 +105,7 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
         _lines(ax, means.reindex(index=levels[pair.factor], columns=lines[pair]))
         between = f" [{pair.low:.1f}, {pair.high:.1f}]" if np.isfinite(pair.low) else ""
         title = f"{pair.factor} x {pair.by}: {pair.share:.1f}% of the variance{between}"
-        ax.set_title(in_lines(title, int(12 * (width + legend))), loc="left")
+        ax.set_title(wrap(title, int(12 * (width + legend))), loc="left")
         ax.set_xlabel(pair.factor)
         ax.yaxis.set_tick_params(labelleft=True)
         title = pair.by + of_all(lines[pair], levels[pair.by]).replace(" (", "\n(")

@@ -19,6 +19,7 @@ from studies.figures.style import (
     error_bars,
     height_of_levels,
     label_levels,
+    legend_beside,
     length,
     new_figure,
     over,
@@ -118,8 +119,8 @@ def levels(study: Study, tables: Tables) -> Figure:
     factors = study.grid.levels
     down, across = shape(len(factors), _ACROSS)
     names = list(factors)
-    widths = [max(3.0, *(width_of_levels(factors[name]) for name in names[column::across])) for column in range(across)]
-    figure = new_figure(0.6 + sum(widths), 0.9 + down * (3.4 + max(map(height_of_levels, factors.values()))))
+    widths = [max(3.2, *(width_of_levels(factors[name]) for name in names[column::across])) for column in range(across)]
+    figure = new_figure(2.4 + sum(widths), 0.6 + down * (3.4 + max(map(height_of_levels, factors.values()))))
     axes = used(figure.subplots(down, across, sharey=True, squeeze=False, width_ratios=widths).flat, len(names))
     rng = np.random.default_rng(0)
     for ax, factor in zip(axes, names, strict=True):
@@ -146,7 +147,7 @@ def levels(study: Study, tables: Tables) -> Figure:
     lowest = min(summary[f"{judged}_mean_pct"].min(), table[f"{judged}_ci_low_pct"].min())
     percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", lowest)
     axes[0].plot([], [], ".", color="0.72", label="one configuration")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7)
+    legend_beside(figure, *axes[0].get_legend_handles_labels())
     titled(figure, title_of(study), f"{over(study)}; {study.sampling.words}")
     return figure
 

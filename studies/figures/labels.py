@@ -12,7 +12,7 @@ from studies.spec import Study
 from studies.tables import Tables
 
 NAME = 30  # letters of a factor or a level
-LABEL = 90  # of a configuration
+LABEL = 80  # of a configuration
 _NAMED = ("label", "other_label", "factor", "level", "effect")  # columns of tables that hold names
 
 

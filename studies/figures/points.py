@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from studies import datasets, plan
 from studies.data import Floats, Labels
-from studies.figures.style import height_of_legend, in_lines, legend_below, new_figure, over, title_of, titled
+from studies.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
 from studies.outcomes import judged_on
 from studies.spec import Study
 from studies.stack import Trial
@@ -24,6 +24,7 @@ from studies.texts import counted
 
 SHOWN = 4  # configurations at most whose predictions are drawn
 _SIDE = 2.9  # inches of a panel
+_ROWS = 16  # of a legend beside it
 _COLORS = [sns.color_palette("colorblind")[index] for index in (1, 0, 2, 4, 7, 3, 9, 5, 6, 8)]
 _MARKERS = "o^svD*P"
 _LINE: dict[str, Any] = {"color": "k", "linewidth": 1.0, "zorder": 3}
@@ -116,7 +117,7 @@ def _asked(study: Study, trial: Trial) -> tuple[str, Floats]:
 
 def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:
     """A row of panels of one plane, with the border of the classes."""
-    figure = new_figure(0.5 + _SIDE * count, 1.4 + _SIDE)
+    figure = new_figure(0.5 + _SIDE * count, 1.2 + _SIDE)
     axes = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
     for ax in axes:
         _BORDERS.get(study.data.name, lambda _: None)(ax)
@@ -146,14 +147,14 @@ def _scatter(ax: Axes, inputs: Floats, labels: Labels) -> None:
 
 
 def _legend(ax: Axes) -> str:
-    """The classes below all panels, in markers that are large enough to tell apart; of more, words for the caption."""
-    labels, figure = ax.get_legend_handles_labels()[1], ax.get_figure()
+    """The classes beside all panels, in markers that are large enough to tell apart; of too many, words for the caption."""
+    (handles, labels), figure = ax.get_legend_handles_labels(), ax.get_figure()
     assert isinstance(figure, Figure)
     if len(labels) > len(_COLORS) * len(_MARKERS):
         return f" {len(labels):,} classes: too many to tell apart by colour and marker."
-    width = figure.get_figwidth() - 0.6
-    figure.set_figheight(figure.get_figheight() + height_of_legend(labels, width))
-    legend_below(ax, width, markerscale=5 / ax.lines[-1].get_markersize())
+    columns = math.ceil(len(labels) / _ROWS)
+    figure.set_figwidth(figure.get_figwidth() + columns * (0.5 + max(map(length, labels))))
+    legend_beside(figure, handles, labels, columns=columns, markerscale=5 / ax.lines[-1].get_markersize())
     return ""
 
 

@@ -225,7 +225,7 @@ def wrap(text: str, width: int) -> str:
 
 def width_of_levels(names: Sequence[str]) -> float:
     """Inches that the levels of a factor take along an axis: see `label_levels`."""
-    return (0.75 if len(names) <= _UPRIGHT else 0.17) * len(names)
+    return (0.8 if len(names) <= _UPRIGHT else 0.17) * len(names)
 
 
 def height_of_levels(names: Sequence[str]) -> float:
@@ -237,7 +237,7 @@ def label_levels(ax: Axes, names: Sequence[str], notes: Sequence[str] = ()) -> N
     """Name the places 0, 1, 2, ... along x by levels, each with a note; where they are many, from bottom to top."""
     upright = len(names) <= _UPRIGHT
     if upright:
-        labels = [wrap(re.sub(r"(?<=\+)(?=\S)|_", " ", name), 12) for name in names]
+        labels = [name if cell_len(name) <= 12 else wrap(re.sub(r"(?<=[+_])(?=\S)", " ", name), 12) for name in names]
         labels = [f"{label}\n\n{note}" for label, note in zip(labels, notes, strict=True)] if notes else labels
     else:
         labels = [f"{name}   {note}".replace("\n", ", ") for name, note in zip(names, notes or [""] * len(names), strict=True)]
@@ -266,7 +266,7 @@ def looks() -> Iterator[dict[str, Any]]:
     return itertools.cycle(every)
 
 
-def legend_below(ax: Axes, width: float, markerscale: float = 1.0) -> None:
+def legend_below(ax: Axes, width: float) -> None:
     """A legend below axes of `width` inches, in as many columns as the labels leave room for."""
     handles, labels = ax.get_legend_handles_labels()
     labels, columns = _in_columns(labels, width)
@@ -280,7 +280,6 @@ def legend_below(ax: Axes, width: float, markerscale: float = 1.0) -> None:
         borderaxespad=0,
         ncols=columns,
         fontsize=7,
-        markerscale=markerscale,
     )
 
 
@@ -298,9 +297,24 @@ def _in_columns(labels: Sequence[str], width: float) -> tuple[list[str], int]:
     return labels, max(1, min(len(labels), int(width / each)))
 
 
-def legend_beside(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], title: str = "") -> None:
+def legend_beside(
+    figure: Figure,
+    handles: Sequence[Artist],
+    labels: Sequence[str],
+    title: str = "",
+    columns: int = 1,
+    markerscale: float = 1.0,
+) -> None:
     """One legend for all panels, to their right."""
-    figure.legend(handles, [wrap(label, 40) for label in labels], loc="outside right upper", fontsize=8, title=title or None)
+    figure.legend(
+        handles,
+        [wrap(label, 40) for label in labels],
+        loc="outside right upper",
+        fontsize=8,
+        title=title or None,
+        ncols=columns,
+        markerscale=markerscale,
+    )
 
 
 def shape(count: int, most: int) -> tuple[int, int]:
