@@ -92,7 +92,8 @@ def by_level(
     With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
     paired by the rest of the grid, repeat and fold. Intervals and p are adjusted for all levels of all factors, since the table
     is searched as a whole; where every difference is one of two configurations, they are those that this pair has in every
-    table. A pair of configurations that lacks a value, or of which the grid lacks one, is left out.
+    table. A pair of configurations that lacks a value, or of which the grid lacks one, is left out: `pairs` are those there
+    are, and `paired_mean_pct` and `paired_baseline_pct` the means of both halves, whose difference it is.
 
     `around`: as in `beside`.
     """
@@ -115,8 +116,15 @@ def by_level(
     else:
         contrasts = scores.contrast(weights)
         found = contrasts.estimate(contrasts.family)
+    known = np.nan_to_num(scores.means)
     differences = pd.DataFrame(names, columns=["factor", "level"]).assign(
-        difference_pct=found.mean, difference_ci_low_pct=found.ci_low, difference_ci_high_pct=found.ci_high, p_adjusted=found.p
+        difference_pct=found.mean,
+        difference_ci_low_pct=found.ci_low,
+        difference_ci_high_pct=found.ci_high,
+        p_adjusted=found.p,
+        pairs=(weights > 0).sum(1),
+        paired_mean_pct=weights.clip(min=0) @ known,
+        paired_baseline_pct=-weights.clip(max=0) @ known,
     )
     table["baseline"] = table["level"] == table["factor"].map(baseline)
     return table.merge(differences.round(9), on=["factor", "level"], how="left")

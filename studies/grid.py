@@ -108,6 +108,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     if not configurations:
         raise UserError("exclude leaves no configuration: every point of the grid is covered by a rule")
     levels = _levels(axes, home, configurations.values())
+    _require_names(list(levels), configurations.values())
     return Grid(
         configurations=list(configurations.values()),
         levels=levels,
@@ -236,7 +237,7 @@ def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _L
         setters[key] = factor
         settings = assign(settings, key, value)
     labels = {factor: level.label for factor, level in combination.items()}
-    return _Point({**home, **labels}, settings, ", ".join(f"{factor} = {label}" for factor, label in labels.items()))
+    return _Point({**home, **labels}, settings, _in_words(labels))
 
 
 def _require_one_meaning(axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str]) -> None:
@@ -263,6 +264,26 @@ def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], h
                     for labels, settings, _ in points
                 )
                 raise UserError(f"exclude {index + 1}.{key}: {unknown('level', words(value), there)}")
+
+
+def _require_names(factors: Sequence[str], configurations: Iterable[Configuration]) -> None:
+    """Raise UserError where two configurations have one label, or two effects one name: tables would join their numbers."""
+    known: dict[str, Configuration] = {}
+    for each in configurations:
+        other = known.setdefault(each.label, each)
+        if other is not each:
+            both = " and as ".join(_in_words(found.levels) for found in (other, each))
+            raise UserError(f"grid: {each.label!r} can be read as {both}; give these levels labels without ' | '")
+    effects = [*factors, *(f"{one} x {other}" for one, other in itertools.combinations(factors, 2))]
+    twice = next((effect for effect in effects if effects.count(effect) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"grid: {twice!r} is the name of two effects, of factors or pairs of them; give the factor another name"
+        )
+
+
+def _in_words(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{factor} = {label}" for factor, label in labels.items())
 
 
 def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings) -> bool:

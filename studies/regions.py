@@ -25,6 +25,7 @@ from studies import build, datasets, files, plan, runner
 from studies.data import Floats, Split
 from studies.datasets import Normalisation
 from studies.errors import UserError
+from studies.figures.style import PLAIN, choose_fonts, drawing, without_font
 from studies.outcomes import SET_WORDS
 from studies.spec import Study
 from studies.stack import Stack, Trial
@@ -206,6 +207,7 @@ def _margins(output: Floats, labels: Floats, decision: str) -> Floats:
     return np.where(labels == np.arange(len(away))[:, None], away, -away)
 
 
+@drawing(PLAIN)
 def animate(shown: Scene, folder: Path) -> dict[Path, str]:
     """Train a scene's trial; write `regions-<set>-<epochs>.gif` and, at print quality, its last frame as PNG.
 
@@ -213,6 +215,7 @@ def animate(shown: Scene, folder: Path) -> dict[Path, str]:
     """
     figure, writer = Figure(figsize=_SIZE), PillowWriter(fps=_PER_SECOND)
     picture = Regions(figure, shown)
+    missing = choose_fonts(figure)
 
     def observe(epoch: int, model: fw.Sequential) -> None:
         picture.update(epoch, model)
@@ -229,9 +232,11 @@ def animate(shown: Scene, folder: Path) -> dict[Path, str]:
     still, content = animation.with_suffix(".png"), io.BytesIO()
     figure.savefig(content, format="png", dpi=300, metadata={"Software": None})
     files.write(still, content.getvalue())
-    return {animation: f"{len(epochs)} frames, epochs {epochs[0]} to {epochs[-1]}", still: picture.heading.get_text()}
+    frames = f"{len(epochs)} frames, epochs {epochs[0]} to {epochs[-1]}"
+    return {animation: f"{frames}; {without_font(missing)}" if missing else frames, still: picture.heading.get_text()}
 
 
+@drawing(PLAIN)
 def live(study: Study) -> bool:
     """Train a study's first trial before the user's eyes; False where no window can be opened. A closed window stays closed."""
     from matplotlib import pyplot  # it looks for a display, which nothing else needs

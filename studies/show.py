@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure, FigureBase
 
@@ -16,7 +15,7 @@ from studies import build, files, peer, plan, regions, runner
 from studies.columns import FLAGS
 from studies.errors import UserError
 from studies.figures import curves, png
-from studies.figures.style import STYLE, titled
+from studies.figures.style import PLAIN, choose_fonts, drawing, titled, without_font
 from studies.grid import words
 from studies.outcomes import SET_WORDS, SETS
 from studies.regions import Scene
@@ -64,11 +63,14 @@ def described(trained: Retrained) -> list[str]:
     return [*lines, *([f"{'note':16} {' and '.join(told)}"] if told else [])]
 
 
+@drawing(PLAIN)
 def write(trained: Retrained, figures: Path, results: Path) -> dict[Path, str]:
     """Write `trial-<key>.png` to one folder and `models/<key>.pt` to the other; returns what they hold, or why not."""
     key = trained.trial.key
     picture, model = figures / f"trial-{key}.png", results / "models" / f"{key}.pt"
     drawn, content = _picture(trained)
+    missing = choose_fonts(drawn)
+    content += f"; {without_font(missing)}" if missing else ""
     files.write(picture, png(drawn))
     try:
         files.write(model, _saved(trained))
@@ -88,7 +90,7 @@ def _picture(trained: Retrained) -> tuple[Figure, str]:
         drawn = regions.Regions(plane, scene)
         with runner.one_thread():
             drawn.update(history["epoch"][-1], trained.model)
-    with mpl.rc_context(STYLE):
+    with drawing():
         curves.single(by_epoch, trained.record)
         by_epoch.subplots_adjust(left=0.14, right=0.97, bottom=0.13, top=0.88, hspace=0.1)
         if hidden:

@@ -54,7 +54,10 @@ def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
 
 
 def levels(levels: pd.DataFrame) -> pd.DataFrame:
-    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline."""
+    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline.
+
+    Where the grid has holes, a difference is not that of the two means: both halves of its pairs stand beside it.
+    """
     judged = judged_on(levels)
     named = levels[["factor", "level"]]
     table = _with_counts(named, levels, [judged], "interval")
@@ -63,6 +66,14 @@ def levels(levels: pd.DataFrame) -> pd.DataFrame:
     table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
     table.insert(7, "adjusted p", _probabilities(levels["p_adjusted"]))
     table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
+    mean = f"{judged}_mean_pct"
+    start = levels["factor"].map(levels[levels["baseline"]].set_index("factor")[mean])
+    if "pairs" in levels and ((levels[mean] - start - levels["difference_pct"]).abs() > 1e-6).any():
+        halves = levels[["paired_mean_pct", "paired_baseline_pct", "pairs"]].itertuples(index=False)
+        paired = [
+            f"{own:,.2f} - {other:,.2f} over {counted(int(pairs), 'cell')}" if pairs > 0 else "" for own, other, pairs in halves
+        ]
+        table.insert(8, "of the same cells", paired)
     return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
 
 

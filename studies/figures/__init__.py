@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +17,8 @@ from PIL import Image
 
 from studies import files
 from studies.figures import curves, differences, effects, functions, gradients, grid, points
-from studies.figures.style import STYLE
+from studies.figures.labels import shortened
+from studies.figures.style import TooLargeError, choose_fonts, drawing, without_font
 from studies.outcomes import judged_on
 from studies.spec import Study
 from studies.tables import Tables, of_reading
@@ -139,13 +139,15 @@ def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame |
     """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
 
     `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path, or why
-    there is none; a picture that means nothing for the study is not named.
+    there is none; a picture that means nothing for the study is not named. Where no font has a letter, `fonts` says so.
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
     written: list[Future[None]] = []
+    missing: set[str] = set()
     with ThreadPoolExecutor(1) as writer:  # a third of a picture's time is compression, which leaves the interpreter free
 
         def save(path: Path, figure: Figure) -> None:
+            missing.update(choose_fonts(figure))
             written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
 
         outcome = _draw(study, PICTURES, of_reading(known, study), folder, save)
@@ -155,6 +157,8 @@ def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame |
             outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     for each in written:
         each.result()  # raises what went wrong
+    if missing:
+        outcome["fonts"] = without_font("".join(sorted(missing)))
     return outcome
 
 
@@ -166,6 +170,7 @@ def _draw(
     save: Callable[[Path, Figure], None],
 ) -> dict[str, Path | str]:
     outcome: dict[str, Path | str] = {}
+    study, tables = shortened(study, tables)
     summary = tables["summary"]
     nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
     for name, picture in pictures.items():
@@ -180,8 +185,11 @@ def _draw(
             needed = " and ".join(f"{table}.csv" for table in missing)
             outcome[name] = f"not drawn: {needed} is not there, as before a run of the study, or says nothing of it"
             continue
-        with mpl.rc_context(STYLE):
-            drawn = picture.figure(study, tables)
+        with drawing():
+            try:
+                drawn = picture.figure(study, tables)
+            except TooLargeError as error:
+                drawn = f"not drawn: {error}"
             if isinstance(drawn, Figure):
                 save(path, drawn)
         outcome[name] = drawn if isinstance(drawn, str) else path

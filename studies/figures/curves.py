@@ -11,12 +11,16 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from studies.figures.style import (
+    chosen,
+    height_of_legend,
     in_lines,
     legend_below,
     legend_beside,
     lines_over,
     log_axis,
     looks,
+    new_figure,
+    of_all,
     over,
     percent_axis,
     shape,
@@ -30,7 +34,6 @@ from studies.tables import COMPARED, Tables
 
 FEW = 8  # configurations at most that have panels of their own
 _ACROSS = 4  # panels side by side
-_LINES = 16  # of a legend within a panel at most
 _MARKED = 12  # markers on a line at most
 
 
@@ -57,26 +60,36 @@ def few(study: Study) -> bool:
 def curves(study: Study, tables: Tables) -> Figure:
     """Training loss and error by epoch for each level of every factor: median over trials, and their quartiles."""
     table = tables["curves"]
-    factors = list(study.grid.levels) or list(dict.fromkeys(table["factor"]))
+    factors = study.grid.levels or {factor: part["level"].unique() for factor, part in table.groupby("factor")}
+    present = {factor: set(part["level"]) for factor, part in table.groupby("factor")}
+    levels = {factor: [name for name in names if name in present[factor]] for factor, names in factors.items()}
+    shown = {factor: chosen(names) for factor, names in levels.items()}
     judged = _sets(table)[0]
     measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]
-    width = max(5.0 / len(factors), 3.3)
-    figure = Figure(figsize=(width * len(factors), 6.8), layout="constrained")
-    axes = figure.subplots(2, len(factors), sharex=True, sharey="row", squeeze=False)
-    for column, factor in enumerate(factors):
+    down, across = shape(len(factors), _ACROSS)
+    width = max(5.0 / across, 3.3)
+    below = max(height_of_legend(names, width) for names in shown.values())
+    figure = new_figure(width * across, 0.8 + down * (5.4 + below))
+    axes = figure.subplots(2 * down, across, squeeze=False)
+    losses, errors = (used(axes[row::2].flat, len(factors)) for row in (0, 1))
+    for loss, error, (factor, names) in zip(losses, errors, shown.items(), strict=True):
+        loss.sharey(losses[0])
+        error.sharey(errors[0])
+        loss.sharex(error)
         part = table[table["factor"] == factor]
-        names = [name for name in study.grid.levels.get(factor, part["level"].unique()) if name in set(part["level"])]
-        for row, (measure, words) in enumerate(measures):
-            ax = axes[row, column]
-            for name, look in zip(names, looks(), strict=False):
+        for name, look in zip(names, looks(), strict=False):
+            for ax, (measure, _) in zip((loss, error), measures, strict=True):
                 _line(ax, part[part["level"] == name], measure, name, look)
-            if column == 0:
-                ax.set_ylabel(words)
-        axes[0, column].set_title(factor if study.grid.levels else "")
-        axes[1, column].set_xlabel("epoch")
-        legend_below(axes[1, column], width)
-    log_axis(axes[0, 0])
-    percent_axis(axes[1, 0], measures[1][1], table[f"{judged}_pct_q25"].min())
+        loss.set_title(f"{factor}{of_all(names, levels[factor])}" if study.grid.levels else "")
+        loss.tick_params(labelbottom=False)
+        error.set_xlabel("epoch")
+        error.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        legend_below(error, width)
+    for axes_of, (_, words) in zip((losses, errors), measures, strict=True):
+        for ax in axes_of[::across]:
+            ax.set_ylabel(words)
+    log_axis(losses[0])
+    percent_axis(errors[0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
     return figure
 
@@ -89,10 +102,13 @@ def budget(study: Study, tables: Tables) -> Figure:
     table = tables["budget"][tables["budget"]["epoch"] > 0]
     judged = judged_on(table)
     factors = {factor: names for factor, names in study.grid.levels.items() if len(names) > 1}
+    shown = {factor: chosen(names) for factor, names in factors.items()}
     down, across = shape(len(factors), _ACROSS)
-    figure = Figure(figsize=(max(6.0, 3.6 * across), 0.9 + 3.9 * down), layout="constrained")
+    width = max(6.0 / across, 3.6)
+    below = max(height_of_legend(names, width) for names in shown.values())
+    figure = new_figure(width * across, 0.9 + down * (3.5 + below))
     axes = used(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat, len(factors))
-    for ax, (factor, names) in zip(axes, factors.items(), strict=True):
+    for ax, (factor, names) in zip(axes, shown.items(), strict=True):
         part = table[table["factor"] == factor].groupby("level")
         for name, look in zip(names, looks(), strict=False):
             if name in part.groups:
@@ -109,21 +125,21 @@ def budget(study: Study, tables: Tables) -> Figure:
                     drawstyle=drawn,
                     **look,
                 )
-        ax.set_title(factor, loc="left")
+        ax.set_title(f"{factor}{of_all(names, factors[factor])}", loc="left")
         ax.set_xlabel("budget of epochs")
         ax.tick_params(labelbottom=True, labelleft=True)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.legend(fontsize=7, ncols=math.ceil(len(names) / _LINES))
+        legend_below(ax, width)
     percent_axis(axes[0], "", float(table[f"{judged}_pct"].min()), highest=float(table[f"{judged}_pct"].max()))
     for ax in axes[::across]:
         ax.set_ylabel(f"{SET_WORDS[judged]} error in %")
-    chosen = str(table["chosen_on"].iloc[0])
-    honest = "" if chosen != judged else ", which flatters: there is no other set to choose on"
+    chooser = str(table["chosen_on"].iloc[0])
+    honest = "" if chooser != judged else ", which flatters: there is no other set to choose on"
     titled(
         figure,
         title_of(study),
         f"Mean {SET_WORDS[judged]} error ({over(study)}) of the configuration with this level, and the recorded epoch within "
-        f"the budget, that have the lowest mean {SET_WORDS[chosen]} error{honest}.",
+        f"the budget, that have the lowest mean {SET_WORDS[chooser]} error{honest}.",
     )
     return figure
 
@@ -138,7 +154,8 @@ def compared(study: Study, tables: Tables) -> Figure:
         if each.label in lines:
             columns[each.settings["loss"]].append(each.label)
     width = 7.5 if len(columns) == 1 else 4.4
-    figure = Figure(figsize=(width * len(columns), 5.6 + 0.17 * max(map(len, columns.values()))), layout="constrained")
+    below = max(height_of_legend(labels, width) for labels in columns.values())
+    figure = new_figure(width * len(columns), 5.8 + below)
     axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
     lowest = min(line[f"{judged}_pct_q25"].min() for line in lines.values())
     for (loss, error), (name, labels) in zip(axes.T, columns.items(), strict=True):
@@ -162,7 +179,7 @@ def learning(study: Study, tables: Tables) -> Figure:
     lines = _by_configuration(tables)
     configurations = [each for each in study.grid.configurations if each.label in lines]
     down, across = shape(len(configurations), _ACROSS)
-    figure = Figure(figsize=(2.4 + 2.7 * across, 0.8 + 4.8 * down), layout="constrained")
+    figure = new_figure(2.4 + 2.7 * across, 0.8 + 4.8 * down)
     axes = figure.subplots(2 * down, across, squeeze=False)
     losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
     sets = _sets(next(iter(lines.values())))[::-1]
@@ -180,7 +197,7 @@ def learning(study: Study, tables: Tables) -> Figure:
     for loss, error in zip(losses[::across], errors[::across], strict=True):
         loss.set_ylabel("loss per sample")
         error.set_ylabel("error in %")
-    legend_beside(figure, axes[0, 0].get_legend_handles_labels()[0])
+    legend_beside(figure, *axes[0, 0].get_legend_handles_labels())
     titled(figure, title_of(study), lines_over(study))
     return figure
 

@@ -1,6 +1,9 @@
 """Configurations against each other: the ladder of single changes, and the leading ones each with each."""
 
+import itertools
+
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -8,11 +11,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from studies.contrasts import LEADING
 from studies.estimates import ALPHA
-from studies.figures.style import error_bars, in_lines, title_of, titled
+from studies.figures.style import error_bars, in_lines, length, new_figure, title_of, titled, wider
 from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
 from studies.tables import Tables
 
+SHOWN = 40  # changes at most from the baseline, and from the best
 _HEAT = "rocket_r"
 _POINTS = (0.5, 1, 2, 5, 10, 20, 50)
 _NEAR = 1.0  # points: scales are linear within
@@ -35,13 +39,16 @@ def ladder(study: Study, tables: Tables) -> Figure | str:
     starts = {"one at a time": "baseline", "leave one out": "best"}
     words = {"one at a time": "with one choice changed", "leave one out": "with one choice set back to the baseline's"}
     changed = table.dropna(subset="change_pct")
-    groups = {kind: changed[changed["kind"] == kind] for kind in starts if (changed["kind"] == kind).any()}
-    if not groups:
+    whole = {kind: changed[changed["kind"] == kind] for kind in starts if (changed["kind"] == kind).any()}
+    if not whole:
         return "not drawn: the grid has no configuration that is one change away from the baseline or the best"
+    groups = {kind: _largest(group) for kind, group in whole.items()}
     rows = [len(group) for group in groups.values()]
-    figure = Figure(figsize=(9.5, 1.9 + 0.6 * len(rows) + 0.24 * sum(rows)), layout="constrained")
+    names = {kind: group["factor"] + " = " + group["level"] for kind, group in groups.items()}
+    width = 9.5 + wider(itertools.chain.from_iterable(names.values()), 3.0)
+    figure = new_figure(width, 1.9 + 0.6 * len(rows) + 0.24 * sum(rows))
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 1 for count in rows])[:, 0]
-    moved = changed[["change_pct", "change_ci_low_pct", "change_ci_high_pct"]]
+    moved = pd.concat(groups.values())[["change_pct", "change_ci_low_pct", "change_ci_high_pct"]]
     for ax, (kind, group) in zip(axes, groups.items(), strict=True):
         start = table[table["kind"] == starts[kind]].iloc[0]
         places = np.arange(len(group))
@@ -51,10 +58,11 @@ def ladder(study: Study, tables: Tables) -> Figure | str:
             ends = (own["change_ci_low_pct"], own["change_ci_high_pct"])
             error_bars(ax, own["change_pct"], places[chosen], *ends, hollow=chosen is not sure)
         ax.axvline(0, color="k", linewidth=1)
-        ax.set_yticks(places, list(group["factor"] + " = " + group["level"]), fontsize=8)
+        ax.set_yticks(places, list(names[kind]), fontsize=8)
         ax.set_ylim(len(group) - 0.4, -0.6)
-        title = f"{starts[kind].capitalize()}: {start['label']} ({start[mean]:.2f}%), {words[kind]}"
-        ax.set_title(in_lines(title, 105), loc="left", fontsize=9)
+        some = f" (the {len(group)} largest of {len(whole[kind])} changes)" if len(group) < len(whole[kind]) else ""
+        title = f"{starts[kind].capitalize()}: {start['label']} ({start[mean]:.2f}%), {words[kind]}{some}"
+        ax.set_title(in_lines(title, int(11 * width)), loc="left", fontsize=9)
         ax.grid(visible=False, axis="y")
     _points_axis(axes[-1], moved.min(axis=None), moved.max(axis=None))
     axes[-1].set_xlabel(f"change in {SET_WORDS[judged]} error, in points (linear within {_NEAR:g}, logarithmic beyond)")
@@ -77,9 +85,7 @@ def matrix(study: Study, tables: Tables) -> Figure:
     cells = np.full((len(order), len(order)), np.nan)
     norm = Normalize(0, max(1.0, float(table["difference_pct"].max())))  # no difference is below 0: rows are in order
     side = 0.48 * len(order)
-    figure = Figure(
-        figsize=(1.6 + 0.062 * max(map(len, shown["label"])) + max(3.5, side), 2.4 + max(1.5, side)), layout="constrained"
-    )
+    figure = new_figure(1.6 + max(map(length, shown["label"])) + max(3.5, side), 2.4 + max(1.5, side))
     ax = figure.subplots()
     for row, column, difference, p in zip(
         table["config"].map(place), table["other"].map(place), table["difference_pct"], table["p_adjusted"], strict=True
@@ -122,6 +128,11 @@ def matrix(study: Study, tables: Tables) -> Figure:
         f"first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, for {study.sampling.population}.",
     )
     return figure
+
+
+def _largest(changes: pd.DataFrame) -> pd.DataFrame:
+    """At most `SHOWN` rows, those that change most, in their order."""
+    return changes.loc[changes["change_pct"].abs().nlargest(SHOWN).index.sort_values()]
 
 
 def _points_axis(ax: Axes, low: float, high: float) -> None:

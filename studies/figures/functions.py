@@ -5,9 +5,22 @@ from collections import defaultdict
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from studies import build
-from studies.figures.style import legend_below, log_axis, looks, shape, title_of, titled, used
+from studies.figures.style import (
+    chosen,
+    height_of_legend,
+    legend_below,
+    log_axis,
+    looks,
+    new_figure,
+    of_all,
+    shape,
+    title_of,
+    titled,
+    used,
+)
 from studies.grid import words
 from studies.spec import Study
 from studies.tables import Tables
@@ -31,7 +44,7 @@ def activations(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn
     names = _activations(study)
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)[None, None]
     down, across = shape(len(names), _ACROSS)
-    figure = Figure(figsize=(3.0 * across, 2.5 * down + 0.4), layout="constrained")
+    figure = new_figure(3.0 * across, 2.5 * down + 0.4)
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for ax, name in zip(used(axes.flat, len(names)), names, strict=True):
         stack = build.fw.Sequential(build.ACTIVATIONS[name](), dtype=torch.float64)
@@ -52,9 +65,12 @@ def schedules(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn f
     """The learning rate by epoch from every starting rate and under every schedule, one panel for each kind of optimizer."""
     rates = _rates(study)
     down, across = shape(len(rates), _ACROSS)
-    figure = Figure(figsize=(max(6.0, 4.0 * across), 0.7 + 3.4 * down), layout="constrained")
+    width = max(6.0 / across, 4.0)
+    shown = {optimizer: chosen(list(lines)) for optimizer, lines in rates.items()}
+    figure = new_figure(width * across, 0.7 + down * (3.0 + max(height_of_legend(names, width) for names in shown.values())))
     axes = figure.subplots(down, across, squeeze=False)
-    for ax, (optimizer, lines) in zip(used(axes.flat, len(rates)), rates.items(), strict=True):
+    for ax, (optimizer, names) in zip(used(axes.flat, len(rates)), shown.items(), strict=True):
+        lines = {name: rates[optimizer][name] for name in names}
         for (name, values), look in zip(lines.items(), looks(), strict=False):
             every = math.ceil(len(values) / 10)
             ax.plot(values, label=name, linewidth=1.4, markersize=4, markevery=every, **look)
@@ -64,9 +80,10 @@ def schedules(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn f
             ax.set_ylim(bottom=min(starts) / 100)
         else:
             ax.set_ylim(bottom=0)
-        ax.set_title(optimizer)
+        ax.set_title(optimizer + of_all(names, list(rates[optimizer])))
         ax.set_xlabel("epoch")
-        legend_below(ax, figure.get_figwidth() / across)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        legend_below(ax, width)
     for ax in axes[:, 0]:
         ax.set_ylabel("learning rate")
     titled(figure, title_of(study), "The learning rate of each epoch, counted from 0, as the framework's schedules have it.")

@@ -4,18 +4,19 @@ import math
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from studies.figures.style import (
+    chosen,
     in_lines,
     legend_beside,
     lines_over,
     log_axis,
     looks,
-    plain_numbers,
+    new_figure,
+    of_all,
     shape,
     title_of,
     titled,
@@ -42,17 +43,18 @@ def gradients(study: Study, tables: Tables) -> Figure:
     moments, panels = list(table["moment"].unique()), list(table["panel"].unique())
     innermost = len(study.grid.levels[by_panel[-1]]) if by_panel else 1
     down, across = shape(len(panels), innermost if innermost <= _ACROSS else _ACROSS)
-    figure = Figure(figsize=(3.4 + 2.5 * across, 1.0 + 2.2 * len(moments) * down), layout="constrained")
+    figure = new_figure(3.4 + 2.5 * across, 1.0 + 2.2 * len(moments) * down)
     axes = figure.subplots(len(moments) * down, across, sharey=True, squeeze=False)
-    styles = dict(zip(table["line"].unique(), looks(), strict=False))
+    lines = list(table["line"].unique())
+    styles = dict(zip(chosen(lines), looks(), strict=False))
     for index, moment in enumerate(moments):
         shown = used(axes[index :: len(moments)].flat, len(panels))
         for ax, panel in zip(shown, panels, strict=True):
-            lines = table[(table["panel"] == panel) & (table["moment"] == moment)]
-            if not np.isfinite(lines["norm_q50"]).any():
+            own = table[(table["panel"] == panel) & (table["moment"] == moment)]
+            if not np.isfinite(own["norm_q50"]).any():
                 ax.text(0.5, 0.5, "none is finite", transform=ax.transAxes, ha="center", fontsize=8)
-            for name, line in lines.groupby("line", sort=False):
-                look = styles[name]
+            for name, look in styles.items():
+                line = own[own["line"] == name]
                 ax.plot(line["layer"], line["norm_q50"], linewidth=1.4, markersize=5, **look)
                 ax.fill_between(line["layer"], line["norm_q25"], line["norm_q75"], color=look["color"], alpha=0.1)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -60,8 +62,9 @@ def gradients(study: Study, tables: Tables) -> Figure:
             ax.set_xlabel("layer, from input to output" if index == len(moments) - 1 else "")
         for ax in shown[::across]:
             ax.set_ylabel(f"norm {moment}")
-    _logarithmic(axes[0, 0], table[_QUARTILES].to_numpy())
-    legend_beside(figure, [Line2D([], [], label=name, markersize=5, **look) for name, look in styles.items()], by_line)
+    log_axis(axes[0, 0])
+    handles = [Line2D([], [], markersize=5, **look) for look in styles.values()]
+    legend_beside(figure, handles, list(styles), by_line + of_all(list(styles), lines))
     rest = f" Each is the median over the levels of {' and '.join(pooled)}." if pooled else ""
     titled(figure, title_of(study), f"Norm of the gradient of each layer's weights in one batch. {lines_over(study)}{rest}")
     return figure
@@ -101,14 +104,3 @@ def _arranged(study: Study, table: pd.DataFrame, by_line: str, by_panel: list[st
     both["line"] = both["label"] if not by_line else [levels[config][by_line] for config in both["config"]]
     both["panel"] = [", ".join(f"{factor} = {levels[config][factor]}" for factor in by_panel) for config in both["config"]]
     return both.groupby(["panel", "line", "moment", "layer"], sort=False)[_QUARTILES].median().reset_index()
-
-
-def _logarithmic(ax: Axes, norms: np.ndarray) -> None:
-    """A logarithmic scale; where a norm is 0 (a dead layer), one that is linear below the decade of the smallest other."""
-    positive = norms[(norms > 0) & np.isfinite(norms)]
-    if (norms == 0).any() and positive.size:
-        ax.set_yscale("symlog", linthresh=10.0 ** math.floor(math.log10(positive.min())))
-        ax.set_ylim(bottom=0)
-        plain_numbers(ax.yaxis)
-    elif positive.size:
-        log_axis(ax)

@@ -2,25 +2,51 @@
 
 import itertools
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from studies.analysis import beside
-from studies.figures.style import error_bars, over, percent_axis, percent_ticks, title_of, titled, wider
+from studies.figures.style import (
+    error_bars,
+    height_of_levels,
+    label_levels,
+    legend_beside,
+    length,
+    new_figure,
+    over,
+    percent_axis,
+    percent_ticks,
+    shape,
+    title_of,
+    titled,
+    used,
+    wider,
+    width_of_levels,
+    wrap,
+)
 from studies.outcomes import SET_WORDS, judged_on
 from studies.spec import Study
 from studies.tables import Tables, around
+from studies.texts import counted
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own
+_ACROSS = 3  # panels side by side
+_SPARSE = 4  # cells for each configuration at most: a map of more is empty
 _HEAT = "rocket_r"
+_EMPTY = "0.8"
+_ZERO = "#cfe8f5"  # lighter than all errors
+_ZERO_LOOK: dict[str, Any] = {"linestyle": "none", "marker": "s", "color": _ZERO}
+_ZERO_MARK: dict[str, Any] = {"linestyle": "none", "marker": ".", "color": "0.3", "markersize": 2.5}
 
 
 def has_several_factors(study: Study) -> bool:
@@ -28,32 +54,45 @@ def has_several_factors(study: Study) -> bool:
     return len(study.grid.levels) > 1
 
 
-def grid(study: Study, tables: Tables) -> Figure:
-    """Mean and sd of the error of every configuration as two heat maps, some factors along rows and some along columns."""
+def grid(study: Study, tables: Tables) -> Figure | str:
+    """Mean and sd of the error of every configuration as two heat maps, some factors along rows and some along columns.
+
+    An error of 0 has no place on a logarithmic scale: it has a colour and a mark of its own.
+    """
     summary = tables["summary"]
-    judged = judged_on(summary)
-    rows, columns = layout(study.grid.levels)
-    shape = [math.prod(len(study.grid.levels[factor]) for factor in axis) for axis in (rows, columns)]
-    across, down = (wider(_cell_labels(axis, study.grid.levels), 2.0) for axis in (rows, columns))
-    figure = Figure(
-        figsize=(3.6 + max(3.0, 0.26 * shape[1]) + across, 2.4 + 2 * max(1.2, 0.2 * shape[0]) + down), layout="constrained"
-    )
+    judged, factors = judged_on(summary), study.grid.levels
+    count = math.prod(map(len, factors.values()))
+    if count > _SPARSE * len(summary):
+        return f"not drawn: the grid has {len(summary):,} of {count:,} cells, and a heat map of the others is empty"
+    rows, columns = layout(factors)
+    shape = [math.prod(len(factors[factor]) for factor in axis) for axis in (rows, columns)]
+    across, down = (max(0.0, _longest(axis, factors) - 2.0) for axis in (rows, columns))
+    figure = new_figure(3.6 + max(3.0, 0.26 * shape[1]) + across, 2.6 + 2 * max(1.2, 0.2 * shape[0]) + down)
     axes = figure.subplots(2, 1, sharex=True, squeeze=True)
+    handles: dict[str, Artist] = {}
     for ax, (statistic, words) in zip(axes, (("mean", "mean"), ("sd", "standard deviation")), strict=True):
-        cells = _cells(summary, f"{judged}_{statistic}_pct", study.grid.levels, rows, columns)
+        cells = _cells(summary, f"{judged}_{statistic}_pct", factors, rows, columns)
         positive = cells[cells > 0]
         high = max(float(np.nanmax(positive)), 0.1) if positive.size else 1.0
         low = min(max(float(np.nanmin(positive)), 0.05), high / 2) if positive.size else 0.05
         norm = LogNorm(low, high)
-        mesh = ax.pcolormesh(np.clip(cells, low, None), cmap=_HEAT, norm=norm, edgecolors="white", linewidth=0.2)
-        ax.set_facecolor("0.8")
+        shown = np.clip(np.where(cells > 0, cells, np.nan), low, None)
+        mesh = ax.pcolormesh(shown, cmap=_HEAT, norm=norm, edgecolors="white", linewidth=0.2)
+        zero = np.where(cells == 0, 0.0, np.nan)
+        ax.pcolormesh(zero, cmap=ListedColormap([_ZERO]), edgecolors="white", linewidth=0.2)
+        ax.plot(*np.argwhere(cells == 0).T[::-1] + 0.5, **_ZERO_MARK)
+        ax.set_facecolor(_EMPTY)
+        if (cells == 0).any():
+            handles["exactly 0"] = Line2D([], [], markersize=9, markeredgecolor="0.5", **_ZERO_LOOK)
+        if np.isnan(cells).any():
+            handles["no value"] = Patch(color=_EMPTY)
         ax.invert_yaxis()
         ax.set_title(f"{SET_WORDS[judged].capitalize()} error, {words} over {over(study)}", loc="left")
         bar = figure.colorbar(mesh, ax=ax, label="%", pad=0.01)
         percent_ticks(bar.ax.yaxis)
         if cells.size <= 150:
             for (row, column), value in np.ndenumerate(cells):
-                if np.isfinite(value):
+                if value > 0:
                     dark = norm(max(value, low)) > 0.5
                     ax.text(
                         column + 0.5,
@@ -64,9 +103,11 @@ def grid(study: Study, tables: Tables) -> Figure:
                         fontsize=7,
                         color="w" if dark else "k",
                     )
-        _label_cells(ax, "y", rows, study.grid.levels)
-    _label_cells(axes[1], "x", columns, study.grid.levels)
+        _label_cells(ax, "y", rows, factors)
+    _label_cells(axes[1], "x", columns, factors)
     axes[0].tick_params(labelbottom=False)
+    if handles:
+        figure.legend(handles.values(), handles, loc="outside lower left", ncols=2, fontsize=7)
     titled(figure, title_of(study))
     return figure
 
@@ -76,37 +117,37 @@ def levels(study: Study, tables: Tables) -> Figure:
     summary, table = tables["summary"], tables["levels"]
     judged = judged_on(summary)
     factors = study.grid.levels
-    across = min(len(factors), 3)
-    down = math.ceil(len(factors) / across)
-    figure = Figure(
-        figsize=(0.6 + across * max(3.0, 0.75 * max(map(len, factors.values()))), 0.6 + 3.7 * down), layout="constrained"
-    )
-    axes = figure.subplots(down, across, sharey=True, squeeze=False).flat
+    down, across = shape(len(factors), _ACROSS)
+    names = list(factors)
+    widths = [max(3.2, *(width_of_levels(factors[name]) for name in names[column::across])) for column in range(across)]
+    figure = new_figure(2.4 + sum(widths), 0.6 + down * (3.4 + max(map(height_of_levels, factors.values()))))
+    axes = used(figure.subplots(down, across, sharey=True, squeeze=False, width_ratios=widths).flat, len(names))
     rng = np.random.default_rng(0)
-    for ax in axes[len(factors) :]:
-        ax.set_axis_off()
-    for ax, (factor, names) in zip(axes, factors.items(), strict=False):
-        compared = beside(summary, factor, around(study))
-        for place, name in enumerate(names):
-            values = compared.loc[compared[factor] == name, f"{judged}_mean_pct"]
+    for ax, factor in zip(axes, names, strict=True):
+        shown = table[table["factor"] == factor].set_index("level").loc[list(factors[factor])]
+        compared = beside(summary, factor, around(study)).groupby(factor)[f"{judged}_mean_pct"]
+        for place, name in enumerate(shown.index):
+            values = compared.get_group(name)
             ax.plot(place + rng.uniform(-0.3, 0.3, len(values)), values, ".", color="0.72", markersize=3, zorder=1)
-        shown = table[table["factor"] == factor].set_index("level").loc[list(names)]
         mean, low, high, median = (shown[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high", "median"))
-        places = np.arange(len(names))
+        places = np.arange(len(shown))
         ax.errorbar(
             places, mean, yerr=_whiskers(mean, low, high), fmt="o", color="C0", capsize=4, zorder=3, label="mean, 95% interval"
         )
         ax.plot(places, median, "_", color="k", markersize=14, markeredgewidth=2, zorder=2, label="median of the trials")
         stuck = 100 * (shown["stuck"] / shown["trials"])
-        labels = [f"{_wrapped(name)}\n\nstuck {share:.0f}%" for name, share in zip(names, stuck, strict=True)]
-        ax.set_xticks(places, labels, fontsize=8)
-        ax.set_xlim(-0.6, len(names) - 0.4)
+        cells = compared.size()[shown.index]
+        uneven = cells.min() < cells.max()  # means over other cells are no comparison: the table has the paired differences
+        notes = [f"stuck {share:.0f}%" for share in stuck]
+        if uneven:
+            notes = [f"{note}\n{counted(count, 'cell')}" for note, count in zip(notes, cells, strict=True)]
+        label_levels(ax, list(shown.index), notes)
         ax.set_title(factor)
         ax.yaxis.set_tick_params(labelleft=True)
-        ax.grid(visible=False, axis="x")
-    percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", summary[f"{judged}_mean_pct"].min())
+    lowest = min(summary[f"{judged}_mean_pct"].min(), table[f"{judged}_ci_low_pct"].min())
+    percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", lowest)
     axes[0].plot([], [], ".", color="0.72", label="one configuration")
-    axes[0].legend(loc="upper left", fontsize=7)
+    legend_beside(figure, *axes[0].get_legend_handles_labels())
     titled(figure, title_of(study), f"{over(study)}; {study.sampling.words}")
     return figure
 
@@ -117,7 +158,7 @@ def models(study: Study, tables: Tables) -> Figure:
     judged = judged_on(summary)
     groups = _groups(summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last"), f"{judged}_mean_pct")
     width = 9.5 + wider(summary["label"], 4.0)
-    figure = Figure(figsize=(width, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values())), layout="constrained")
+    figure = new_figure(width, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values()))
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for group in groups.values()])[:, 0]
     for ax, (title, group) in zip(axes, groups.items(), strict=True):
         places = np.arange(len(group))
@@ -156,7 +197,7 @@ def seeds(study: Study, tables: Tables) -> Figure:
         groups = {factor: table[table["factor"] == factor] for factor in study.grid.levels}
     rows = [len(group) for group in groups.values()]
     width = 9.5 + wider((level for group in groups.values() for level in group["level"]), 4.0)
-    figure = Figure(figsize=(width, 1.7 + sum(0.3 * count + 0.3 for count in rows)), layout="constrained")
+    figure = new_figure(width, 1.7 + sum(0.3 * count + 0.3 for count in rows))
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 0.6 for count in rows])[:, 0]
     rng = np.random.default_rng(0)
     for ax, (factor, group) in zip(axes, groups.items(), strict=True):
@@ -170,8 +211,10 @@ def seeds(study: Study, tables: Tables) -> Figure:
         ax.set_ylim(len(group) - 0.4, -0.6)
         ax.set_title(factor, loc="left")
         ax.grid(visible=False, axis="y")
-    ends = values[f"{judged}_pct"].agg(["min", "max"])
-    percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", ends["min"], along="x", highest=ends["max"])
+    shown = pd.concat(
+        [values[f"{judged}_pct"], *(group[f"{judged}_ci_{end}_pct"] for group in groups.values() for end in ("low", "high"))]
+    )
+    percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", shown.min(), along="x", highest=shown.max())
     sampling = study.sampling
     one = "one fold" if sampling.folds and not sampling.by_repeat else "one repeat"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
@@ -222,19 +265,19 @@ def _cells(
     )
 
 
-def _cell_labels(factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> list[str]:
-    """What every row or column is called: its levels, outermost first."""
-    return [" | ".join(levels) for levels in itertools.product(*(names[factor] for factor in factors))]
+def _longest(factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> float:
+    """Inches that the longest label of a row or column takes."""
+    return length(" | ".join(max(names[factor], key=length) for factor in factors))
 
 
 def _label_cells(ax: Axes, axis: Literal["x", "y"], factors: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
     """Name every row or column by its levels, outermost first, and part the groups of the outermost factor."""
-    labels = _cell_labels(factors, names)
+    labels = [" | ".join(levels) for levels in itertools.product(*(names[factor] for factor in factors))]
     set_ticks, set_label, part = (
         (ax.set_yticks, ax.set_ylabel, ax.axhline) if axis == "y" else (ax.set_xticks, ax.set_xlabel, ax.axvline)
     )
     set_ticks(np.arange(len(labels)) + 0.5, labels, fontsize=7, rotation=0 if axis == "y" else 90)
-    set_label(" | ".join(factors))
+    set_label(wrap(" | ".join(factors), 60))
     ax.tick_params(axis=axis, length=0)
     ax.grid(visible=False)
     if len(factors) > 1:
@@ -246,8 +289,3 @@ def _label_cells(ax: Axes, axis: Literal["x", "y"], factors: Sequence[str], name
 def _whiskers(mean: pd.Series, low: pd.Series, high: pd.Series) -> Any:  # noqa: ANN401
     """Lengths of error bars that never reach below 0%; none where there is no interval."""
     return np.nan_to_num(np.stack((mean - low.clip(lower=0), high - mean)), nan=0.0)
-
-
-def _wrapped(name: str) -> str:
-    """A label with a line for each word, and for each part of a list."""
-    return re.sub(r"\+(?=\S)", "+\n", name).replace(" ", "\n").replace("_", "\n")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from studies import datasets, plan
 from studies.data import Floats, Labels
-from studies.figures.style import in_lines, legend_below, over, title_of, titled
+from studies.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
 from studies.outcomes import judged_on
 from studies.spec import Study
 from studies.stack import Trial
@@ -24,6 +24,7 @@ from studies.texts import counted
 
 SHOWN = 4  # configurations at most whose predictions are drawn
 _SIDE = 2.9  # inches of a panel
+_ROWS = 16  # of a legend beside it
 _COLORS = [sns.color_palette("colorblind")[index] for index in (1, 0, 2, 4, 7, 3, 9, 5, 6, 8)]
 _MARKERS = "o^svD*P"
 _LINE: dict[str, Any] = {"color": "k", "linewidth": 1.0, "zorder": 3}
@@ -55,12 +56,12 @@ def data(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from t
     for ax, (name, rows) in zip(axes, shown.items(), strict=True):
         _scatter(ax, rows.inputs, rows.labels)
         ax.set_title(f"{name}: {counted(len(rows.labels), 'point')}")
-    _legend(axes[0])
+    many = _legend(axes[0])
     drawn = (
         "Every repeat draws new points; here those of the first." if study.data.resample else "All repeats share these points."
     )
     noise = f" {100 * study.data.noise:g}% of the training labels are flipped later." if study.data.noise else ""
-    titled(figure, title_of(study), drawn + noise)
+    titled(figure, title_of(study), drawn + noise + many)
     return _in_proportion(study, figure, axes[0])
 
 
@@ -83,13 +84,13 @@ def points(study: Study, tables: Tables) -> Figure:
         )
         label = in_lines(trial.configuration.label, 36)
         ax.set_title(f"{label}\n{wrong.sum():,} of {len(said):,} wrong ({100 * wrong.mean():.1f}%)")
-    _legend(axes[0])
+    many = _legend(axes[0])
     several = len(study.grid.configurations)
     some = f"{len(trials)} of {several} configurations, from the lowest mean error to the highest"
     which = some if several > SHOWN else "each configuration"
     border = "; line: where the classes part" if study.data.name in _BORDERS else ""
     model = f"Model 1 of {study.trials // several:,} ({over(study)})"
-    titled(figure, title_of(study), f"{model} of {which}. Crosses: wrong{border}.")
+    titled(figure, title_of(study), f"{model} of {which}. Crosses: wrong{border}.{many}")
     return _in_proportion(study, figure, axes[0])
 
 
@@ -116,7 +117,7 @@ def _asked(study: Study, trial: Trial) -> tuple[str, Floats]:
 
 def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:
     """A row of panels of one plane, with the border of the classes."""
-    figure = Figure(figsize=(0.5 + _SIDE * count, 1.6 + _SIDE), layout="constrained")
+    figure = new_figure(0.5 + _SIDE * count, 1.2 + _SIDE)
     axes = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
     for ax in axes:
         _BORDERS.get(study.data.name, lambda _: None)(ax)
@@ -145,9 +146,16 @@ def _scatter(ax: Axes, inputs: Floats, labels: Labels) -> None:
         ax.plot(*own.T, marker, color=color, markersize=_size(labels), markeredgewidth=0, label=f"class {label}")
 
 
-def _legend(ax: Axes) -> None:
-    """The classes, in markers that are large enough to tell apart."""
-    legend_below(ax, _SIDE, markerscale=5 / ax.lines[-1].get_markersize())
+def _legend(ax: Axes) -> str:
+    """The classes beside all panels, in markers that are large enough to tell apart; of too many, words for the caption."""
+    (handles, labels), figure = ax.get_legend_handles_labels(), ax.get_figure()
+    assert isinstance(figure, Figure)
+    if len(labels) > len(_COLORS) * len(_MARKERS):
+        return f" {len(labels):,} classes: too many to tell apart by colour and marker."
+    columns = math.ceil(len(labels) / _ROWS)
+    figure.set_figwidth(figure.get_figwidth() + columns * (0.5 + max(map(length, labels))))
+    legend_beside(figure, handles, labels, columns=columns, markerscale=5 / ax.lines[-1].get_markersize())
+    return ""
 
 
 def _size(labels: Labels) -> float:

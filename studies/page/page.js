@@ -3,14 +3,34 @@
 
 const SHOWN = 50;
 
-// The number a text begins with, thousands apart: "1,440" and "< 0.001" are numbers, "" and "baseline" come last.
+const NUMBER = /(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?|\d+/gi;
+
+// Thousands apart and a minus sign as programs write them.
+function plain(text) {
+  return text.trim().replace(/,(?=\d{3})/g, "").replace(/\u2212/g, "-");
+}
+
+// The number of a cell: the one it begins with, the centre of an interval; "< 0.001" is just below 0.001. "" and "baseline" come last.
 function number(text) {
-  const found = text.replace(/,(?=\d{3})/g, "").match(/^[<>\s]*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/i);
-  return found ? Number(found[1]) : NaN;
+  const found = plain(text).match(/^([<>]?)\s*([+-]?\d\S*)(?: to ([+-]?\d\S*))?/);
+  if (!found) return NaN;
+  const [low, high] = [found[2], found[3] ?? found[2]].map(Number.parseFloat);
+  return (low + high) / 2 - (found[1] === "<" ? Number.EPSILON : 0);
+}
+
+// The words and numbers of a name in turn, words first: "sgd lr=1e-05" comes before "sgd lr=0.1", "level 2" before "level 10".
+function parts(text) {
+  const numbers = plain(text).match(NUMBER) ?? [];
+  return plain(text).split(NUMBER).flatMap((word, place) => (place < numbers.length ? [word, Number(numbers[place])] : [word]));
 }
 
 function compare(one, other) {
-  return typeof one === "string" ? one.localeCompare(other, "en", { numeric: true }) : one - other;
+  for (const [place, part] of one.entries()) {
+    if (place >= other.length) return 1;
+    const order = typeof part === "string" ? part.localeCompare(other[place], "en") : part - other[place];
+    if (order) return order;
+  }
+  return one.length - other.length;
 }
 
 function setUp(part) {
@@ -40,10 +60,10 @@ function setUp(part) {
 
   function sort(place) {
     const descending = heads[place].getAttribute("aria-sort") === "ascending";
-    const key = (row) => (row.cells[place].tagName === "TD" ? number(row.cells[place].textContent) : row.cells[place].textContent);
-    const keyed = rows.map((row) => [key(row), row]);
-    const known = keyed.filter(([value]) => !Number.isNaN(value)).sort(([one], [other]) => compare(one, other) * (descending ? -1 : 1));
-    const unknown = keyed.filter(([value]) => Number.isNaN(value));
+    const key = ({ tagName, textContent }) => (tagName === "TD" ? [number(textContent)] : parts(textContent));
+    const keyed = rows.map((row) => [key(row.cells[place]), row]);
+    const known = keyed.filter(([[value]]) => !Number.isNaN(value)).sort(([one], [other]) => compare(one, other) * (descending ? -1 : 1));
+    const unknown = keyed.filter(([[value]]) => Number.isNaN(value));
     rows = [...known, ...unknown].map(([, row]) => row);
     heads.forEach((head) => head.setAttribute("aria-sort", "none"));
     heads[place].setAttribute("aria-sort", descending ? "descending" : "ascending");
