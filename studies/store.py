@@ -12,6 +12,7 @@ import platform
 import secrets
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,6 +230,7 @@ class Store:
             "question": self.study.question,
             "source": self.study.source,
             "trials": sum(reading.trials for reading in self.study.readings),
+            "data": [asdict(schema) for schema in dict.fromkeys(reading.schema for reading in self.study.readings)],
             "identity": self.study.identity(),
             "runs": runs,
         }

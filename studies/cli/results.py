@@ -24,7 +24,7 @@ from studies.spec import Study
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
 def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path, against: str | None) -> None:
     """Write STUDY's tables anew from its rows, or show the ones there are, and print them."""
-    planned = spec.load(study, overrides, quick)
+    planned = spec.load(study, overrides, quick, results)
     if against is not None:
         tables.show_comparison(planned, suite.against(planned, results, against), Console())
         return
@@ -40,7 +40,7 @@ def show_tables(study: str, overrides: Sequence[str], quick: bool, results: Path
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
-    planned = [spec.load(name, overrides, quick) for name in named]
+    planned = [spec.load(name, overrides, quick, results) for name in named]
     if not studies:
         older = [study for study in planned if tables.read(study, results / study.name)["summary"].empty]
         for study in older:
@@ -75,7 +75,7 @@ def write_report(study: str, overrides: Sequence[str], quick: bool, results: Pat
     """Write what STUDY found as one page, report.html beside its tables; draws the pictures that are missing or older."""
     from studies import report  # matplotlib takes a second that no other command needs
 
-    click.echo(report.write(spec.load(study, overrides, quick), results, figures))
+    click.echo(report.write(spec.load(study, overrides, quick, results), results, figures))
 
 
 @click.command()
