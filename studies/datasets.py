@@ -239,8 +239,9 @@ def doubts(data: Data) -> list[str]:
     repeated = len(labels) - len(set(map(bytes, inputs)))
     if repeated:
         differently = len(set(zip(map(bytes, inputs), labels.tolist(), strict=True))) - len(labels) + repeated
-        which = f", {differently:,} of them in another class," if differently else ""
-        found.append(f"{repeated:,} rows have the features of an earlier row{which} and may lie on both sides of a split")
+        which = f", {differently:,} of them in another class" if differently else ""
+        count = f"{repeated:,} of {len(labels):,}{which}"
+        found.append(f"rows with the features of an earlier row: {count}; copies may lie on both sides of a split")
     return found
 
 
