@@ -60,13 +60,13 @@ class Schema:
 
     @property
     def class_labels(self) -> list[str]:
-        """The classes as pictures name them, "grade 10": a class may be a mere number."""
-        return [shortened(f"{self.target} {name}", 30) for name in self.classes]
+        """The classes as pictures name them: "setosa", but "grade 10"."""
+        return [shortened(name if name[0].isalpha() else f"{self.target} {name}", 30) for name in self.classes]
 
     @property
     def feature_labels(self) -> list[str]:
         """The features as axes name them."""
-        return [shortened(name, 50) for name in self.features]
+        return [shortened(name, 40) for name in self.features]
 
 
 class Table(NamedTuple):

@@ -125,6 +125,6 @@ def test_names_too_long_for_a_picture_are_shortened(folder):
     text = (folder / "grades.csv").read_text().replace("width", "w" * 300).replace(",10\n", "," + "z" * 300 + "\n")
     (folder / "grades.csv").write_text(text)
     figure = points.data(spec.load(str(folder / "s.toml")), {})
-    assert len(figure.axes[0].get_xlabel()) <= 50
+    assert len(figure.axes[0].get_xlabel()) <= 40
     assert max(map(len, figure.axes[0].get_legend_handles_labels()[1])) <= 30
     assert figures.png(figure)
