@@ -21,11 +21,11 @@ _SEPARATORS = ",;\t|"
 _MARKS = "-.?*#<>()_/ "  # around the words below, or alone: '?', '-', '<NA>', '#N/A', 'n.a.'
 _MISSING = ("", "na", "n/a", "n.a", "nan", "nat", "null", "nil")
 _SPREADSHEET_ERROR = re.compile(r"#[A-Z]+(/0)?[!?]")
-_DECIMAL_COMMA = re.compile(r"[-+]?[\d.]*,\d+([eE][-+]?\d+)?")
+_WITH_COMMA = re.compile(r"[-+]?[\d.,]*,[\d.]+([eE][-+]?\d+)?")
 _LARGEST = np.finfo(np.float32).max
 _REMEDIES = {  # by what a cell of a feature is
     "missing cells": "fill them, or remove their rows or columns",
-    "decimal commas": "write 3.5 for 3,5",
+    "numbers with commas": "write 1234.5 for 1.234,5 and for 1,234.5",
     "numbers that are infinite or above 3.4e38": "remove or rescale them",
     "texts": "encode these columns as numbers, or drop them",
 }
@@ -41,7 +41,10 @@ def read_csv(path: Path, target: str) -> DataSet:
     try:
         names, cells = _columns(path.read_bytes(), target)
     except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
-        raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header, in UTF-8: {error}") from None
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"data.path: {str(path)!r} is not a CSV file with a header, in UTF-8: {reason}; save it as one"
+        ) from None
     if _is_data(names, cells):
         _refuse(path, [_no_header(names)])
     faults = list(_faulty_names(names, target))
@@ -120,6 +123,8 @@ def _faulty_names(names: Sequence[str], target: str) -> Iterator[str]:
         yield f"each column has a name of its own: {listed(map(quoted, repeated))} was given twice; rename or drop columns"
     if target not in names:
         yield f"data.target: {unknown('column', target, filter(None, names))}"
+        if len(names) == 1:
+            yield "one column was found: columns are separated by commas, semicolons, tabs or bars"
 
 
 def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[str]]:
@@ -143,7 +148,7 @@ def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[st
             first = f"row {those.index[0] + 1} below the header: {quoted(those.iloc[0])}"
             found[str(fault)].append(f"{quoted(names[place])} ({first}{more})")
     return inputs, [
-        f"features are numbers, and there are {fault} in column {listed(found[fault])}: {remedy}"
+        f"features are numbers: {fault} in column {listed(found[fault])}: {remedy}"
         for fault, remedy in _REMEDIES.items()
         if fault in found
     ]
@@ -153,8 +158,8 @@ def _fault(text: str) -> str:
     """What a cell of a feature is that is no number which a model can take."""
     if _is_missing(text):
         return "missing cells"
-    if _DECIMAL_COMMA.fullmatch(text):
-        return "decimal commas"
+    if _WITH_COMMA.fullmatch(text):
+        return "numbers with commas"
     return "texts" if np.isnan(pd.to_numeric(text, errors="coerce")) else "numbers that are infinite or above 3.4e38"
 
 
