@@ -17,7 +17,7 @@ OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
 )
 MADE_BY = ("device", "torch", "numpy", "threads", "numerics")  # within which they are
 NEWER = ("numpy", "wrong", "code")  # columns that rows of numerics 5, 8 and 9, and less, lack
-TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code")
+TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code", "truth", "predicted")
 FLAGS = ("diverged", "stuck")
 COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

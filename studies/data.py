@@ -1,32 +1,92 @@
-"""Data as values: labelled rows, and the sections of a spec that say which; `datasets` makes the one from the other.
+"""Data as values: labelled rows, their names, and the sections of a spec that say which; `datasets` makes rows from sections.
 
 A process that trains needs no more: scikit-learn, which draws and folds, and what it brings take longer to import than torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from studies.errors import listed, shortened
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-class Table(NamedTuple):
-    """Labelled rows: inputs `(samples, features)` and labels `(samples,)`."""
+class DataSet(NamedTuple):
+    """All rows of a data set, inputs `(samples, features)` and labels `(samples,)`, with the names of features and classes."""
 
     inputs: Floats
     labels: Labels
+    features: tuple[str, ...] = ("x0", "x1")
+    target: str = "class"
+    classes: tuple[str, ...] = ("0", "1")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Names of a data set or its file, of features, target and classes, the rows of each class, and the hash of a file.
+
+    A manifest keeps it, so that what needs names and counts alone works without the file.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    target: str
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    content: str = ""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Schema":
+        """The schema that was written as JSON."""
+        lists: Mapping[str, Any] = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
 
     @property
-    def classes(self) -> int:
-        """How many classes there are, if the last one is among the labels."""
-        return int(self.labels.max()) + 1
+    def described(self) -> str:
+        """The data set in a line."""
+        return "; ".join([self.name, *self.words])
 
-    def take(self, rows: NDArray[np.int64]) -> "Table":
-        """The rows with these numbers, in this order."""
-        return Table(self.inputs[rows], self.labels[rows])
+    @property
+    def words(self) -> tuple[str, str]:
+        """The features, and the classes with their rows, each in a line; of many the first ones."""
+        rows = (f"{shortened(name)} ({count:,})" for name, count in zip(self.classes, self.counts, strict=True))
+        features = f"{len(self.features):,} features: {listed(self.feature_labels)}"
+        return features, f"{len(self.classes):,} classes of {shortened(self.target)}: {listed(rows)}"
+
+    @property
+    def class_labels(self) -> list[str]:
+        """The classes as pictures name them: "setosa", but "grade 10"."""
+        return [shortened(name if name[0].isalpha() else f"{self.target} {name}", 30) for name in self.classes]
+
+    @property
+    def feature_labels(self) -> list[str]:
+        """The features as axes name them."""
+        return [shortened(name, 40) for name in self.features]
+
+
+class Table(NamedTuple):
+    """Labelled rows: inputs `(samples, features)`, labels `(samples,)`, and row numbers `(samples,)`.
+
+    A row keeps its number in its data set or file, where 1 is the first row below the header.
+    """
+
+    inputs: Floats
+    labels: Labels
+    rows: Labels
+
+    def take(self, places: NDArray[np.int64]) -> "Table":
+        """The rows at these places, in this order."""
+        return Table(self.inputs[places], self.labels[places], self.rows[places])
+
+    def inputs_of(self, rows: NDArray[np.int64]) -> Floats:
+        """The inputs of the rows with these numbers, in this order."""
+        order = np.argsort(self.rows)
+        return self.inputs[order[np.searchsorted(self.rows, rows, sorter=order)]]
 
 
 class Split(NamedTuple):

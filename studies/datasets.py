@@ -1,24 +1,25 @@
-"""Data sets by name, CSV files, and how a trial's rows are split, disturbed and normalised.
+"""Data sets by name, and how a trial's rows are split, disturbed and normalised.
 
 Everything here is numpy with rows as `(samples, features)`. Classes are integers from 0.
 """
 
 import functools
-import io
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn import datasets as sklearn_datasets
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
-from studies.data import Data, Floats, Split, Table, Validation
-from studies.errors import UserError, unknown
-from studies.streams import digest, seed_for
+from studies.csv_files import read_csv
+from studies.data import Data, DataSet, Floats, Labels, Schema, Split, Table, Validation
+from studies.errors import UserError, listed, quoted
+from studies.streams import seed_for
 
 
 class Normalisation(NamedTuple):
@@ -34,126 +35,75 @@ class Normalisation(NamedTuple):
 RADIUS = 1 / math.sqrt(2 * math.pi)  # of the disk: half the area of the square
 
 
-def disk(samples: int, rng: np.random.Generator) -> Table:
+def disk(samples: int, rng: np.random.Generator) -> DataSet:
     """Uniform in [0, 1]^2; class 1 inside the circle of area 1/2 about the centre: radius 1 / sqrt(2 pi)."""
     x = rng.random((samples, 2))
-    return Table(x, (((x - 0.5) ** 2).sum(1) < RADIUS**2).astype(np.int64))
+    return DataSet(x, (((x - 0.5) ** 2).sum(1) < RADIUS**2).astype(np.int64))
 
 
-def linear(samples: int, rng: np.random.Generator) -> Table:
+def linear(samples: int, rng: np.random.Generator) -> DataSet:
     """Uniform in [0, 1]^2; class 0 where x0 > x1, else 1 (report `linear_and_xor`)."""
     x = rng.random((samples, 2))
-    return Table(x, (x[:, 0] <= x[:, 1]).astype(np.int64))
+    return DataSet(x, (x[:, 0] <= x[:, 1]).astype(np.int64))
 
 
-def moons(samples: int, rng: np.random.Generator) -> Table:
+def moons(samples: int, rng: np.random.Generator) -> DataSet:
     """Two interleaved half circles, with Gaussian noise of sd 0.2."""
-    return Table(*sklearn_datasets.make_moons(samples, noise=0.2, random_state=int(rng.integers(2**32))))
+    return DataSet(*sklearn_datasets.make_moons(samples, noise=0.2, random_state=int(rng.integers(2**32))))
 
 
-def circles(samples: int, rng: np.random.Generator) -> Table:
+def circles(samples: int, rng: np.random.Generator) -> DataSet:
     """A circle of radius 0.5 in a circle of radius 1, with Gaussian noise of sd 0.1."""
     seed = int(rng.integers(2**32))
-    return Table(*sklearn_datasets.make_circles(samples, noise=0.1, factor=0.5, random_state=seed))
+    return DataSet(*sklearn_datasets.make_circles(samples, noise=0.1, factor=0.5, random_state=seed))
 
 
-def spirals(samples: int, rng: np.random.Generator) -> Table:
+def spirals(samples: int, rng: np.random.Generator) -> DataSet:
     """Two arms, one and a half turns each, the radius growing from 0 to 1, with Gaussian noise of sd 0.02."""
     labels = np.arange(samples) % 2
     along = np.sqrt(rng.random(samples))
     angle = 3 * math.pi * along + math.pi * labels
     points = along[:, None] * np.column_stack((np.cos(angle), np.sin(angle)))
-    return Table(points + rng.normal(0, 0.02, (samples, 2)), labels)
+    return DataSet(points + rng.normal(0, 0.02, (samples, 2)), labels)
 
 
-def xor() -> Table:
+def xor() -> DataSet:
     """The 21 points of report `linear_and_xor`: one diagonal class 0, the other class 1, the centre in class 0 only."""
     t = np.arange(11) / 10
     other = np.delete(t, 5)
     inputs = np.concatenate((np.column_stack((t, t)), np.column_stack((other, 1 - other))))
-    return Table(inputs, np.repeat([0, 1], [11, 10]))
+    return DataSet(inputs, np.repeat([0, 1], [11, 10]))
 
 
-GENERATED: dict[str, Callable[[int, np.random.Generator], Table]] = {
+GENERATED: dict[str, Callable[[int, np.random.Generator], DataSet]] = {
     "disk": disk,
     "linear": linear,
     "moons": moons,
     "circles": circles,
     "spirals": spirals,
 }
-FIXED: dict[str, Callable[[], Table]] = {
+
+
+def _of_sklearn(load: Callable[[], Any], target: str) -> Callable[[], DataSet]:
+    """A data set that scikit-learn brings, with its names; it calls every target "target"."""
+
+    def read() -> DataSet:
+        bunch = load()
+        return DataSet(
+            bunch.data, bunch.target, tuple(map(str, bunch.feature_names)), target, tuple(map(str, bunch.target_names))
+        )
+
+    return read
+
+
+FIXED: dict[str, Callable[[], DataSet]] = {
     "xor": xor,
-    "iris": lambda: Table(*sklearn_datasets.load_iris(return_X_y=True)),
-    "wine": lambda: Table(*sklearn_datasets.load_wine(return_X_y=True)),
-    "breast_cancer": lambda: Table(*sklearn_datasets.load_breast_cancer(return_X_y=True)),
-    "digits": lambda: Table(*sklearn_datasets.load_digits(return_X_y=True)),
+    "iris": _of_sklearn(sklearn_datasets.load_iris, "species"),
+    "wine": _of_sklearn(sklearn_datasets.load_wine, "cultivar"),
+    "breast_cancer": _of_sklearn(sklearn_datasets.load_breast_cancer, "diagnosis"),
+    "digits": _of_sklearn(sklearn_datasets.load_digits, "digit"),
 }
 NAMES = (*GENERATED, *FIXED, "csv")
-MISSING = ("", "na", "nan", "n/a", "null")  # cells that name no class
-
-
-def read_csv(path: Path, target: str) -> Table:
-    """The rows of a CSV file with a header: numbers in every column but `target`, whose distinct values are the classes.
-
-    Raises UserError where the file is missing, empty, not CSV, has no such column, a cell that is no finite number, or fewer
-    than two classes.
-    """
-    if not path.is_file():  # a device or a pipe may never end
-        raise UserError(f"data.path: there is no file {str(path)!r}")
-    cells = _cells(path)
-    if target not in cells.columns:
-        raise UserError(f"data.target: {unknown('column', target, cells.columns)}")
-    if cells.empty or cells.shape[1] < 2:
-        raise UserError(
-            f"data.path: {str(path)!r} holds a header, rows, and a feature beside the target: "
-            f"{cells.shape[0]} rows and {cells.shape[1]} columns were found"
-        )
-    features = cells.drop(columns=target)
-    numbers = features.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    for row, column in np.argwhere(~(np.abs(numbers) <= np.finfo(np.float32).max))[:1]:
-        given = features.iloc[row, column]
-        raise UserError(
-            f"data.path: features are finite numbers: row {row + 1} below the header, column {features.columns[column]!r} of "
-            f"{str(path)!r} has {given!r}; remove or fill it"
-        )
-    missing = cells[target].str.casefold().isin(MISSING)
-    if missing.any():
-        row = int(missing.argmax())
-        raise UserError(
-            f"data.target: every row has a class: row {row + 1} below the header, column {target!r} of {str(path)!r} has "
-            f"{cells[target].iloc[row]!r}; remove the row, or call its class otherwise"
-        )
-    classes, labels = np.unique(cells[target].to_numpy(dtype=str), return_inverse=True)
-    if len(classes) < 2:
-        raise UserError(
-            f"data.target: two classes or more are needed: column {target!r} of {str(path)!r} has {str(classes[0])!r} only"
-        )
-    if len(classes) > max(20, len(labels) // 5):
-        raise UserError(
-            f"data.target: the target's distinct values are the classes: column {target!r} of {str(path)!r} has "
-            f"{len(classes)} of them in {len(labels)} rows; a measured quantity is no class"
-        )
-    return Table(numbers, labels.astype(np.int64))
-
-
-def _cells(path: Path) -> pd.DataFrame:
-    """The texts of a CSV file, without the spaces around them, under the names in its first line.
-
-    That line is read as all others are: pandas would take a column without a name for an index, and rename one of two alike.
-    """
-    try:
-        lines = pd.read_csv(io.BytesIO(path.read_bytes()), header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
-        raise UserError(f"data.path: {str(path)!r} is not a CSV file with a header: {error}") from None
-    lines = lines.fillna("").apply(lambda column: column.str.strip())
-    names = lines.iloc[0].to_list()
-    wrong = next((name for name in names if not name or names.count(name) > 1), None)
-    if wrong is not None:
-        raise UserError(
-            f"data.path: the first line of {str(path)!r} gives each column a name of its own: {wrong!r} was given"
-            + (" twice" if wrong else " for one; is that an index? Leave it out, or name it")
-        )
-    return lines.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
 
 
 def identify(path: Path) -> str:
@@ -162,9 +112,24 @@ def identify(path: Path) -> str:
     Raises UserError where it cannot be read.
     """
     try:
-        return digest(path.read_bytes().hex(), 16) if path.is_file() else ""
+        return _content(path, _stamp(path)) if path.is_file() else ""
     except OSError as error:
         raise UserError(f"data.path: {str(path)!r} cannot be read: {error.strerror}") from None
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Time of the last change and size of a file, by which it is read once; None where there is none."""
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+@functools.lru_cache(maxsize=16)
+def _content(path: Path, stamp: object) -> str:  # noqa: ARG001 - a part of the cache's key
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _read_once(path: Path, target: str, stamp: object) -> DataSet:  # noqa: ARG001 - a part of the cache's key
+    return read_csv(path, target)
 
 
 class Pools(NamedTuple):
@@ -175,21 +140,34 @@ class Pools(NamedTuple):
     test: Table | None
 
 
-@functools.lru_cache(maxsize=64)
 def pools(data: Data, seed: int, repeat: int) -> Pools:
     """The data of one repeat: new where `data.resample`, else that of the first."""
-    if data.name in GENERATED:
-        which = repeat if data.resample else 0
+    return _pools(data, seed, repeat if data.resample else 0)
 
-        def draw(purpose: str, size: int) -> Table:
-            return GENERATED[data.name](size, np.random.default_rng(seed_for(seed, purpose, which)))
 
-        return Pools(
-            draw("data", data.samples),
-            draw("validation", data.validation_samples) if data.validation_samples else None,
-            draw("test", data.test_samples) if data.test_samples else None,
-        )
-    rest = whole(data)
+@functools.lru_cache(maxsize=64)
+def _pools(data: Data, seed: int, which: int) -> Pools:
+    if data.name not in GENERATED:
+        everything = whole(data)
+        return _divided(_numbered(everything.inputs, everything.labels), data, seed)
+
+    def draw(purpose: str, size: int) -> Table:
+        drawn = GENERATED[data.name](size, np.random.default_rng(seed_for(seed, purpose, which)))
+        return _numbered(drawn.inputs, drawn.labels)
+
+    return Pools(
+        draw("data", data.samples),
+        draw("validation", data.validation_samples) if data.validation_samples else None,
+        draw("test", data.test_samples) if data.test_samples else None,
+    )
+
+
+def _numbered(inputs: Floats, labels: Labels) -> Table:
+    return Table(inputs, labels, np.arange(1, len(labels) + 1))
+
+
+def _divided(rest: Table, data: Data, seed: int) -> Pools:
+    """The pools of a data set that is not generated; how many rows of each class are in which depends on the labels alone."""
     held_out: list[Table | None] = []
     for purpose, size in (("test", data.test_samples), ("validation", data.validation_samples)):
         chosen = None
@@ -201,17 +179,70 @@ def pools(data: Data, seed: int, repeat: int) -> Pools:
     return Pools(rest, held_out[1], held_out[0])
 
 
-def whole(data: Data) -> Table:
+def whole(data: Data) -> DataSet:
     """All rows of a data set that is not generated.
 
     Raises UserError where a CSV file is not the one that the study was checked with: it was changed, or is another machine's.
     """
     if data.name != "csv":
         return FIXED[data.name]()
-    table = read_csv(Path(data.path), data.target)
-    if identify(Path(data.path)) != data.content:
+    path = Path(data.path)
+    read = _read_once(path, data.target, _stamp(path))
+    if identify(path) != data.content:
         raise UserError(f"data.path: {data.path!r} is not the file that the study began with: its content is another")
-    return table
+    return read
+
+
+def schema(data: Data, seed: int) -> Schema:
+    """Names and counts of a data set; of a generated one, those of the training pool of the first repeat."""
+    if data.name in GENERATED:
+        pool = pools(data, seed, 0).train
+        known = DataSet(pool.inputs, pool.labels)
+    else:
+        known = whole(data)
+    counts = np.bincount(known.labels, minlength=len(known.classes)).tolist()
+    name = Path(data.path).name or data.name
+    return Schema(name, known.features, known.target, known.classes, tuple(counts), data.content)
+
+
+def described(folder: Path) -> list[Schema]:
+    """The data sets in the manifest of a results folder; none where there is no manifest that lists them."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["data"]
+        return [Schema.of(each) for each in found]
+    except (OSError, ValueError, TypeError, KeyError):  # as in the manifest of an older version
+        return []
+
+
+def training_pool(data: Data, schema: Schema, seed: int) -> Table:
+    """Rows without features, of each class as many as in the training pool of the first repeat; no file is read."""
+    labels = np.repeat(np.arange(len(schema.counts)), schema.counts)
+    table = _numbered(np.empty((len(labels), 0)), labels)
+    return table if data.name in GENERATED else _divided(table, data, seed).train
+
+
+def doubts(data: Data) -> list[str]:
+    """What is rarely meant: constant features, identifiers and repeated rows; nothing in generated data."""
+    if data.name in GENERATED:
+        return []
+    inputs, labels, features, *_ = whole(data)
+    constant = np.ptp(inputs, axis=0) == 0
+    whole_numbers = (inputs == np.rint(inputs)).all(0)
+    distinct = [len(np.unique(column)) == len(column) for column in inputs.T[whole_numbers]]
+    named = np.array(features, dtype=object)
+    found = []
+    if constant.any():
+        found.append(f"constant, so without use: column {listed(map(quoted, named[constant]))}")
+    if any(distinct):
+        columns = listed(map(quoted, named[whole_numbers][distinct]))
+        found.append(f"another whole number in every row: column {columns}; remove it if it is an identifier or a time")
+    repeated = len(labels) - len(set(map(bytes, inputs)))
+    if repeated:
+        differently = len(set(zip(map(bytes, inputs), labels.tolist(), strict=True))) - len(labels) + repeated
+        which = f", {differently:,} of them in another class" if differently else ""
+        count = f"{repeated:,} of {len(labels):,}{which}"
+        found.append(f"rows with the features of an earlier row: {count}; copies may lie on both sides of a split")
+    return found
 
 
 def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
@@ -229,7 +260,7 @@ def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int)
     raw, normalise = raw_split(data, validation, seed, repeat, fold)
 
     def normalised(table: Table) -> Table:
-        return Table(normalise(table.inputs), table.labels)
+        return table._replace(inputs=normalise(table.inputs))
 
     return Split(normalised(raw.train), raw.validation and normalised(raw.validation), raw.test and normalised(raw.test))
 
@@ -242,7 +273,7 @@ def raw_split(data: Data, validation: Validation, seed: int, repeat: int, fold: 
         kept, left_out = folds(pool.train, validation, seed, repeat)[fold]
         train, held_out = pool.train.take(kept), pool.train.take(left_out)
     if data.noise:
-        classes = max(pool.train.classes, 2)  # two, should all rows of a draw be of class 0
+        classes = max(int(pool.train.labels.max()) + 1, 2)  # two, should all rows of a draw be of class 0
         train = _with_noise(train, data.noise, classes, np.random.default_rng(seed_for(seed, "noise", repeat, fold)))
     return Split(train, held_out, pool.test), _normalisation(train.inputs, data.normalize)
 
@@ -260,13 +291,18 @@ def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generat
     rows = rng.choice(len(table.labels), count, replace=False)
     labels = table.labels.copy()
     labels[rows] = (labels[rows] + rng.integers(1, classes, count)) % classes
-    return Table(table.inputs, labels)
+    return table._replace(labels=labels)
 
 
 def _normalisation(inputs: Floats, normalize: str) -> Normalisation:
-    """Per feature, over all of them, or none; a constant feature, whose sd may be a rounding error, is only centred."""
+    """Per feature, over all of them, or none; a constant feature is only centred.
+
+    Statistics are of what a value exceeds the smallest by: the mean of large and equal numbers is not that number.
+    """
     if normalize == "none":
         return Normalisation(np.zeros(1), np.ones(1))
     axis = 0 if normalize == "feature" else None
-    mean, scale = inputs.mean(axis), inputs.std(axis)
-    return Normalisation(np.asarray(mean), np.where((np.ptp(inputs, axis) > 0) & (scale > 0), scale, 1.0))
+    lowest = inputs.min(axis)
+    above = inputs - lowest
+    scale = above.std(axis)
+    return Normalisation(lowest + above.mean(axis), np.where(scale > 0, scale, 1.0))

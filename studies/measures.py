@@ -170,7 +170,7 @@ def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series
     for trial, lines in wrong.groupby("trial"):
         test = datasets.pools(study.data, study.seed, int(trials.loc[trial, "repeat"])).test
         assert test is not None
-        points = test.inputs[lines["row"].to_numpy(dtype=int)]
+        points = test.inputs_of(lines["row"].to_numpy(dtype=int))
         farthest[trial] = np.abs(np.linalg.norm(points - 0.5, axis=1) - datasets.RADIUS).max()
     return pd.Series(farthest, dtype=float).reindex(trials.index).fillna(0.0)
 

@@ -149,7 +149,7 @@ def of(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
 
 @torch.inference_mode(False)
 def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]:
-    """A trained stack of one as `layers` and `state_dict`, plain values that build the same network where only torch is.
+    """A trained stack of one as `layers` and `state_dict`, plain values that build the same network in float64 by torch alone.
 
     `nn.Sequential(*(getattr(nn, name)(**arguments) for name, arguments in layers))` takes the `state_dict`; its predictions are
     the model's. A batch norm that evaluates by the rows given keeps no running averages there either, so that predictions
@@ -172,7 +172,9 @@ def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]
             if isinstance(ours, fw.BatchNorm) and isinstance(theirs, nn.BatchNorm1d) and theirs.track_running_stats:
                 theirs.running_mean = ours.running_mean[0, :, 0].clone()
                 theirs.running_var = ours.running_variance[0, :, 0].clone()
-    return {"layers": layers, "state_dict": {name: value.clone() for name, value in network.state_dict().items()}}
+    # All but the counts of batches in float64, so that inputs normalised in float64 need no cast.
+    state = {name: value.double() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    return {"layers": layers, "state_dict": {name: value.clone() for name, value in state.items()}}
 
 
 def _network(layers: Sequence[Layer], stack: fw.Sequential) -> nn.Sequential:

@@ -84,7 +84,7 @@ def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu
 
 
 def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> list[Stack]:
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation, *_shape(study))
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema)
     groups: dict[Structure, list[Trial]] = defaultdict(list)
     rows = {}
     for trial in pending:
@@ -146,15 +146,9 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
     return min(study.stack or sys.maxsize, max(2, min(int(training / step), int(evaluating / evaluation))))
 
 
-def _shape(study: Study) -> tuple[int, int]:
-    """Features and classes of the data."""
-    pool = datasets.pools(study.data, study.seed, 0).train
-    return pool.inputs.shape[1], pool.classes
-
-
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
     """Input features, units of all layers, and weights and biases."""
-    features, classes = _shape(study)
+    features, classes = len(study.schema.features), len(study.schema.classes)
     widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
     count = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
     return features, sum(widths[1:]), count
@@ -222,7 +216,7 @@ def describe(
 
 
 def _describe(study: Study) -> list[str]:
-    """Grid, exclusions, rows and trials of one reading."""
+    """Grid, exclusions, rows with what is doubtful about them, and trials of one reading."""
     grid, validation = study.grid, study.validation
     lines = [f"{factor:14} {len(levels):>3} levels: {', '.join(levels)}" for factor, levels in grid.levels.items()]
     lines += [f"excluded       {count:>3} points where {rule}" for rule, count in grid.excluded]
@@ -232,7 +226,9 @@ def _describe(study: Study) -> list[str]:
     held_out = [
         f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
     ]
-    lines.append(f"data           {study.data.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows")
+    lines.append(f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows")
+    lines += [f"{'':15}{words}" for words in study.schema.words]
+    lines += [f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)]
     each = f"{validation.folds} folds" if validation.folds else "the whole pool"
     repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
     lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")

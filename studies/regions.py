@@ -24,7 +24,7 @@ import framework as fw
 from studies import build, datasets, files, plan, runner
 from studies.data import Floats, Split
 from studies.datasets import Normalisation
-from studies.errors import UserError
+from studies.errors import UserError, shortened
 from studies.figures.style import PLAIN, choose_fonts, drawing, without_font
 from studies.outcomes import SET_WORDS
 from studies.spec import Study
@@ -78,7 +78,7 @@ def scene(
 
 def undrawable(shown: Scene) -> str:
     """Why a trial has no decision regions, or an empty text."""
-    features = shown.raw.train.inputs.shape[1]
+    features = len(shown.stack.source.schema.features)
     if features != 2:
         name = shown.stack.source.data.name
         return f"decision regions lie in a plane: {name} has {features} features; choose data of two"
@@ -131,36 +131,47 @@ class Regions:
         self._decision = shown.trial.configuration.settings["decision"]
         everywhere = np.concatenate([table.inputs for table in shown.raw if table])
         low, high = everywhere.min(0), everywhere.max(0)
-        margin = 0.03 * (high - low) + 1e-9
+        margin = 0.03 * (high - low) + 1e-9 + MESH * np.spacing(np.abs(high))  # of a constant feature, what float64 resolves
         self._grid = np.linspace(low - margin, high + margin, MESH).T
         mesh = np.stack(np.meshgrid(*self._grid), axis=-1).reshape(-1, 2)
         self._mesh, self._inputs = (torch.from_numpy(shown.normalise(x)) for x in (mesh, self._points.inputs))
 
-        self._ax = ax = figure.add_axes((0.13, 0.13, 0.84, 0.75), box_aspect=1, facecolor="0.8", xlabel="x0", ylabel="x1")
+        schema = shown.stack.source.schema
+        words = [*schema.class_labels, "decided wrongly"]
+        columns = 4 if len(words) > 4 or max(map(len, schema.class_labels)) <= 12 else 2
+        bottom = 0.1 + 0.03 * math.ceil(len(words) / columns)  # for the legend
+        self._ax = ax = figure.add_axes((0.13, bottom, 0.84, 0.88 - bottom), box_aspect=1, facecolor="0.8")
         ax.tick_params(labelsize=8)
         ax.set(xlim=self._grid[0][[0, -1]], ylim=self._grid[1][[0, -1]])
+        ax.set(**dict(zip(("xlabel", "ylabel"), schema.feature_labels, strict=True)))
         trial = shown.trial
         label = textwrap.shorten(f"{trial.place}: {trial.configuration.label}", 90, placeholder=" ...")
         figure.text(0.13, 0.96, textwrap.shorten(shown.title, 60, placeholder=" ..."), fontweight="bold", fontsize=10)
         figure.text(0.13, 0.931, label, fontsize=7.5, color="0.3")
         self.heading = ax.set_title("", loc="left", fontsize=10)
 
-        pool = datasets.pools(shown.stack.source.data, shown.stack.source.seed, 0).train
-        self._looks = [_LOOKS[label % len(_LOOKS)] for label in range(pool.classes)]
+        self._looks = [_LOOKS[label % len(_LOOKS)] for label in range(len(schema.classes))]
         size = float(np.clip(110 / math.sqrt(len(self._points.labels)), 3.2, 7.0))
         self._right = [ax.plot([], [], marker, color=ink, ms=size, mec="w", mew=0.4)[0] for _, ink, marker in self._looks]
         # A white cross below the black one sets it off.
         self.wrong = [ax.plot([], [], "x", color=ink, ms=size + 3, mew=width)[0] for ink, width in (("w", 4.0), ("k", 1.9))]
         self._drawn: list[Artist] = []
         handles: list[Any] = [(Patch(color=look[0]), line) for look, line in zip(self._looks, self._right, strict=True)]
-        words = [*(f"class {label}" for label in range(len(handles))), "decided wrongly"]
         handles.append(tuple(self.wrong))
-        overlaid = {tuple: HandlerTuple(ndivide=1, pad=0)}
-        figure.legend(handles, words, handler_map=overlaid, loc="lower center", ncols=4, frameon=False)
+        figure.legend(
+            handles,
+            [shortened(word, 60 // columns) for word in words],
+            handler_map={tuple: HandlerTuple(ndivide=1, pad=0)},
+            loc="lower center",
+            ncols=columns,
+            columnspacing=1.0,
+            frameon=False,
+            fontsize=8,
+        )
 
     def update(self, epoch: int, model: fw.Sequential) -> None:
         """Show what the model decides now, after that many epochs."""
-        x, labels = self._points
+        x, labels = self._points.inputs, self._points.labels
         _, decided = self._decided(model, self._inputs)
         wrong = decided != labels
         for label, line in enumerate(self._right):

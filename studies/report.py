@@ -95,7 +95,8 @@ def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
     if study.reading:
         yield f"Reading of the source: {study.reading}, which was declared primary before anything was trained."
     trained = counted(int(summary["trials"].sum()), "trained model")
-    yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}. Data: {study.data.name}."
+    yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}."
+    yield f"Data: {study.schema.described}."
 
 
 def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:

@@ -100,7 +100,8 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
     assert train is not None
 
     device = devices.here(stack.device)
-    model = build.model(settings, features=source.features, classes=source.classes, device=device)
+    names = source.schema
+    model = build.model(settings, features=len(names.features), classes=len(names.classes), device=device)
     build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
     loss, optimizer = build.loss(shared), build.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
@@ -135,7 +136,7 @@ def _joined(tables: Sequence[Table]) -> fw.Rows | None:
     """Tables of one size as sets of rows; None where there are none."""
     if not tables:
         return None
-    inputs, labels = (np.stack(column) for column in zip(*tables, strict=True))
+    inputs, labels = (np.stack([getattr(table, name) for table in tables]) for name in ("inputs", "labels"))
     return fw.Rows(torch.from_numpy(inputs), torch.from_numpy(labels))
 
 
@@ -145,29 +146,32 @@ def _results(stack: Stack, trained: Trained) -> list[Record]:
     results = [{**outcome(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
     shared = stack.trials[0].configuration.settings
     if shared["keep_predictions"]:
-        for result, predictions in zip(results, _predictions(trained, shared), strict=True):
+        for result, predictions in zip(results, _predictions(trained, shared, stack.source.schema.classes), strict=True):
             result["predictions"] = predictions
     return results
 
 
-def _predictions(trained: Trained, shared: Settings) -> list[Record]:
-    """What each model says of the rows it is judged on, by row: `predictions.csv` in columns."""
-    rows = _joined([getattr(split, split.judged) for split in trained.splits])
+def _predictions(trained: Trained, shared: Settings, classes: Sequence[str]) -> list[Record]:
+    """The rows that each model is judged on, with their classes and those predicted by name: `predictions.csv` in columns."""
+    judged = [getattr(split, split.judged) for split in trained.splits]
+    rows = _joined(judged)
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
     predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]]).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
     each = build.loss({**shared, "reduction": "sum"})
+    columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
+    names = dict(enumerate(classes))  # an output may be rounded to a label that is none
     return [
         {
-            "row": list(range(len(labels))),
-            "truth": labels.tolist(),
-            "predicted": labels_given.tolist(),
+            "row": table.rows.tolist(),
+            "truth": [names[label] for label in table.labels.tolist()],
+            "predicted": [names.get(label) for label in labels.tolist()],
             # A sample takes the place of a replica: one loss each.
             "loss": each(output[:, :, None], target[:, :, None])[0].tolist(),
-            **{f"output_{index}": column for index, column in enumerate(output.T.tolist())},
+            **dict(zip(columns, output.T.tolist(), strict=True)),
         }
-        for labels, labels_given, output, target in zip(rows.labels, predicted, outputs, targets, strict=True)
+        for table, labels, output, target in zip(judged, predicted, outputs, targets, strict=True)
     ]
 
 

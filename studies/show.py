@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from matplotlib.figure import Figure, FigureBase
 
-from studies import build, files, peer, plan, regions, runner
+from studies import files, peer, plan, regions, runner
 from studies.columns import FLAGS
 from studies.errors import UserError
 from studies.figures import curves, png
@@ -76,7 +76,10 @@ def write(trained: Retrained, figures: Path, results: Path) -> dict[Path, str]:
         files.write(model, _saved(trained))
     except UserError as error:
         return {picture: content, model: f"not written: {error}"}
-    return {picture: content, model: "layers and state_dict for torch.nn, mean and scale of the inputs"}
+    return {
+        picture: content,
+        model: "layers and state_dict for torch.nn, mean and scale of the inputs, names of features and classes",
+    }
 
 
 def _picture(trained: Retrained) -> tuple[Figure, str]:
@@ -102,14 +105,18 @@ def _saved(trained: Retrained) -> bytes:
     """The file that `torch.load` reads with torch alone: plain values and tensors, nothing that runs.
 
     `layers` and `state_dict` are those of `peer.exported`; `load_state_dict(..., assign=True)` keeps their dtype;
-    `mean` and `scale` normalise the inputs, x' = (x - mean) / scale; `decision` says how outputs become a class.
+    `mean` and `scale` normalise the inputs, x' = (x - mean) / scale; `decision` says how outputs become one of `classes`. All
+    numbers are float64, so that inputs of any numeric type are normalised before anything is lost of them.
     """
     scene, settings = trained.scene, trained.trial.configuration.settings
-    dtype = build.DTYPES[settings["dtype"]]
+    schema = scene.stack.source.schema
     content = {
         **peer.exported(trained.model, settings),
-        "mean": torch.as_tensor(scene.normalise.mean, dtype=dtype),
-        "scale": torch.as_tensor(scene.normalise.scale, dtype=dtype),
+        "mean": torch.as_tensor(scene.normalise.mean),
+        "scale": torch.as_tensor(scene.normalise.scale),
+        "features": list(schema.features),
+        "target": schema.target,
+        "classes": list(schema.classes),
         "decision": settings["decision"],
         "trial": trained.trial.key,
         "label": trained.trial.configuration.label,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from studies import datasets
-from studies.data import Data, Table, Validation
+from studies.data import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
 from studies.sampling import Sampling
@@ -47,6 +47,7 @@ class Study:
     seed: int
     design: str
     data: Data
+    schema: Schema
     validation: Validation
     grid: Grid
     stack: int = 0
@@ -106,12 +107,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in SPECS.glob("*.toml"))
 
 
-def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Study:
+def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results: Path | None = None) -> Study:
     """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
 
-    `quick`: its primary reading only, with no more than `QUICK` repeats.
+    Args:
+        study: Name or path.
+        overrides: What to change in the file, such as "base.epochs=50".
+        quick: Keep the primary reading only, with no more than `QUICK` repeats.
+        results: Folder of results whose manifest describes CSV files that are known there: they are not read, and may be gone.
 
-    Raises UserError.
+    Raises:
+        UserError: The file is missing or wrong, in a way that the message says.
     """
     path = Path(study) if study.endswith(".toml") or "/" in study else SPECS / f"{study}.toml"
     try:
@@ -119,7 +125,7 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Stud
             if path.parent == SPECS:
                 raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
             raise UserError(f"there is no file {study!r}")
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name}: not valid TOML: {error}") from None
     except OSError as error:
@@ -127,14 +133,15 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Stud
     try:
         for override in overrides:
             _override(document, override)
-        checked = check(path.stem, document, path.parent)
+        known = datasets.described(results / path.stem) if results else ()
+        checked = check(path.stem, document, path.parent, known)
         return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None
 
 
-def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Study:
-    """The study that a parsed document describes; paths in it are relative to `folder`.
+def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: Sequence[Schema] = ()) -> Study:
+    """The study that a parsed document describes; paths in it are relative to `folder`, and files in `known` are not read.
 
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
@@ -148,11 +155,11 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path()) -> Stud
     require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
     overlays = _readings(document.get("reading", {}))
     if not overlays:
-        return _one(name, document, folder)
+        return _one(name, document, folder, known)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -186,11 +193,11 @@ def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
+def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema]) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
-    data = _data(document.get("data", {}), folder)
-    pool = datasets.pools(data, seed, 0).train
+    data, schema = _data(document.get("data", {}), folder, known, seed)
+    pool = datasets.training_pool(data, schema, seed)
     if len(np.unique(pool.labels)) < 2:
         raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
     validation = _validation(document.get("validation", {}), data, pool)
@@ -203,7 +210,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
     folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
     sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
     for each in expanded.configurations:
-        _check_against_data(each, data, pool.classes, sizes)
+        _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
     return Study(
         name=name,
@@ -213,6 +220,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path) -> Study:
         seed=seed,
         design=design,
         data=data,
+        schema=schema,
         validation=validation,
         grid=expanded,
         stack=document.get("stack", 0),
@@ -266,8 +274,8 @@ def _override(document: dict[str, Any], override: str) -> None:
     table[key] = parsed
 
 
-def _data(section: object, folder: Path) -> Data:
-    """The `[data]` section with its defaults, and the data set it means."""
+def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> tuple[Data, Schema]:
+    """The `[data]` section with its defaults, and names and counts of the data set that it means."""
     defaults = {
         "name": "disk",
         "samples": 0,
@@ -301,24 +309,28 @@ def _data(section: object, folder: Path) -> Data:
             f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
             f"{given['name']!r} is fixed; remove resample"
         )
+    described = None
     if given["name"] == "csv":
         for key in ("path", "target"):
             if not given[key]:
                 raise UserError(
                     f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
                 )
-        given["path"] = str((folder / given["path"]).absolute())  # for workers with another working directory
-        given["content"] = datasets.identify(Path(given["path"]))
+        path = (folder / given["path"]).absolute()  # for workers with another working directory
+        content = datasets.identify(path)
+        same = (each for each in known if (each.content == content if content else each.name == path.name))
+        described = next((each for each in same if each.target == given["target"]), None)
+        given |= {"path": str(path), "content": described.content if described else content}
     elif given["path"] or given["target"]:
         raise UserError(f"data.path and data.target belong to name = 'csv': name = {given['name']!r} was given")
     data = Data(**given)
-    return data if generated else _fixed(data)
+    schema = described or datasets.schema(data, seed)
+    return data if generated else _fixed(data, schema), schema
 
 
-def _fixed(data: Data) -> Data:
+def _fixed(data: Data, schema: Schema) -> Data:
     """Data that is not generated, with its number of samples; the pool is what the held-out sets leave."""
-    rows = datasets.whole(data)
-    count, classes = len(rows.labels), rows.classes
+    count, classes = sum(schema.counts), len(schema.classes)
     left = count - data.validation_samples - data.test_samples
     if any(0 < size < classes for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, classes):
         raise UserError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.data import Data, Split, Validation
+from studies.data import Data, Schema, Split, Validation
 from studies.grid import Configuration
 from studies.settings import Settings
 
@@ -28,15 +28,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of a stack come from, and their features and classes: all of a study needed beside the stack's trials."""
+    """Where the rows of a stack come from, and their names: all of a study needed beside the stack's trials."""
 
     study: str
     reading: str
     seed: int
     data: Data
     validation: Validation
-    features: int
-    classes: int
+    schema: Schema
 
 
 @dataclass(frozen=True)

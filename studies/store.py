@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -152,6 +153,7 @@ class Store:
             "question": self.study.question,
             "source": self.study.source,
             "trials": sum(reading.trials for reading in self.study.readings),
+            "data": [asdict(schema) for schema in dict.fromkeys(reading.schema for reading in self.study.readings)],
             "identity": self.study.identity(),
             "runs": runs,
         }

@@ -108,7 +108,7 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def guess_pct(study: Study) -> float:
     """The error in percent of always guessing the most frequent class of the pool."""
-    labels = datasets.pools(study.data, study.seed, 0).train.labels
+    labels = datasets.training_pool(study.data, study.schema, study.seed).labels
     return float(100 * (1 - np.bincount(labels).max() / len(labels)))
 
 
@@ -123,7 +123,7 @@ def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
             path.unlink(missing_ok=True)
         else:
             files.write(path, to_csv(table))
-    told = "\n".join(f"* {sentence}" for sentence in remembered(study, tables))
+    told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
     parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")

@@ -28,7 +28,7 @@ def show_tables(
     study: str, overrides: Sequence[str], quick: bool, results: Path, out: Path | None, against: str | None
 ) -> None:
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
-    planned = spec.load(study, overrides, quick)
+    planned = spec.load(study, overrides, quick, results)
     if against is not None:
         tables.show_comparison(planned, suite.against(planned, results, against), Console())
         return
@@ -44,7 +44,7 @@ def show_tables(
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
     named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
-    planned = [spec.load(name, overrides, quick) for name in named]
+    planned = [spec.load(name, overrides, quick, results) for name in named]
     if not studies:
         planned = [study for study in planned if _has_tables(study, results)]
     if not planned:
@@ -87,7 +87,7 @@ def write_report(study: str, overrides: Sequence[str], quick: bool, results: Pat
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
     from studies import report  # matplotlib takes a second that no other command needs
 
-    click.echo(report.write(spec.load(study, overrides, quick), results, figures, out))
+    click.echo(report.write(spec.load(study, overrides, quick, results), results, figures, out))
 
 
 @click.command()

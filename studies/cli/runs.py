@@ -101,7 +101,7 @@ def _show_live(study: Study) -> None:
 @options.results
 def status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
-    for line in standing.status(spec.load(study, overrides, quick), results):
+    for line in standing.status(spec.load(study, overrides, quick, results), results):
         click.echo(line)
 
 
@@ -116,7 +116,7 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
 
     TRIAL is a key from trials.csv, or how only that one begins.
     """
-    for line in standing.explain(spec.load(study, overrides, quick), results, trial):
+    for line in standing.explain(spec.load(study, overrides, quick, results), results, trial):
         click.echo(line)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from studies import datasets, plan
 from studies.data import Floats, Labels
+from studies.errors import UserError
 from studies.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
 from studies.outcomes import judged_on
 from studies.spec import Study
@@ -38,8 +39,8 @@ _BORDERS: dict[str, Callable[[Axes], Any]] = {
 
 
 def flat(study: Study) -> bool:
-    """Whether the data lie in a plane."""
-    return datasets.pools(study.data, study.seed, 0).train.inputs.shape[1] == 2
+    """True where the data lie in a plane."""
+    return len(study.schema.features) == 2
 
 
 def predicted(study: Study) -> bool:
@@ -47,14 +48,17 @@ def predicted(study: Study) -> bool:
     return any(each.settings["keep_predictions"] for each in study.grid.configurations) and flat(study)
 
 
-def data(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from the spec
+def data(study: Study, tables: Tables) -> Figure | str:  # noqa: ARG001 - drawn from the spec
     """The rows of the first repeat by class, as they are before any noise and normalisation."""
-    pools = datasets.pools(study.data, study.seed, 0)
+    try:
+        pools = datasets.pools(study.data, study.seed, 0)
+    except UserError as error:  # tables and all other pictures need no file
+        return str(error)
     named = {"training pool": pools.train, "validation set": pools.validation, "test set": pools.test}
     shown = {name: rows for name, rows in named.items() if rows}
     figure, axes = _panels(study, len(shown))
     for ax, (name, rows) in zip(axes, shown.items(), strict=True):
-        _scatter(ax, rows.inputs, rows.labels)
+        _scatter(study, ax, rows.inputs, rows.labels)
         ax.set_title(f"{name}: {counted(len(rows.labels), 'point')}")
     many = _legend(axes[0])
     drawn = (
@@ -65,20 +69,22 @@ def data(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from t
     return _in_proportion(study, figure, axes[0])
 
 
-def points(study: Study, tables: Tables) -> Figure:
+def points(study: Study, tables: Tables) -> Figure | str:
     """The rows that models are judged on by their class, and by the class that one model of each configuration gives them."""
     predictions = tables["predictions"]
     trials = _chosen(study, tables["summary"], predictions)
     figure, axes = _panels(study, 1 + len(trials))
     for ax, trial in zip(axes[1:], trials, strict=True):
-        name, inputs = _asked(study, trial)
         said = predictions[predictions["trial"] == trial.key]
-        inputs = inputs[said["row"]]
+        try:
+            name, inputs = _asked(study, trial, said["row"].to_numpy(dtype=int))
+        except UserError as error:
+            return str(error)
         wrong = (said["predicted"] != said["truth"]).to_numpy()
         if trial is trials[0]:
-            _scatter(axes[0], inputs, said["truth"].to_numpy())
+            _scatter(study, axes[0], inputs, _labels(study, said["truth"]))
             axes[0].set_title(f"truth\n{counted(len(said), 'point')} of the {name}")
-        _scatter(ax, inputs, said["predicted"].to_numpy())
+        _scatter(study, ax, inputs, _labels(study, said["predicted"]))
         ax.plot(
             *inputs[wrong].T, "x", color="k", markersize=3 + _size(wrong), markeredgewidth=1.2, path_effects=_HALO, zorder=4
         )
@@ -108,11 +114,16 @@ def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> l
     return [ranked[place] for place in np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked))).round().astype(int)]
 
 
-def _asked(study: Study, trial: Trial) -> tuple[str, Floats]:
-    """The rows that a trial kept predictions of: the set in words, and their inputs before normalisation."""
+def _asked(study: Study, trial: Trial, rows: NDArray[np.int64]) -> tuple[str, Floats]:
+    """The set in words that a trial kept predictions of, and the inputs of these rows before normalisation."""
     raw, _ = datasets.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
     words = {"test": "test set", "validation": "validation set", "train": "training set"}
-    return words[raw.judged], getattr(raw, raw.judged).inputs
+    return words[raw.judged], getattr(raw, raw.judged).inputs_of(rows)
+
+
+def _labels(study: Study, names: pd.Series) -> Labels:
+    """The number of each named class; -1 where a prediction is no class."""
+    return pd.Index(study.schema.classes).get_indexer(names)
 
 
 def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:
@@ -121,9 +132,9 @@ def _panels(study: Study, count: int) -> tuple[Figure, NDArray[Any]]:
     axes = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
     for ax in axes:
         _BORDERS.get(study.data.name, lambda _: None)(ax)
-        ax.set_xlabel("x0")
+        ax.set_xlabel(study.schema.feature_labels[0])
         ax.grid(visible=False)
-    axes[0].set_ylabel("x1")
+    axes[0].set_ylabel(study.schema.feature_labels[1])
     return figure, axes
 
 
@@ -138,12 +149,14 @@ def _in_proportion(study: Study, figure: Figure, ax: Axes) -> Figure:
     return figure
 
 
-def _scatter(ax: Axes, inputs: Floats, labels: Labels) -> None:
-    """Points with a colour and a marker for each class."""
-    for label in np.unique(labels):
+def _scatter(study: Study, ax: Axes, inputs: Floats, labels: Labels) -> None:
+    """Points with a colour and a marker for each class; those that a model puts in no class are left to their crosses."""
+    for label in np.unique(labels[labels >= 0]):
         color, marker = _COLORS[label % len(_COLORS)], _MARKERS[label % len(_MARKERS)]
         own = inputs[labels == label]
-        ax.plot(*own.T, marker, color=color, markersize=_size(labels), markeredgewidth=0, label=f"class {label}")
+        ax.plot(
+            *own.T, marker, color=color, markersize=_size(labels), markeredgewidth=0, label=study.schema.class_labels[label]
+        )
 
 
 def _legend(ax: Axes) -> str:

@@ -1,9 +1,11 @@
 import math
+import re
 
 import numpy as np
 import pytest
 
 from studies import datasets
+from studies.csv_files import read_csv
 from studies.data import Data, Table, Validation
 from studies.errors import UserError
 
@@ -90,8 +92,10 @@ def test_held_out_rows_of_a_fixed_set_are_apart_and_in_proportion():
     pools = datasets.pools(data, 0, 0)
     assert [np.bincount(table.labels).tolist() for table in pools] == [[30, 30, 30], [10, 10, 10], [10, 10, 10]]
     rows = [tuple(row) for table in pools for row in table.inputs]
-    everything = [tuple(row) for row in datasets.FIXED["iris"]().inputs]
-    assert sorted(rows) == sorted(everything)
+    everything = datasets.FIXED["iris"]().inputs
+    assert sorted(rows) == sorted(tuple(row) for row in everything)
+    for table in pools:  # a row keeps its number, from 1
+        assert (everything[table.rows - 1] == table.inputs).all()
 
 
 @pytest.mark.parametrize("normalize", ["feature", "global"])
@@ -134,6 +138,12 @@ def csv(tmp_path):
     return write
 
 
+def csv_data(path, target="y"):
+    """The `[data]` section of all rows of a file."""
+    rows = len(datasets.read_csv(path, target).labels)
+    return Data("csv", rows, 0, 0, "none", 0.0, False, path=str(path), target=target, content=datasets.identify(path))
+
+
 def test_a_csv_file_with_named_classes(csv):
     table = datasets.read_csv(csv("a,kind,b\n1,no,2.5\n3,yes,-4e1\n5,no,0\n"), "kind")
     assert table.inputs.tolist() == [[1, 2.5], [3, -40], [5, 0]]
@@ -150,17 +160,27 @@ def test_spaces_and_blank_lines_and_a_byte_order_mark_of_a_csv_file_mean_nothing
 
 def test_a_file_that_changes_after_the_check_is_not_trained_on(csv):
     path = csv("a,y\n1,b\n2,c\n")
-    data = Data("csv", 2, 0, 0, "none", 0.0, False, path=str(path), target="y", content=datasets.identify(path))
+    data = csv_data(path)
     assert datasets.whole(data).labels.tolist() == [0, 1]
-    path.write_text("a,y\n1,c\n2,b\n")
+    path.write_text("a,y\n1,c\n2,b\n3,b\n")
     with pytest.raises(UserError, match="is not the file that the study began with"):
         datasets.whole(data)
 
 
-@pytest.mark.parametrize("value", [0.1, 0.3, 7.3, 0.0, -1e-300])
-def test_a_constant_feature_is_only_centred_whatever_its_mean_rounds_to(value):
-    normalise = datasets._normalisation(np.full((80, 1), value), "feature")
-    assert np.abs(normalise(np.array([[value], [value + 1]]))[:, 0] - [0, 1]).max() < 1e-12
+@pytest.mark.parametrize("value", [0.1, 0.3, 7.3, 0.0, -1e-300, 1.7e9, 1700000000123456789.0, -3e38])
+@pytest.mark.parametrize("rows", [80, 97])
+def test_a_constant_feature_is_only_centred_whatever_its_mean_rounds_to(value, rows):
+    normalise = datasets._normalisation(np.full((rows, 1), value), "feature")
+    above = value + max(1.0, abs(value) / 2**20)
+    assert normalise(np.array([[value], [above]]))[:, 0].tolist() == [0, above - value]
+
+
+def test_what_varies_beside_a_large_constant_is_normalised_as_without_it():
+    varying = np.random.default_rng(0).integers(-(2**10), 2**10, (200, 1)) / 2**10
+    expected = (varying - varying.mean()) / varying.std()
+    for offset in (1.0, 1.7e9, 2.0**42):  # the sums are exact, and means are as exact as float64 is there
+        normalised = datasets._normalisation(varying + offset, "feature")(varying + offset)
+        np.testing.assert_allclose(normalised, expected, rtol=0, atol=1e-12 + np.spacing(offset))
 
 
 def test_noise_finds_another_class_where_all_rows_are_of_one():
@@ -174,33 +194,196 @@ def test_noise_finds_another_class_where_all_rows_are_of_one():
     assert sorted(noisy.train.labels) == [0, 1]
 
 
+LONG = "x" * 28 + "..." + "x" * 28  # of 100,000 letters
 BAD_CSV = {
     "missing": (None, "there is no file"),
     "empty": ("", "is not a CSV file with a header"),
-    "header only": ("a,y\n", "0 rows"),
-    "target only": ("y\n1\n2\n", "1 columns"),
+    "header only": ("a,y\n", "0 rows and 2 columns were found"),
+    "target only": ("y\n1\n2\n", "2 rows and 1 columns were found"),
     "no such column": ("a,z\n1,0\n2,1\n", "there is no column 'y'"),
-    "empty cell": ("a,y\n1,0\n,1\n", "row 2 below the header, column 'a'"),
-    "NaN": ("a,y\n1,0\nnan,1\n", "has 'nan'"),
-    "infinite": ("a,y\n1,0\ninf,1\n", "has 'inf'"),
-    "text": ("a,y\n1,0\nred,1\n", "has 'red'"),
-    "one class": ("a,y\n1,0\n2,0\n", "has '0' only"),
-    "no class": ("a,y\n1,0\n2,\n", "row 2 below the header, column 'y'"),
+    "empty cell": ("a,y\n1,0\n,1\n", "missing cells in column 'a' (row 2 below the header: ''): fill them"),
+    "a short row": ("a,b,y\n1,2,0\n3\n", "missing cells in column 'b' (row 2 below the header: '')"),
+    "NaN": ("a,y\n1,0\nnan,1\n", "missing cells in column 'a' (row 2 below the header: 'nan')"),
+    "infinite": ("a,y\n1,0\ninf,1\n", "infinite or above 3.4e38 in column 'a' (row 2 below the header: 'inf')"),
+    "too large for float32": ("a,y\n1,0\n1e308,1\n", "infinite or above 3.4e38 in column 'a'"),
+    "too large for float64": ("a,y\n1,0\n1e400,1\n", "infinite or above 3.4e38 in column 'a'"),
+    "text": ("a,y\n1,0\nred,1\n", "texts in column 'a' (row 2 below the header: 'red'): encode these columns"),
+    "truth values": ("a,y\nTrue,0\nFalse,1\n", "texts in column 'a' (row 1 below the header: 'True', and 1 more)"),
+    "decimal commas": ("a;y\n3,5;0\n-1,25;1\n", "with commas in column 'a' (row 1 below the header: '3,5', and 1 more)"),
+    "commas between thousands": ('a,y\n"1,234",0\n"-1,234,567.5",1\n', "with commas in column 'a' (row 1 below"),
+    "another separator": ("a b y\n1 2 0\n3 4 1\n", "one column was found: columns are separated by commas, semicolons, tabs"),
+    "one class": ("a,y\n1,0\n2,0\n", "column 'y' has '0' only"),
     "measured target": ("a,y\n" + "".join(f"{i},{i / 7}\n" for i in range(60)), "60 of them in 60 rows"),
+    "one class in two ways": ("a,y\n1,1\n2,1.0\n3,2\n", "column 'y' has '1', '1.0'; write them alike"),
     "ragged": ("a,y\n1,0\n1,2,3,4\n", "is not a CSV file"),
     "a field more than names": ("a,y\n1,2,0\n3,4,1\n", "is not a CSV file"),
     "a name twice": ("a,y,y\n1,0,0\n2,1,1\n", "a name of its own: 'y' was given twice"),
-    "an index without a name": (",a,y\n0,1,0\n1,2,1\n", "is that an index"),
-    "too large for float32": ("a,y\n1,0\n1e308,1\n", "has '1e308'"),
-    "missing class": ("a,y\n1,b\n2,NaN\n", "row 2 below the header, column 'y' of .* has 'NaN'"),
-    "blank class": ("a,y\n1,b\n2, \n", "row 2 below the header, column 'y' of .* has ''"),
-}
+    "a feature's name twice": ("a,a,y\n1,0,0\n2,1,1\n", "a name of its own: 'a' was given twice"),
+    "an index without a name": (",a,y\n0,1,0\n1,2,1\n", "column 1 has no name: is it an index?"),
+    "no header": ("3.6,8.7,0\n4.5,8.2,1\n", "looks like data, '3.6', '8.7', '0': put a line of 3 names above it"),
+    "no header, and a number twice": ("1,0,0\n4,8,1\n", "the first line looks like data"),
+    "no header, and classes by name": ("5.1,3.5,setosa\n4.9,3.0,setosa\n6.7,3.1,virginica\n", "looks like data"),
+    "a cell that is long": ("a,y\n1,0\n" + "x" * 10**5 + ",1\n", f"{LONG!r}"),
+    "a name that is long": ("x" * 10**5 + ",z\n1,0\n2,1\n", f"allowed: {LONG}, z"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("content", "message"), BAD_CSV.values(), ids=BAD_CSV)
 def test_bad_csv_files_are_told(csv, content, message):
-    with pytest.raises(UserError, match=message):
+    path = csv(content)
+    for target in ("y", "0", "class") if "no header" in message or "looks like" in message else ("y",):
+        with pytest.raises(UserError, match=re.escape(message)) as told:
+            datasets.read_csv(path, target)
+        assert len(str(told.value)) < len(str(path)) + 400
+
+
+MARKS = ["", " ", "NA", "n/a", "N.A.", "NaN", "-nan", "null", "NULL", "nil", "None", "?", "<NA>", "#N/A", "#DIV/0!", "#REF!",
+         "-", "--", ".", "...", "*", "NaT", "(null)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_of_what_is_missing_is_no_class(csv, mark):
+    message = f"column 'y' names none in 2 (row 3 below the header: {mark.strip()!r})"
+    with pytest.raises(UserError, match=re.escape(message)):
+        datasets.read_csv(csv(f"a,y\n1,yes\n2,no\n3,{mark}\n4,yes\n5,{mark}\n"), "y")
+
+
+@pytest.mark.parametrize("name", ["+", "none", "native", "N", "0", "-1", "<=50K", "value", "nanny", "a.n."])
+def test_what_only_looks_like_such_a_mark_is_a_class(csv, name):
+    assert name in datasets.read_csv(csv(f"a,y\n1,{name}\n2,other\n"), "y").classes
+
+
+def test_all_faults_of_a_file_are_told_at_once(csv):
+    content = ",sex,sex,deck,age,fare,y\n0,m,f,C,3,1,a\n1,m,f,,x,inf,a\n2,f,f,B,,2,?\n"
+    with pytest.raises(UserError) as told:
         datasets.read_csv(csv(content), "y")
+    for fault in (
+        "column 1 has no name",
+        "'sex' was given twice",
+        "missing cells in column 'deck' (row 2 below the header: ''), 'age' (row 3 below the header: '')",
+        "infinite or above 3.4e38 in column 'fare' (row 2 below the header: 'inf')",
+        "texts in column 'sex' (row 1 below the header: 'm', and 2 more), 'sex' (row 1 below the header: 'f', and 2 more), "
+        "'deck' (row 1 below the header: 'C', and 1 more), 'age' (row 2 below the header: 'x')",
+        "column 'y' names none in 1 (row 3 below the header: '?')",
+        "column 'y' has 'a' only",
+    ):
+        assert fault in str(told.value), str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_of_many_faulty_columns_the_first_are_told(csv):
+    names = [f"c{place}" for place in range(30)]
+    with pytest.raises(UserError, match=r"'c7' .* and 22 more: encode") as told:
+        datasets.read_csv(csv(",".join([*names, "y"]) + "\n" + ",".join(["red"] * 30 + ["a"]) + "\n"), "y")
+    assert "'c8'" not in str(told.value)
+
+
+READABLE = {
+    "semicolons": "a;b;y\n1;2.5;0\n2;3;1\n",
+    "tabs": "a\tb\ty\n1\t2.5\t0\n2\t3\t1\n",
+    "bars": "a|b|y\n1|2.5|0\n2|3|1\n",
+    "quotes": '"a","b","y"\r\n"1","2.5","0"\r\n"2","3","1"\r\n',
+    "a byte order mark": "\ufeffa,b,y\n1,2.5,0\n2,3,1\n",
+    "a byte order mark and quotes": '\ufeff"a",b,y\n1,2.5,0\n2,3,1\n',
+    "spaces": "a , b, y\n 1 ,2.5 , 0\n2, 3,1 \n",
+}
+
+
+@pytest.mark.parametrize("content", READABLE.values(), ids=READABLE)
+def test_a_csv_file_of_another_notation(csv, content):
+    read = datasets.read_csv(csv(content), "y")
+    assert read.inputs.tolist() == [[1, 2.5], [2, 3]]
+    assert read.labels.tolist() == [0, 1]
+    assert read.features == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("header", "features"),
+    [("0,1,2", ("0", "1")), ("1999,2000,kind", ("1999", "2000")), ("1,2,kind", ("1", "2"))],
+    ids=["as pandas writes it", "years", "numbers and a name"],
+)
+def test_names_may_be_numbers(csv, header, features):
+    path = csv(f"{header}\n5.5,7,a\n6.5,8,b\n")
+    assert datasets.read_csv(path, header.split(",")[-1]).features == features
+
+
+@pytest.mark.parametrize(
+    ("given", "classes"),
+    [
+        (["10", "2", "1", "2"], ("1", "2", "10")),
+        (["1e2", "-1", "3.5"], ("-1", "3.5", "1e2")),
+        (["other", "10", "9", "none"], ("9", "10", "none", "other")),
+        (["virginica", "setosa"], ("setosa", "virginica")),
+    ],
+    ids=["numbers", "decimals", "numbers and texts", "texts"],
+)
+def test_classes_have_the_names_of_the_file_and_numbers_their_order(csv, given, classes):
+    read = datasets.read_csv(csv("x,grade\n" + "".join(f"{place},{name}\n" for place, name in enumerate(given))), "grade")
+    assert (read.target, read.classes) == ("grade", classes)
+    assert [read.classes[label] for label in read.labels] == given
+
+
+def test_numbers_of_any_length_are_those_of_python(csv):
+    given = [
+        "0.1",
+        "1.7976931348623157e+30",
+        "123456789012345678901234567890",
+        "1700000000123456789",
+        "-2.2250738585072014e-308",
+    ]
+    read = datasets.read_csv(csv("x,y\n" + "".join(f"{number},{place % 2}\n" for place, number in enumerate(given))), "y")
+    assert read.inputs[:, 0].tolist() == [float(number) for number in given]
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "target", "classes"),
+    [
+        ("disk", ("x0", "x1"), "class", ("0", "1")),
+        ("xor", ("x0", "x1"), "class", ("0", "1")),
+        ("iris", ("sepal length (cm)", "sepal width (cm)"), "species", ("setosa", "versicolor", "virginica")),
+        ("breast_cancer", ("mean radius", "mean texture"), "diagnosis", ("malignant", "benign")),
+        ("digits", ("pixel_0_0", "pixel_0_1"), "digit", tuple("0123456789")),
+    ],
+    ids=["disk", "xor", "iris", "breast_cancer", "digits"],
+)
+def test_every_data_set_has_names(name, features, target, classes):
+    samples = 100 if name == "disk" else 0
+    schema = datasets.schema(Data(name, samples, 0, 0, "none", 0.0, False), 0)
+    assert (schema.name, schema.features[:2], schema.target, schema.classes) == (name, features, target, classes)
+    assert len(schema.counts) == len(classes)
+
+
+@pytest.mark.parametrize("sizes", [(0, 0, 150), (30, 0, 120), (31, 17, 71)], ids=["all rows", "a test set", "both and fewer"])
+def test_the_rows_of_each_class_in_the_pool_are_known_without_the_rows(sizes):
+    test, validation, samples = sizes
+    data = Data("iris", samples, validation, test, "none", 0.0, False)
+    assumed = datasets.training_pool(data, datasets.schema(data, 5), 5)
+    assert np.bincount(assumed.labels).tolist() == np.bincount(datasets.pools(data, 5, 0).train.labels).tolist()
+
+
+def test_a_file_is_read_once_for_all_repeats(csv, monkeypatch):
+    data = csv_data(csv("a,y\n1,b\n2,c\n3,b\n4,c\n"))
+    calls = []
+    monkeypatch.setattr(datasets, "read_csv", lambda *given: calls.append(given) or read_csv(*given))
+    kept = {id(datasets.pools(data, 0, repeat).train.inputs) for repeat in range(5)}
+    datasets.pools(changed(data, samples=2), 1, 0)
+    assert len(calls) == len(kept) == 1
+
+
+def test_doubtful_data_are_told(csv):
+    rows = [(100 + place, 1.7e9, place % 7 + 0.5, 0.1, "ab"[place % 2]) for place in range(14)]
+    rows += [(200, 1.7e9, 0.5, 0.1, "a"), (201, 1.7e9, 0.5, 0.1, "b")]
+    path = csv("id,stamp,u,v,y\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    assert datasets.doubts(csv_data(path)) == [
+        "constant, so without use: column 'stamp', 'v'",
+        "another whole number in every row: column 'id'; remove it if it is an identifier or a time",
+    ]
+    path.write_text("u,v,y\n" + "".join(f"{place % 7 + 0.5},{place},{'ab'[place % 2]}\n" for place in (0, 1, 2, 7, 0, 2, 9)))
+    repeated = "rows with the features of an earlier row: {}; copies may lie on both sides of a split"
+    assert datasets.doubts(csv_data(path)) == [repeated.format("2 of 7")]
+    path.write_text("u,y\n1.5,a\n1.5,b\n2.5,a\n1.5,a\n")
+    assert datasets.doubts(csv_data(path)) == [repeated.format("2 of 4, 1 of them in another class")]
+    assert datasets.doubts(DISK) == []
 
 
 def test_binary_is_no_csv(tmp_path):
@@ -211,5 +394,7 @@ def test_binary_is_no_csv(tmp_path):
 
 
 def test_a_table_takes_rows():
-    table = Table(np.arange(6.0).reshape(3, 2), np.array([0, 1, 0]))
-    assert table.take(np.array([2, 0])).inputs.tolist() == [[4, 5], [0, 1]]
+    table = Table(np.arange(6.0).reshape(3, 2), np.array([0, 1, 0]), np.array([7, 3, 5]))
+    taken = table.take(np.array([2, 0]))
+    assert (taken.inputs.tolist(), taken.rows.tolist()) == ([[4, 5], [0, 1]], [5, 7])
+    assert table.inputs_of(np.array([5, 7, 3])).tolist() == [[4, 5], [0, 1], [2, 3]]

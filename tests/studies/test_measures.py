@@ -44,7 +44,7 @@ HISTORY = pd.DataFrame(
 PREDICTIONS = pd.DataFrame(
     {
         "trial": ["a0"] * 3 + ["a1"] * 3,
-        "row": [0, 1, 2] * 2,
+        "row": [1, 2, 3] * 2,
         "truth": [0, 1, 1, 0, 1, 1],
         "predicted": [0, 1, 1, 0, 0, 0],
         "loss": [0.1, 0.2, 0.3, 0.4, 5.0, 6.0],

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -59,9 +61,59 @@ def test_torch_alone_predicts_the_same(tiny, tmp_path, base):
     inputs = datasets.split(study.data, study.validation, study.seed, 0, 1).test.inputs
     with runner.one_thread():
         expected = fw.predict(trained.model, torch.from_numpy(inputs))[0].clone()
-    x = (torch.from_numpy(raw).to(saved["mean"]) - saved["mean"]) / saved["scale"]
-    torch.testing.assert_close(network(x), expected, rtol=0, atol=1e-6)
+    outputs = network((torch.from_numpy(raw) - saved["mean"]) / saved["scale"])
+    torch.testing.assert_close(outputs, expected.double(), rtol=0, atol=1e-6)
     assert saved["decision"] == plan.trials(study)[0].configuration.settings["decision"]
+
+
+STAMPED = """
+title = "A time stamp"
+[data]
+name = "csv"
+path = "d.csv"
+target = "kind"
+[validation]
+folds = 2
+[base]
+hidden = [4]
+epochs = 20
+batch_size = 10
+keep_predictions = true
+[[grid]]
+activation = ["tanh"]
+"""
+
+
+@pytest.fixture
+def stamped(tmp_path):
+    """A study of whole numbers, of which one is a time in seconds: early or late by a few."""
+    rng = np.random.default_rng(0)
+    seconds = 1_700_000_000 + rng.integers(-90, 90, 80)
+    rows = (
+        f"{t},{u},{'late' if t >= 1_700_000_000 else 'early'}" for t, u in zip(seconds, rng.integers(9, size=80), strict=True)
+    )
+    (tmp_path / "d.csv").write_text("\n".join(["time,u,kind", *rows]) + "\n")
+    (tmp_path / "stamped.toml").write_text(STAMPED, encoding="utf-8-sig")  # with a byte order mark
+    return spec.load(str(tmp_path / "stamped.toml"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32], ids=str)
+def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped, tmp_path, dtype):
+    show.write(show.retrain(stamped, plan.trials(stamped)[0].key), tmp_path / "figures", tmp_path / "results")
+    (path,) = (tmp_path / "results" / "models").iterdir()
+    network, saved = loaded(path)
+    assert [saved[name] for name in ("features", "target", "classes")] == [["time", "u"], "kind", ["early", "late"]]
+    file = pd.read_csv(tmp_path / "d.csv")
+    file.index += 1  # the first row below the header
+    inputs = torch.tensor(file[saved["features"]].to_numpy()).to(dtype)
+    outputs = network((inputs - saved["mean"]) / saved["scale"])
+    said = pd.Series([saved["classes"][label] for label in outputs.argmax(1)], file.index)
+    assert (said == file["kind"]).mean() > 0.9
+    (record,) = runner.train(plan.stacks(stamped, plan.trials(stamped)[:1], jobs=1)[0])
+    kept = pd.DataFrame(record["predictions"]).set_index("row")
+    assert kept["truth"].tolist() == file["kind"][kept.index].tolist()
+    assert kept["predicted"].tolist() == said[kept.index].tolist()
+    np.testing.assert_allclose(kept[["output_early", "output_late"]], outputs[kept.index - 1].detach(), rtol=0, atol=1e-5)
 
 
 def test_a_trial_has_the_bits_of_its_row(tiny):
@@ -107,7 +159,8 @@ import sys, torch
 saved = torch.load({str(list(written)[1])!r})
 network = torch.nn.Sequential(*(getattr(torch.nn, name)(**arguments) for name, arguments in saved["layers"]))
 network.load_state_dict(saved["state_dict"], assign=True)
-print(tuple(network.eval()(torch.zeros(3, 2)).shape), "framework" in sys.modules or "studies" in sys.modules)
+inputs = (torch.zeros(3, 2) - saved["mean"]) / saved["scale"]
+print(tuple(network.eval()(inputs).shape), "framework" in sys.modules or "studies" in sys.modules)
 """
     called = subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert called.stdout.strip() == "(3, 2) False"
