@@ -58,16 +58,21 @@ def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
     }
 
 
-def find(study: Study, beginning: str) -> Trial:
-    """The one trial whose key begins so.
+def find(study: Study, given: str) -> Trial:
+    """The one trial whose key begins so, or the first of the configuration with this label or id.
 
-    Raises UserError where none does, or several.
+    Raises UserError where there is none, or several.
     """
-    found = [trial for trial in trials(study) if trial.key.startswith(beginning)]
+    every = trials(study)
+    of_one = [trial for trial in every if given in (trial.configuration.label, trial.configuration.id)]
+    found = of_one[:1] or [trial for trial in every if trial.key.startswith(given)]
     if len(found) == 1:
         return found[0]
     fits = f"{len(found):,}, {found[0].key} and {found[1].key} among them" if found else "none"
-    raise UserError(f"a trial is given as its key in trials.csv, or how only that one begins: {beginning!r} fits {fits}")
+    raise UserError(
+        "a trial is given as its key in trials.csv or how only that one begins, as a configuration's label, best or worst: "
+        f"{given!r} fits {fits}"
+    )
 
 
 def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Stack]:
@@ -195,11 +200,16 @@ def describe(
         lines += design.separation(reading)
         lines += design.power(reading, (spreads or {}).get(reading.reading), difference, source)
     planned = stacks(study, trials(study), jobs)
-    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
     largest = max(len(stack.trials) for stack in planned)
     lines += ["", f"stacks         {len(planned):,}, the largest of {largest} models"]
-    lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
+    lines.append(f"time           {rough_time(planned, jobs)}")
     return lines
+
+
+def rough_time(planned: Sequence[Stack], jobs: int) -> str:
+    """The rough time of training some stacks, in words."""
+    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
+    return f"about {minutes:.1f} minutes in {jobs} processes, give or take half"
 
 
 def _describe(study: Study) -> list[str]:

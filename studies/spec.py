@@ -4,9 +4,10 @@ Every error is found here, before anything trains, and says which file and key, 
 """
 
 import re
+import shlex
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from studies.sampling import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
+RESULTS = Path("results")  # by default, in the working directory
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
 _SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
 NAME = Rule(  # it becomes a folder's
@@ -37,7 +39,8 @@ class Study:
 
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
-    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`.
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
+    study as it was named on the command line, with the options that changed it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Study:
     margin: float = 0.5
     reading: str = ""
     others: tuple["Study", ...] = ()
+    given: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -90,6 +94,11 @@ class Study:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
 
+    def command(self, verb: str, results: str | Path = RESULTS) -> str:
+        """The command line that does something with this study and its folder of results, to be pasted."""
+        elsewhere = () if Path(results) == RESULTS else ("--results", str(results))
+        return shlex.join(["ablation", verb, *(self.given or (self.name,)), *elsewhere])
+
     def quick(self) -> "Study":
         """The primary reading alone, with no more than `QUICK` repeats."""
         return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())
@@ -101,16 +110,20 @@ def names() -> list[str]:
 
 
 def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Study:
-    """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
+    """The study of a name or path, after `key=value` overrides.
 
-    `quick`: its primary reading only, with no more than `QUICK` repeats.
+    A name is that of a study in `studies/specs`, or else of a TOML file in the working directory. `quick`: its primary reading
+    only, with no more than `QUICK` repeats.
 
     Raises UserError.
     """
-    path = Path(study) if study.endswith(".toml") or "/" in study else SPECS / f"{study}.toml"
+    is_path = study.endswith(".toml") or "/" in study
+    path = Path(study) if is_path else SPECS / f"{study}.toml"
+    if not is_path and not path.is_file():
+        path = Path(f"{study}.toml")
     try:
         if not path.is_file():
-            if path.parent == SPECS:
+            if not is_path:
                 raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
             raise UserError(f"there is no file {study!r}")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -121,7 +134,8 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False) -> Stud
     try:
         for override in overrides:
             _override(document, override)
-        checked = check(path.stem, document, path.parent)
+        options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
+        checked = replace(check(path.stem, document, path.parent), given=(study, *options))
         return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None

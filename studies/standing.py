@@ -27,6 +27,11 @@ def status(study: Study, results: Path) -> list[str]:
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
     if len(rows):
         lines.append(f"made by        {', '.join(f'{column} {_counted(rows[column])}' for column in MADE_BY)}")
+    elif (store.folder / "summary.csv").exists():
+        lines.append(
+            f"tables         committed in {store.folder}, without the rows that they were computed from: "
+            f"{study.command('run', results)} trains these"
+        )
     lines += mixed(rows)
     hosts = [shards.writer(Path(run["shard"]))[0] for run in store.runs() if "shard" in run]
     if hosts:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ import pandas as pd
 from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import UserError
+from studies.outcomes import judged_on
 from studies.shards import Record
 from studies.spec import Study
-from studies.stack import Stack
+from studies.stack import Stack, Trial
 from studies.store import Rows, Store, good, machine, to_csv
 from studies.tables import Tables
 
@@ -189,6 +191,7 @@ def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
 def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
     """How many processes train at once, and what trains stacks on them."""
     if backend != "dask":
+        jobs = pool.possible(jobs) if backend == "loky" else jobs
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
         return
     from studies import cluster  # needs the extra `distributed`
@@ -226,12 +229,12 @@ def tables_of(study: Study, results: str | Path, anew: bool = False) -> Tables:
         tables.write(study, computed, store.folder)
         return computed
     if found["summary"].empty:
-        raise UserError(f"{store.folder} has neither rows nor tables; {_remedy(study)}")
+        raise UserError(f"{store.folder} has neither rows nor tables; {_remedy(study, results)}")
     return found
 
 
-def _remedy(study: Study) -> str:
-    return f"train the study first: ablation run {study.name}"
+def _remedy(study: Study, results: str | Path) -> str:
+    return f"train the study first: {study.command('run', results)}"
 
 
 def spreads(study: Study, results: str | Path) -> dict[str, design.Spread]:
@@ -248,6 +251,32 @@ def spreads(study: Study, results: str | Path) -> dict[str, design.Spread]:
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
 
 
+def find_trial(study: Study, results: str | Path, given: str) -> Trial:
+    """The trial of `plan.find`; "best" and "worst" are the configurations of extreme mean error in the primary reading.
+
+    Raises UserError where there is none, or several.
+    """
+    if given in ("best", "worst") and given not in study.grid.labels.values():
+        summary = tables.of_reading(tables_of(study, results), study)["summary"]
+        error = f"{judged_on(summary)}_mean_pct"
+        known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
+        if known.empty:
+            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; {_remedy(study, results)}")
+        given = known.iloc[0 if given == "best" else -1]
+    return plan.find(study, given)
+
+
+def describe_missing(study: Study, results: str | Path, jobs: int) -> list[str]:
+    """The trials that a run would train, by configuration, and a rough time; in lines."""
+    done = good(rows_of(study, results).trials)
+    missing = [trial for trial in plan.trials(study) if trial.key not in done]
+    counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
+    trials = sum(reading.trials for reading in study.readings)
+    time = plan.rough_time(plan.stacks(study, missing, jobs), jobs)
+    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
+    return [total, *(f"  {count:,} of {name}" for name, count in counts.items())]
+
+
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     """Every configuration of the primary reading compared with the one whose label, or beginning of the id, is given.
 
@@ -255,8 +284,12 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     """
     other = study.grid.find(given)
     trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
+    if len(study.grid.configurations) < 2:
+        raise UserError(
+            f"{study.name} has one configuration, {other.label}: none to compare it with; add levels under [[grid]]"
+        )
     if trials.empty or not (trials["config"] == other.id).any():
-        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study)}")
+        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
     start = study.grid.baseline_configuration
     known = scores.of(trials, study.sampling, start.id if start else None)
     found = comparisons.against(known, other.id, study.margin)
@@ -272,10 +305,15 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
     Raises UserError where there are no rows, or they were made by another torch, device or numerics.
     """
     rows = rows_of(study, results).trials
-    rows = rows[rows["status"] == "ok"].set_index("trial") if len(rows) else rows
-    trials = [trial for trial in plan.trials(study) if trial.key in rows.index]
+    done = good(rows)
+    trials = [trial for trial in plan.trials(study) if trial.key in done]
     if not trials:
-        raise UserError(f"{Path(results) / study.name} has no rows to compare with; {_remedy(study)}")
+        folder = Path(results) / study.name
+        if len(rows):
+            why = study.command("status", results)
+            raise UserError(f"{folder} has nothing to verify: all {len(rows):,} trials failed; see why: {why}")
+        raise UserError(f"{folder} has no rows to compare with; {_remedy(study, results)}")
+    rows = rows.set_index("trial")
     chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
     differences = []
     for index in chosen:
@@ -303,17 +341,21 @@ def predictions_of(study: Study, results: str | Path) -> pd.DataFrame:
     return said[said["trial"].isin(planned)]
 
 
-def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
-    """What our trials say to every claim of the reports (see `judge.judge`); written to `results/verdicts.csv` too."""
+def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
+    """What our trials say to every claim of the reports (see `judge.judge`).
+
+    By default of all reports, and then written to `results/verdicts.csv` too.
+    """
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
         study = spec.load(name, quick=quick)
         rows = rows_of(study, results)
         if rows.trials.empty:
-            raise UserError(f"{study.name} was not run: ablation run {study.name}")
+            raise UserError(f"{study.name} was not run: {study.command('run', results)}")
         return study, rows
 
-    table = pd.concat([judge.judge(claims.load(name), find) for name in claims.names()], ignore_index=True)
-    files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
+    table = pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
+    if not reports:
+        files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
     return table
