@@ -3,7 +3,6 @@
 A right plan has every trial once, one structure in a stack, and as few stacks as the cache and the number of jobs allow.
 """
 
-import itertools
 import json
 import math
 import sys
@@ -15,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from framework.training import BLOCK
-from studies import build, datasets, design, devices
+from studies import build, costs, datasets, design, devices
 from studies.errors import UserError
 from studies.settings import Settings, flat
 from studies.spec import Study
 from studies.stack import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.streams import digest
-
-OPERATIONS_PER_SECOND = 3.5e10  # of one core, as `_operations` counts them: for the rough time in `describe`
 
 
 def trials(study: Study) -> list[Trial]:
@@ -157,14 +154,13 @@ def _shape(study: Study) -> tuple[int, int]:
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
     """Input features, units of all layers, and weights and biases."""
     features, classes = _shape(study)
-    widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
-    count = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
-    return features, sum(widths[1:]), count
+    return features, *costs.sizes(features, classes, settings)
 
 
 def _operations(study: Study, settings: Settings, shared: Structure) -> float:
-    """Operations of one training: three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
+    """Operations of one training, by which the longest stacks come first.
 
+    These are three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
     Those of units are worth what they take in time, not in arithmetic.
     """
     _, units, count = _sizes(study, settings)
@@ -208,8 +204,15 @@ def describe(
 
 def rough_time(planned: Sequence[Stack], jobs: int) -> str:
     """The rough time of training some stacks, in words."""
-    minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
-    return f"about {minutes:.1f} minutes in {jobs} processes, give or take half"
+    units = [costs.units(stack) for stack in planned]
+    around = costs.END + costs.START * (jobs > 1) if planned else 0.0
+    seconds = (around + max([sum(units) / jobs, *units])) * costs.unit_seconds()
+    if seconds < 100:
+        told = f"{seconds:.0f} seconds"
+    else:
+        told = f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+    processes = "1 process" if jobs == 1 else f"{jobs:,} processes"
+    return f"about {told} in {processes}, as fast as this machine is now; give or take a factor of two"
 
 
 def _describe(study: Study) -> list[str]:
