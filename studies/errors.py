@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-SHOWN = 40  # names at most that a sentence lists
+SHOWN = 40  # names at most that a sentence or a list of lines has
 
 
 class UserError(Exception):

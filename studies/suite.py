@@ -13,7 +13,7 @@ import pandas as pd
 
 from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, tables
 from studies.columns import MADE_BY, OUTCOMES
-from studies.errors import UserError
+from studies.errors import SHOWN, UserError
 from studies.outcomes import judged_on
 from studies.shards import Record
 from studies.spec import Study
@@ -274,7 +274,9 @@ def describe_missing(study: Study, results: str | Path, jobs: int) -> list[str]:
     trials = sum(reading.trials for reading in study.readings)
     time = plan.rough_time(plan.stacks(study, missing, jobs), jobs)
     total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
-    return [total, *(f"  {count:,} of {name}" for name, count in counts.items())]
+    lines = [f"  {count:,} of {name}" for name, count in counts.items()]
+    more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
+    return [total, *lines[:SHOWN], *more]
 
 
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
