@@ -118,6 +118,12 @@ class Report:
     statements: Sequence[Statement]
     open: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    @property
+    def studies(self) -> list[str]:
+        """The studies that answer its claims."""
+        every = [*(number.study for number in self.numbers), *(statement.study for statement in self.statements)]
+        return [study for study in dict.fromkeys(every) if study]
+
 
 def names() -> list[str]:
     """The reports there are data of."""

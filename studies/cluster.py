@@ -26,7 +26,7 @@ import joblib
 from joblib._dask import DaskDistributedBackend
 from joblib.externals.loky.process_executor import _ExceptionWithTraceback
 
-from studies import plan, pool
+from studies import costs, pool
 from studies.errors import UserError
 from studies.shards import Record
 from studies.stack import Stack
@@ -238,7 +238,7 @@ def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any
     checked = set(client.nthreads())
     waiting = {stack.trials[0].key: stack for stack in stacks}
     losses = []
-    patience = SILENCE + 100 * max(stack.work for stack in stacks) / plan.OPERATIONS_PER_SECOND
+    patience = SILENCE + 100 * max(map(costs.units, stacks)) * costs.unit_seconds()
     try:
         with joblib.parallel_config(backend=BACKEND, client=client, **options):
             # All at once: what waits here would not reach workers that come later.

@@ -216,17 +216,19 @@ def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = Non
     With a `margin`, in points, the status is `WORSE` unless the means are shown to be worse by less than that. A configuration
     that is worse, but shown to be so by less than the margin, then counts as not worse.
     """
+    if (both["failed_a"] & both["failed_b"]).all():
+        return UNTOLD, [f"nothing can be compared: all {len(both):,} trials failed on both sides"]
     # The trials of a stack share its seconds, so there are fewer measurements of time than trials.
-    seconds = both[["seconds_a", "seconds_b"]].mean()
-    times = f"{seconds.iloc[0]:.3g} s a trial in A, {seconds.iloc[1]:.3g} s in B: times judge machines too, and are not judged"
+    a, b = both[["seconds_a", "seconds_b"]].mean()
+    times = [f"{a:.3g} s a trial in A, {b:.3g} s in B: times judge machines too, and are not judged"] if a > 0 and b > 0 else []
     if both["equal"].all():
-        return NOTHING, [f"nothing changed: all {len(both):,} trials are equal to the bit", times]
+        return NOTHING, [f"nothing changed: all {len(both):,} trials are equal to the bit", *times]
     means = found[found["question"] == "mean"]
     lines = [f"{both['equal'].sum():,} of {len(both):,} trials are equal to the bit"]
     lines += [_change(row) for row in means.to_dict("records")]
     if np.isfinite(order(found)):
         lines.append(f"the order of the configurations: rank correlation {order(found):.3f} (Spearman)")
-    lines.append(times)
+    lines += times
     small = found["worse"] & (found["question"] != "failures") & (found["bound"] < (0 if margin is None else margin))
     for way, rows in (
         ("worse", found["worse"] & ~small),

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-import joblib
 import torch
+from joblib.externals import loky
 
 from studies.errors import UserError, unknown
 
@@ -30,7 +30,7 @@ def require(device: str) -> None:
 
 def processes(device: str) -> int:
     """How many processes train at once, unless told otherwise: one for each usable core, or for each CUDA device."""
-    return joblib.cpu_count() if device == "cpu" else torch.cuda.device_count()
+    return loky.cpu_count() if device == "cpu" else torch.cuda.device_count()
 
 
 def room(device: str) -> tuple[float, float]:

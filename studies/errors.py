@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-SHOWN = 40  # names at most that a sentence lists
+SHOWN = 40  # names at most that a sentence or a list of lines has
 _LETTERS = 60  # of a text at most that a sentence quotes
 _LISTED = 8  # things at most that `listed` lists
 

@@ -3,7 +3,6 @@
 A right plan has every trial once, one structure in a stack, and as few stacks as the cache and the number of jobs allow.
 """
 
-import itertools
 import json
 import math
 import sys
@@ -15,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from framework.training import BLOCK
-from studies import build, datasets, design, devices
+from studies import build, costs, datasets, design, devices
 from studies.errors import UserError
 from studies.identity import identity
 from studies.settings import Settings
 from studies.spec import Study
 from studies.stack import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.streams import digest
-
-OPERATIONS_PER_SECOND = 3.5e10  # of one core, as `_operations` counts them: for the rough time in `describe`
 
 
 def trials(study: Study) -> list[Trial]:
@@ -57,16 +54,21 @@ def depends_on(study: Study, trial: Trial) -> dict[str, Any]:
     return {**_shared(study), "repeat": trial.repeat, "fold": trial.fold, **identity("base", trial.configuration.settings)}
 
 
-def find(study: Study, beginning: str) -> Trial:
-    """The one trial whose key begins so.
+def find(study: Study, given: str) -> Trial:
+    """The one trial whose key begins so, or the first of the configuration with this label or id.
 
-    Raises UserError where none does, or several.
+    Raises UserError where there is none, or several.
     """
-    found = [trial for trial in trials(study) if trial.key.startswith(beginning)]
+    every = trials(study)
+    of_one = [trial for trial in every if given in (trial.configuration.label, trial.configuration.id)]
+    found = of_one[:1] or [trial for trial in every if trial.key.startswith(given)]
     if len(found) == 1:
         return found[0]
     fits = f"{len(found):,}, {found[0].key} and {found[1].key} among them" if found else "none"
-    raise UserError(f"a trial is given as its key in trials.csv, or how only that one begins: {beginning!r} fits {fits}")
+    raise UserError(
+        "a trial is given as its key in trials.csv or how only that one begins, as a configuration's label, best or worst: "
+        f"{given!r} fits {fits}"
+    )
 
 
 def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Stack]:
@@ -149,14 +151,13 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
 def _sizes(study: Study, settings: Settings) -> tuple[int, int, int]:
     """Input features, units of all layers, and weights and biases."""
     features, classes = len(study.schema.features), len(study.schema.classes)
-    widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
-    count = sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
-    return features, sum(widths[1:]), count
+    return features, *costs.sizes(features, classes, settings)
 
 
 def _operations(study: Study, settings: Settings, shared: Structure) -> float:
-    """Operations of one training: three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
+    """Operations of one training, by which the longest stacks come first.
 
+    These are three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
     Those of units are worth what they take in time, not in arithmetic.
     """
     _, units, count = _sizes(study, settings)
@@ -209,10 +210,22 @@ def describe(
     lines += ["", f"rows           {count - len(missing):,} of {count:,} trials have one, {len(missing):,} are missing"]
     planned = stacks(study, missing, jobs)
     if planned:
-        minutes = sum(stack.work for stack in planned) / OPERATIONS_PER_SECOND / 60 / jobs
         lines.append(f"stacks         {len(planned):,}, the largest of {max(len(stack.trials) for stack in planned)} models")
-        lines.append(f"time           about {minutes:.1f} minutes in {jobs} processes, give or take half")
+        lines.append(f"time           {rough_time(planned, jobs)}")
     return lines
+
+
+def rough_time(planned: Sequence[Stack], jobs: int) -> str:
+    """The rough time of training some stacks, in words."""
+    units = [costs.units(stack) for stack in planned]
+    around = costs.END + costs.START * (jobs > 1) if planned else 0.0
+    seconds = (around + max([sum(units) / jobs, *units])) * costs.unit_seconds()
+    if seconds < 100:
+        told = f"{seconds:.0f} seconds"
+    else:
+        told = f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+    processes = "1 process" if jobs == 1 else f"{jobs:,} processes"
+    return f"about {told} in {processes}, as fast as this machine is now; give or take a factor of two"
 
 
 def _describe(study: Study) -> list[str]:

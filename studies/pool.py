@@ -6,7 +6,9 @@ then in halves, alone; after that its trials are rows that failed.
 """
 
 import contextlib
+import multiprocessing
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import islice
@@ -31,6 +33,17 @@ def run(stacks: Iterable[Stack], jobs: int, backend: str, received: Callable[[li
     """
     trainers: dict[str, Trainer] = {"loky": in_processes, "sequential": in_turn}
     persistently(trainers[backend if jobs > 1 else "sequential"], stacks, jobs, received)
+
+
+def possible(jobs: int) -> int:
+    """The number of processes that can train here: `jobs`, or 1, with a warning, where there is no shared memory."""
+    if jobs > 1:
+        try:
+            multiprocessing.get_context("fork").Lock()
+        except (ImportError, OSError) as error:
+            warnings.warn(f"processes need shared memory, and there is none ({error}): training in one process", stacklevel=2)
+            return 1
+    return jobs
 
 
 def persistently(train: Trainer, stacks: Iterable[Stack], jobs: int, received: Callable[[list[Record]], None]) -> None:

@@ -1,5 +1,7 @@
 """What a run shows: a bar for each study while it trains, and its tables once it is done."""
 
+import datetime
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,13 +17,22 @@ from studies import standing, tables
 from studies.shards import Record
 from studies.spec import Study
 
+EVERY = 5.0  # seconds from line to line where no bar can move
+
 
 class Screen:
-    """To be told by `suite.run_all` of what has `started`, was `received` and is `finished`; counts what this run trained."""
+    """What `suite.run_all` tells of what has `started`, was `received` and is `finished`; counts what this run trained.
 
-    def __init__(self, results: Path) -> None:
+    On a terminal, a bar moves for each study; elsewhere, a line every few seconds says how far the run is. `quiet`: print
+    neither, and no tables.
+    """
+
+    def __init__(self, results: Path, quiet: bool = False) -> None:
         self._results = results
-        self._console = Console()
+        self._console = Console(quiet=quiet)
+        self._moves = self._console.file.isatty() and not self._console.is_dumb_terminal
+        self._ended = threading.Event()
+        self._lines = threading.Thread(target=self._print_lines, daemon=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -37,11 +48,27 @@ class Screen:
         self._clock = time.perf_counter()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._start = time.perf_counter()
+        if self._moves:
+            self._progress.start()
+        else:
+            self._lines.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        self._ended.set()
+        if self._moves:
+            self._progress.stop()
+
+    def _print_lines(self) -> None:
+        """Print how far the run is, every few seconds, and less often in a long one."""
+        while not self._ended.wait(max(EVERY, (time.perf_counter() - self._start) / 100)):
+            tasks = self._progress.tasks
+            done, total, trained = sum(task.completed for task in tasks), sum(task.total or 0 for task in tasks), self.trained()
+            if total:
+                rate = trained / (time.perf_counter() - self._start)
+                left = datetime.timedelta(seconds=round((total - done) / rate)) if rate else "unknown"
+                self._say(f"{done:,.0f} of {total:,.0f} trials, {rate:.1f} trials/s, time left: {left}")
 
     def trained(self, kind: str = "trials") -> int:
         """How many trials this run trained, of all studies; or how many of these are "diverged" or "failed"."""
@@ -65,7 +92,7 @@ class Screen:
         """Print the tables of a study, what was trained, and what failed."""
         seconds, trained = time.perf_counter() - self._clock, self._counts[study.name]["trials"]
         folder = self._results / study.name
-        self._progress.remove_task(self._bars[study.name])
+        self._progress.update(self._bars[study.name], visible=False)
         tables.show(study, tables.read(study, folder), self._console)
         self._say(
             f"{study.name}: {len(rows):,} trials, of which this run trained {trained:,} in {seconds:.1f} s "

@@ -4,9 +4,10 @@ Every error is found here, before anything trains, and says which file and key, 
 """
 
 import re
+import shlex
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from studies.sampling import Sampling
 from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
 
 SPECS = Path(__file__).parent / "specs"
+RESULTS = Path("results")  # by default, in the working directory
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
 _SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
 NAME = Rule(  # it becomes a folder's
@@ -37,7 +39,8 @@ class Study:
 
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
-    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`.
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
+    study as it was named on the command line, with the options that changed it.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Study:
     margin: float = 0.5
     reading: str = ""
     others: tuple["Study", ...] = ()
+    given: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -97,6 +101,11 @@ class Study:
         baseline = baselines if self.reading else baselines[""]
         return {**self.identity(), "margin": self.margin, "tune": self.tune, "baseline": baseline}
 
+    def command(self, verb: str, results: str | Path = RESULTS) -> str:
+        """The command line that does something with this study and its folder of results, to be pasted."""
+        elsewhere = () if Path(results) == RESULTS else ("--results", str(results))
+        return shlex.join(["ablation", verb, *(self.given or (self.name,)), *elsewhere])
+
     def quick(self) -> "Study":
         """The primary reading alone, with no more than `QUICK` repeats."""
         return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())
@@ -108,10 +117,10 @@ def names() -> list[str]:
 
 
 def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results: Path | None = None) -> Study:
-    """The study called so in `studies/specs`, or in the TOML file at that path, after `key=value` overrides.
+    """The study of a name or path, after `key=value` overrides.
 
     Args:
-        study: Name or path.
+        study: Path, or name of a study in `studies/specs`, or else of a TOML file in the working directory.
         overrides: What to change in the file, such as "base.epochs=50".
         quick: Keep the primary reading only, with no more than `QUICK` repeats.
         results: Folder of results whose manifest describes CSV files that are known there: they are not read, and may be gone.
@@ -119,10 +128,13 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
     Raises:
         UserError: The file is missing or wrong, in a way that the message says.
     """
-    path = Path(study) if study.endswith(".toml") or "/" in study else SPECS / f"{study}.toml"
+    is_path = study.endswith(".toml") or "/" in study
+    path = Path(study) if is_path else SPECS / f"{study}.toml"
+    if not is_path and not path.is_file():
+        path = Path(f"{study}.toml")
     try:
         if not path.is_file():
-            if path.parent == SPECS:
+            if not is_path:
                 raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
             raise UserError(f"there is no file {study!r}")
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -134,7 +146,8 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
         for override in overrides:
             _override(document, override)
         known = datasets.described(results / path.stem) if results else ()
-        checked = check(path.stem, document, path.parent, known)
+        options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
+        checked = replace(check(path.stem, document, path.parent, known), given=(study, *options))
         return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None

@@ -29,7 +29,10 @@ def status(study: Study, results: Path) -> list[str]:
     rows = store.load().trials
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
     if rows.empty and store.kept().empty and (store.folder / "summary.csv").exists():
-        lines.append(f"tables         are in {store.folder}, and the rows that they were made from are not")
+        lines.append(
+            f"tables         committed in {store.folder}, without the rows that they were computed from: "
+            f"{study.command('run', results)} trains these"
+        )
     if len(rows):
         lines.append(f"made by        {', '.join(f'{column} {_counted(rows[column])}' for column in MADE_BY)}")
     lines += [*mixed(rows), *of_other_code(study, rows)]

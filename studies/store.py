@@ -6,6 +6,7 @@ trial is done once its line is on disk. Finishing compacts shards and earlier ro
 once, without a lock: a shard goes only when no other run is at work that may have read the files before its rows were in them.
 """
 
+import functools
 import json
 import os
 import platform
@@ -240,21 +241,31 @@ class _Found:
 
 def machine() -> dict[str, Any]:
     """What a run is made with: machine, versions and commit."""
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},
         "system": platform.platform(terse=True),
         "processor": platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "commit": git.stdout.strip() or None,
+        "commit": commit(Path(__file__)),
     }
+
+
+def commit(file: Path) -> str | None:
+    """The commit of the project that this file of the package `studies` is part of.
+
+    None without git, and where no repository of the project's own has the file: a repository around an installed package says
+    nothing about its code.
+    """
+    project = file.resolve().parents[1]
+    git = ("git", f"--git-dir={project / '.git'}", f"--work-tree={project}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # set inside a git hook
+    call = functools.partial(subprocess.run, capture_output=True, text=True, check=True, cwd=project, env=environment)
+    try:
+        call([*git, "ls-files", "--error-unmatch", str(file.resolve())])
+        return str(call([*git, "describe", "--always", "--dirty", "--abbrev=12"]).stdout).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def read_manifest(folder: Path) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,8 @@ import pandas as pd
 
 from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, standing, tables
 from studies.columns import MADE_BY, OUTCOMES
-from studies.errors import UserError
+from studies.errors import SHOWN, UserError
+from studies.outcomes import judged_on
 from studies.recording import covers
 from studies.rows import Rows, successful, to_csv
 from studies.shards import Record
@@ -236,6 +238,7 @@ def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
 def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
     """How many processes train at once, and what trains stacks on them."""
     if backend != "dask":
+        jobs = pool.possible(jobs) if backend == "loky" else jobs
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
         return
     from studies import cluster  # needs the extra `distributed`
@@ -264,9 +267,9 @@ def tables_of(study: Study, results: str | Path, out: str | Path | None = None) 
         try:
             found = tables.read(study, folder)
         except UserError as error:
-            raise UserError(f"{error}; {_remedy(study)}") from None
+            raise UserError(f"{error}; {_remedy(study, results)}") from None
         if not found:
-            raise UserError(f"{folder} has neither rows nor tables; {_remedy(study)}")
+            raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
     elif tables.is_current(study, folder, rows):
         found = tables.read(study, folder)
     else:
@@ -278,8 +281,8 @@ def tables_of(study: Study, results: str | Path, out: str | Path | None = None) 
     return found
 
 
-def _remedy(study: Study) -> str:
-    return f"train the study first: ablation run {study.name}"
+def _remedy(study: Study, results: str | Path) -> str:
+    return f"train the study first: {study.command('run', results)}"
 
 
 def spreads(study: Study, results: str | Path) -> dict[str, design.Spread]:
@@ -296,6 +299,33 @@ def spreads(study: Study, results: str | Path) -> dict[str, design.Spread]:
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
 
 
+def find_trial(study: Study, results: str | Path, given: str) -> Trial:
+    """The trial of `plan.find`; "best" and "worst" are the configurations of extreme mean error in the primary reading.
+
+    Raises UserError where there is none, or several.
+    """
+    if given in ("best", "worst") and given not in study.grid.labels.values():
+        summary = tables.of_reading(tables_of(study, results), study)["summary"]
+        error = f"{judged_on(summary)}_mean_pct"
+        known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
+        if known.empty:
+            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; {_remedy(study, results)}")
+        given = known.iloc[0 if given == "best" else -1]
+    return plan.find(study, given)
+
+
+def describe_missing(study: Study, results: str | Path, jobs: int) -> list[str]:
+    """The trials that a run would train, by configuration, and a rough time; in lines."""
+    missing, _ = standing.missing(study, Path(results))
+    counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
+    trials = sum(reading.trials for reading in study.readings)
+    time = plan.rough_time(plan.stacks(study, missing, jobs), jobs)
+    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
+    lines = [f"  {count:,} of {name}" for name, count in counts.items()]
+    more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
+    return [total, *lines[:SHOWN], *more]
+
+
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     """Every configuration of the primary reading compared with the one whose label, or beginning of the id, is given.
 
@@ -303,8 +333,12 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     """
     other = study.grid.find(given)
     trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
+    if len(study.grid.configurations) < 2:
+        raise UserError(
+            f"{study.name} has one configuration, {other.label}: none to compare it with; add levels under [[grid]]"
+        )
     if trials.empty or not (trials["config"] == other.id).any():
-        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study)}")
+        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
     start = study.grid.baseline_configuration
     known = scores.of(trials, study.sampling, start.id if start else None)
     found = comparisons.against(known, other.id, study.margin)
@@ -320,10 +354,15 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
     Raises UserError where there are no rows, or they were made by another torch, device or numerics.
     """
     rows = rows_of(study, results).trials
-    rows = rows[rows["status"] == "ok"].set_index("trial") if len(rows) else rows
-    trials = [trial for trial in plan.trials(study) if trial.key in rows.index]
+    done = successful(rows)
+    trials = [trial for trial in plan.trials(study) if trial.key in done]
     if not trials:
-        raise UserError(f"{Path(results) / study.name} has no rows to compare with; {_remedy(study)}")
+        folder = Path(results) / study.name
+        if len(rows):
+            why = study.command("status", results)
+            raise UserError(f"{folder} has nothing to verify: all {len(rows):,} trials failed; see why: {why}")
+        raise UserError(f"{folder} has no rows to compare with; {_remedy(study, results)}")
+    rows = rows.set_index("trial")
     chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
     differences = []
     for index in chosen:
@@ -344,17 +383,21 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
     return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
 
 
-def verdicts(results: str | Path, quick: bool = False) -> pd.DataFrame:
-    """What our trials say to every claim of the reports (see `judge.judge`); written to `results/verdicts.csv` too."""
+def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
+    """What our trials say to every claim of the reports (see `judge.judge`).
+
+    By default of all reports, and then written to `results/verdicts.csv` too.
+    """
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
         study = spec.load(name, quick=quick)
         rows = rows_of(study, results)
         if rows.trials.empty:
-            raise UserError(f"{study.name} was not run: ablation run {study.name}")
+            raise UserError(f"{study.name} was not run: {study.command('run', results)}")
         return study, rows
 
-    table = pd.concat([judge.judge(claims.load(name), find) for name in claims.names()], ignore_index=True)
-    files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
+    table = pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
+    if not reports:
+        files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
     return table

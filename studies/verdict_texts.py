@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from studies import claims, tables
-from studies.verdicts import Outcome
+from studies import claims, spec, tables
+from studies.verdicts import MIN_ROUNDS, Outcome
 
 TEXTS = ("source", "id", "claim", "study", "reading", "role", "measure", "verdict", "reason")  # columns of verdicts.csv
 RATES = Path(__file__).parent / "published" / "error_rates.csv"  # written by benchmarks.verdict_rates
 BEFORE = RATES.with_name("before.csv")  # verdicts by the first rules; why a claim is defined otherwise now
+QUICK = (
+    f"A quick look has {spec.QUICK} rounds and the primary readings: numbers stay UNDECIDED, since they take {MIN_ROUNDS} "
+    "rounds; statements are judged, and those of small effects stay UNDECIDED; none is found UNDERSPECIFIED."
+)
 _PREFACE = """# The five reports, reproduced
 
 Written by `ablation verdict --markdown docs/reports.md` from the rows that `make reports` trains. Published numbers and

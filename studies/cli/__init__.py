@@ -1,18 +1,23 @@
 """The command line: `ablation ...`, or `python -m studies ...`.
 
 Exit status: 0; 1 where trials failed, numbers differ, something is worse or no margin is shown to be kept; 2 for wrong input; 3
-where two results cannot be compared; 130 when interrupted.
+where two results cannot be compared; 130 when interrupted, 143 when ended by SIGTERM.
 """
+
+from typing import Any
 
 import click
 
-from studies.cli import results, runs, specs, trials
-from studies.cli.options import INTERRUPTED
+from studies.cli import results, runs, specs, terminal, trials
 from studies.errors import UserError
 
 
 class _Commands(click.Group):
-    """A group whose commands end wrong input with one line and status 2, and an interrupt with 130."""
+    """A group whose commands end wrong input with one line and status 2, and an interrupt with 130 or 143."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401
+        terminal.prepare()
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -20,9 +25,9 @@ class _Commands(click.Group):
         except UserError as error:
             click.echo(f"ablation: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(2)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(terminal.status(interrupt))
         except OSError as error:
             click.echo(f"ablation: {error}", err=True)
             ctx.exit(1)
@@ -33,8 +38,12 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ablation-suite")
 def main() -> None:
-    """Ablation studies of small neural networks: a STUDY is a name from `ablation list`, or the path of a TOML file."""
+    """Ablation studies of small neural networks.
+
+    A STUDY is a name from `ablation list`, the path of a TOML file, or NAME for NAME.toml in the working directory.
+    """
 
 
 for command in (

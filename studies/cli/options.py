@@ -1,18 +1,26 @@
 """The arguments and options that several commands have."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-INTERRUPTED = 130
+from studies import claims, spec
 
 study = click.argument("study")
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50."
 )
 quick = click.option("--quick", is_flag=True, help="A quick look: the primary reading, no more than 10 repeats.")
+
+
+def with_reports(given: Sequence[str]) -> list[str]:
+    """The studies of a command line; a name of a report that is no study stands for its studies."""
+    reports = set(claims.names()) - set(spec.names())
+    each = (claims.load(name).studies if name in reports else [name] for name in given)
+    return list(dict.fromkeys(itertools.chain.from_iterable(each)))
 
 
 def _folder(name: str, what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

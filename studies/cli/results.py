@@ -42,13 +42,18 @@ def show_tables(
 @options.results
 @options.figures
 def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
-    """Draw the pictures of each STUDY, by default of all that have results, from the tables beside their rows."""
-    named = studies or [name for name in spec.names() if (results / name / "summary.csv").exists()]
+    """Draw the pictures of each STUDY, by default of all that have results, from the tables of their rows.
+
+    In place of a STUDY, the name of a report means its studies.
+    """
+    named = options.with_reports(studies) or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     planned = [spec.load(name, overrides, quick, results) for name in named]
     if not studies:
         planned = [study for study in planned if _has_tables(study, results)]
     if not planned:
-        raise UserError(f"no declared study has tables in {results}; train one first: ablation run demo")
+        raise UserError(
+            f"no declared study has tables in {results}; train one first: {spec.load('demo').command('run', results)}"
+        )
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
         joblib.delayed(_drawn)(study, results, figures) for study in planned
     )
@@ -91,17 +96,21 @@ def write_report(study: str, overrides: Sequence[str], quick: bool, results: Pat
 
 
 @click.command()
+@click.argument("reports", nargs=-1, metavar="[REPORT]...")
 @options.quick
 @options.results
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table of verdicts to this file too.")
-def verdict(quick: bool, results: Path, markdown: Path | None) -> None:
-    """Judge every claim of the five reports by the rows in the results folder; writes verdicts.csv there."""
-    table = suite.verdicts(results, quick)
+def verdict(reports: Sequence[str], quick: bool, results: Path, markdown: Path | None) -> None:
+    """Judge every claim of each REPORT by the rows in the results folder; of all five, writes verdicts.csv there."""
+    if quick:
+        click.echo(verdict_texts.QUICK)
+    table = suite.verdicts(results, quick, reports)
     console = Console()
     shown = verdict_texts.texts(table[table["role"] == "primary"])
     tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
     counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
-    click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + f"; {results / 'verdicts.csv'}")
+    written = "" if reports else f"; {results / 'verdicts.csv'}"
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + written)
     if markdown:
         files.write(markdown, verdict_texts.in_markdown(table))
 
@@ -121,10 +130,12 @@ def show_changes(a: Path, b: Path, margin: float | None) -> None:
         raise UserError(f"--margin is a number above 0: {margin:g} was given")
     (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
     obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
-    both = pd.DataFrame() if obstacle else compare.matched(trials_a, trials_b)
+    none = obstacle or trials_a.empty or trials_b.empty
+    both = pd.DataFrame() if none else compare.matched(trials_a, trials_b)
     if both.empty:
-        none = f"no trial is in both: {differing(manifest_a['identity'], manifest_b['identity'])}"
-        click.echo(f"{a} and {b} cannot be compared: {obstacle or none}", err=True)
+        changed = differing(manifest_a["identity"], manifest_b["identity"])
+        counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
+        click.echo(f"{a} and {b} cannot be compared: {obstacle or f'no trial is in both: {changed or counts}'}", err=True)
         sys.exit(compare.UNTOLD)
     found = compare.changes(both)
     status, lines = compare.conclude(both, found, margin)

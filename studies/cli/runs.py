@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from studies import devices, spec, standing, suite, tables
-from studies.cli import options
+from studies.cli import options, terminal
 from studies.screen import Screen
 from studies.spec import Study
 
@@ -28,6 +28,10 @@ from studies.spec import Study
     "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
 )
 @click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be trained, and how long it takes; nothing is trained or written."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress and no tables; errors and failures only.")
 @click.option("--live", is_flag=True, help="First show in a window how the study's first trial trains: two inputs only.")
 def run(
     studies: Sequence[str],
@@ -40,16 +44,22 @@ def run(
     scheduler: str | None,
     device: str,
     report: bool,
+    dry_run: bool,
+    quiet: bool,
     live: bool,
 ) -> None:
     """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
 
-    All studies are checked before the first trains.
+    All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
-    planned = [spec.load(study, overrides, quick) for study in studies]
+    planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
+    for study in planned if dry_run else ():
+        click.echo("\n".join(suite.describe_missing(study, results, jobs or devices.processes(device))))
+    if dry_run:
+        return
     for study in planned if live else ():
         _show_live(study)
-    with Screen(results) as screen:
+    with Screen(results, quiet) as screen:
         try:
             suite.run_all(
                 planned,
@@ -63,25 +73,27 @@ def run(
                 finished=screen.finished,
                 said=screen.said,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             click.echo(
                 f"interrupted: {screen.trained():,} trials of this run are on disk; the same command goes on from there",
                 err=True,
             )
-            sys.exit(options.INTERRUPTED)
+            sys.exit(terminal.status(interrupt))
         except OSError as error:
             click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
     for study in planned if report else ():
-        _write_report(study, results, figures)
+        _write_report(study, results, figures, quiet)
     sys.exit(1 if screen.trained("failed") else 0)
 
 
-def _write_report(study: Study, results: Path, figures: Path) -> None:
+def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> None:
     """Put what the study found on a page."""
     from studies import report  # matplotlib takes a second that a run alone does not need
 
-    click.echo(report.write(study, results, figures))
+    written = report.write(study, results, figures)
+    if not quiet:
+        click.echo(written)
 
 
 def _show_live(study: Study) -> None:
@@ -114,9 +126,10 @@ def status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> 
 def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
     """Say whether a run of STUDY would train TRIAL or reuse its row, and why.
 
-    TRIAL is a key from trials.csv, or how only that one begins.
+    TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst.
     """
-    for line in standing.explain(spec.load(study, overrides, quick, results), results, trial):
+    planned = spec.load(study, overrides, quick, results)
+    for line in standing.explain(planned, results, suite.find_trial(planned, results, trial).key):
         click.echo(line)
 
 

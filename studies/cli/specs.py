@@ -1,6 +1,7 @@
 """Commands about what is declared: write a spec, list the studies, say what one would train."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +21,13 @@ def init(name: str) -> None:
     """Write NAME.toml, a commented spec to start a study of your own from."""
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     require("the name of a study", path.stem, spec.NAME)
+    if path.stem in spec.names():
+        raise UserError(f"a study of your own has a name of its own: {path.stem!r} is a declared study; give another name")
     if path.exists():
         raise UserError(f"{path} exists already and is left as it is; give another name")
     files.write(path, TEMPLATE.read_text(encoding="utf-8").replace("NAME", path.stem, 1))
-    click.echo(f"{path} is written; look at its plan by `ablation plan {path}`, train it by `ablation run {path}`")
+    plan_it, train_it = (shlex.join(["ablation", verb, str(path)]) for verb in ("plan", "run"))
+    click.echo(f"{path} is written; look at its plan by `{plan_it}`, train it by `{train_it}`")
 
 
 @click.command("list")

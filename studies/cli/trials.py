@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from studies import spec
+from studies import spec, suite
 from studies.cli import options
 from studies.data import Split
 
@@ -15,6 +15,7 @@ from studies.data import Split
 @click.argument("trial", required=False)
 @options.overrides
 @options.quick
+@options.results
 @options.figures
 @click.option("--epochs", type=click.IntRange(1), help="Stop after that many; by default the trial's own.")
 @click.option("--every", type=click.IntRange(1), help="Epochs from frame to frame; by default so many that there are about 60.")
@@ -24,6 +25,7 @@ def animate(
     trial: str | None,
     overrides: Sequence[str],
     quick: bool,
+    results: Path,
     figures: Path,
     epochs: int | None,
     every: int | None,
@@ -31,12 +33,14 @@ def animate(
 ) -> None:
     """Train a trial of STUDY again, and draw what it decides over its two inputs, epoch by epoch.
 
-    TRIAL is a key from trials.csv, or how only that one begins; by default the first of the primary reading.
+    TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst; by
+    default the first of the primary reading.
     """
     from studies import regions  # matplotlib takes a second that no other command needs
 
     planned = spec.load(study, overrides, quick)
-    shown = regions.scene(planned, trial, on=on, epochs=epochs, every=every)
+    key = trial and suite.find_trial(planned, results, trial).key
+    shown = regions.scene(planned, key, on=on, epochs=epochs, every=every)
     for path, content in regions.animate(shown, figures / planned.name).items():
         click.echo(f"{path}: {content}")
 
@@ -51,12 +55,13 @@ def animate(
 def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
     """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
 
-    TRIAL is a key from trials.csv, or how only that one begins. Torch alone loads the model's file.
+    TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst. Torch
+    alone loads the model's file.
     """
     from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
 
     planned = spec.load(study, overrides, quick)
-    trained = one.retrain(planned, trial)
+    trained = one.retrain(planned, suite.find_trial(planned, results, trial).key)
     for line in one.described(trained):
         click.echo(line)
     click.echo()

@@ -1,17 +1,22 @@
 """The command line through real processes."""
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pandas as pd
 import pytest
 from commands import PATIENCE
 
 import studies
+from studies.cli import options
+from studies.columns import OUTCOMES
 
 
 def test_a_study_end_to_end(call, tiny, tmp_path):
@@ -107,6 +112,33 @@ def test_compare_ends_with_its_status(call, tiny, tmp_path):
     assert other.stderr.count("\n") == 1
 
 
+def test_nothing_is_neither_verified_nor_compared(call, tiny, tmp_path):
+    path = tiny()
+    studies.run(path, jobs=1, results=tmp_path / "results")
+    rows = pd.read_csv(tmp_path / "results" / "tiny" / "trials.csv")
+    numbers = [column for column in OUTCOMES if column in rows] + ["seconds"]
+    failed = rows.assign(status="failed", reason="ValueError: no", **dict.fromkeys(numbers))
+    failed.to_csv(tmp_path / "results" / "tiny" / "trials.csv", index=False)
+    verified = call("verify", path, cwd=tmp_path)
+    assert verified.returncode == 2
+    assert f"has nothing to verify: all 12 trials failed; see why: ablation status {path}" in verified.stderr
+    compared = call("compare", "results/tiny", "results/tiny", cwd=tmp_path)
+    assert compared.returncode == 3
+    assert "nothing can be compared: all 12 trials failed on both sides" in compared.stdout
+    assert "nan" not in compared.stdout + verified.stderr
+    failed[:0].to_csv(tmp_path / "results" / "tiny" / "trials.csv", index=False)
+    empty = call("compare", "results/tiny", "results/tiny", cwd=tmp_path)
+    assert empty.returncode == 3
+    assert empty.stderr.endswith("cannot be compared: no trial is in both: 0 in A, 0 in B\n")
+
+
+def test_a_single_configuration_is_compared_with_none(call, tiny, tmp_path):
+    path = tiny(('["relu", "tanh"]', '["relu"]'), (', { name = "adam", lr = 0.01 }', ""))
+    called = call("tables", path, "--against", "relu | sgd lr=0.1", cwd=tmp_path)
+    assert called.returncode == 2
+    assert "tiny has one configuration, relu | sgd lr=0.1: none to compare it with" in called.stderr
+
+
 def test_list_names_the_declared_studies(tmp_path):
     # The one process here that is not forked from another: all that it needs is imported.
     command = [sys.executable, "-m", "studies", "list"]
@@ -117,7 +149,7 @@ def test_list_names_the_declared_studies(tmp_path):
 
 def test_init_writes_a_spec_that_runs_and_overwrites_none(call, tmp_path):
     assert call("init", "mine", cwd=tmp_path).returncode == 0
-    run = call("run", "mine.toml", "--set", "base.epochs=2", "-j", "1", cwd=tmp_path)
+    run = call("run", "mine", "--set", "base.epochs=2", "-j", "1", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "20 trials" in run.stdout
     before = (tmp_path / "mine.toml").read_text()
@@ -138,6 +170,8 @@ WRONG = {
     "unknown configuration": (["tables", "demo", "--against", "relu"], "there is no configuration 'relu'"),
     "no page": (["report", "demo"], "has neither rows nor tables"),
     "no figures": (["figures"], "no declared study has tables in results"),
+    "name of a declared study": (["init", "demo"], "'demo' is a declared study; give another name"),
+    "unknown report": (["verdict", "linear"], "there is no report 'linear'; did you mean 'linear_and_xor'?"),
     "no name of a study": (["init", ".mine"], "the name of a study is a name of letters"),
     "unknown command": (["trian"], "No such command 'trian'"),
     "results in a file": (["run", "demo", "-j", "1", "--results", "/dev/null"], "cannot be written to: Not a directory"),
@@ -175,7 +209,93 @@ def test_a_study_that_changes_trains_what_is_missing_and_keeps_the_rest(call, ti
     assert "12 trials, of which this run trained 0" in back.stdout
 
 
-def test_an_interrupted_run_ends_with_130_and_can_be_resumed(commands, tiny, tmp_path):
+ADVICE = {
+    "tables": (["tables", "mine.toml"], "ablation run mine.toml"),
+    "verify, by name": (["verify", "mine"], "ablation run mine"),
+    "results": (["report", "mine", "--results", "my results"], "ablation run mine --results 'my results'"),
+    "options": (["tables", "mine", "--quick", "--set", "seed=3"], "ablation run mine --set seed=3 --quick"),
+    "figures": (["figures", "--results", "elsewhere"], "ablation run demo --results elsewhere"),
+    "init": (["init", "my own"], "ablation plan 'my own.toml'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "advice"), ADVICE.values(), ids=ADVICE)
+def test_advice_can_be_pasted(call, tiny, tmp_path, arguments, advice):
+    tiny(name="mine")
+    called = call(*arguments, cwd=tmp_path)
+    assert advice in called.stdout + called.stderr
+    _, *pasted = shlex.split(advice)
+    dry = ["--dry-run"] if pasted[0] == "run" else []
+    assert call(*pasted, *dry, cwd=tmp_path).returncode == 0
+
+
+def test_a_dry_run_says_what_is_missing_and_writes_nothing(call, tiny, tmp_path):
+    path = tiny()
+    called = call("run", path, "--dry-run", "-j", "2", cwd=tmp_path)
+    assert (called.returncode, called.stderr) == (0, "")
+    assert called.stdout.startswith("tiny: 12 of 12 trials would be trained, in about ")
+    assert "\n  3 of relu | sgd lr=0.1\n" in called.stdout
+    assert not (tmp_path / "results").exists()
+    studies.run(tiny(('["relu", "tanh"]', '["tanh"]')), jobs=1, results=tmp_path / "results")
+    assert call("run", path, "--dry-run", cwd=tmp_path).stdout.startswith("tiny: 0 of 6 trials would be trained")
+
+
+def test_a_quiet_run_prints_nothing(call, tiny, tmp_path):
+    called = call("run", tiny(), "-q", "-j", "1", "--report", cwd=tmp_path)
+    assert (called.returncode, called.stdout, called.stderr) == (0, "", "")
+    assert (tmp_path / "results" / "tiny" / "report.html").is_file()
+
+
+def test_the_version_is_printed(call, tmp_path):
+    assert call("--version", cwd=tmp_path).stdout == f"ablation, version {version('ablation-suite')}\n"
+
+
+def test_the_name_of_a_report_means_its_studies():
+    assert options.with_reports(["xor", "linear_and_xor"]) == ["xor", "linear", "vanishing", "noise"]
+    assert options.with_reports(["eight_models", "mine.toml"]) == ["eight_models", "mine.toml"]  # the study, not the report
+
+
+def test_the_verdicts_of_one_report_leave_the_table_of_all(call, tmp_path):
+    called = call("verdict", "sgd_vs_adam", "--quick", cwd=tmp_path)
+    assert called.returncode == 0
+    assert "numbers stay UNDECIDED, since they take 30 rounds" in called.stdout
+    assert "sgd_vs_adam" in called.stdout
+    assert "eight_models" not in called.stdout
+    assert not (tmp_path / "results").exists()
+
+
+CLOSED = "read, write = os.pipe(); os.close(read); os.dup2(write, 1); os.dup2(write, 2)"
+LATIN = "import io; sys.stdout = sys.__stdout__ = io.TextIOWrapper(sys.stdout.buffer, 'latin-1')"
+
+
+def test_a_closed_pipe_stops_no_command(call, tiny, tmp_path):
+    assert call("list", cwd=tmp_path, first=CLOSED).returncode == 0
+    assert call("run", "demo", "--dry-run", cwd=tmp_path, first=CLOSED).returncode == 0
+    assert call("run", "ablatoin", cwd=tmp_path, first=CLOSED).returncode == 2
+    paths = [tiny(), tiny(name="other")]
+    assert call("run", *paths, "-j", "1", cwd=tmp_path, first=CLOSED).returncode == 0
+    assert all((tmp_path / "results" / name / "tables.md").is_file() for name in ("tiny", "other"))
+
+
+def test_a_character_that_the_terminal_lacks_is_a_question_mark(call, tiny, tmp_path):
+    models = 'model = [{ label = "ReLU \u2013 plain", activation = "relu" }, { label = "tanh", activation = "tanh" }]'
+    path = tiny(('activation = ["relu", "tanh"]', models))
+    called = call("run", path, "-j", "1", cwd=tmp_path, first=LATIN)
+    assert (called.returncode, called.stderr) == (0, "")
+    assert "ReLU ? plain" in called.stdout
+
+
+def test_output_that_is_no_terminal_gets_lines_of_progress(call, tiny, tmp_path):
+    called = call("run", tiny(), "-j", "1", cwd=tmp_path, first="from studies import screen; screen.EVERY = 0.001")
+    assert re.search(r"^\d+ of 12 trials, \d+\.\d trials/s, time left: \S+$", called.stdout, re.MULTILINE)
+    assert "\x1b" not in called.stdout
+
+
+SIGNALS = {"interrupt": (signal.SIGINT, 130), "termination": (signal.SIGTERM, 143)}
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS.values(), ids=SIGNALS)
+def test_a_run_that_a_signal_ends_can_be_resumed(commands, tiny, tmp_path, number, status):
     changes = (
         ('title = "Tiny"', 'title = "Tiny"\nstack = 4'),
         ("folds = 3", "folds = 3\nrepeats = 4"),
@@ -192,9 +312,9 @@ def test_an_interrupted_run_ends_with_130_and_can_be_resumed(commands, tiny, tmp
         and time.monotonic() < deadline
     ):
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: parent and workers
+    os.killpg(process.pid, number)  # as a terminal's Ctrl-C: parent and workers
     interrupted = process.finish()
-    assert interrupted.returncode == 130, interrupted.stderr
+    assert interrupted.returncode == status, interrupted.stderr
     assert "the same command goes on from there" in interrupted.stderr
     assert "Traceback" not in interrupted.stderr
     done = sum(shard.read_text().count('"trial"') for shard in shards.glob("*.jsonl"))

@@ -80,6 +80,19 @@ def test_a_stack_that_kills_its_process_fails_and_the_others_do_not_notice(tiny,
     assert (rows["status"] == "ok").all()
 
 
+def test_without_shared_memory_a_run_trains_in_one_process_and_says_so(tiny, tmp_path, monkeypatch):
+    def none(_):
+        raise OSError("Read-only file system")
+
+    monkeypatch.setattr(pool.multiprocessing, "get_context", none)
+    monkeypatch.delattr(pool, "ProcessPoolExecutor")
+    with pytest.warns(
+        UserWarning, match=r"shared memory, and there is none \(Read-only file system\): training in one process"
+    ):
+        rows = studies.run(tiny(), jobs=2, results=tmp_path)
+    assert (rows["status"] == "ok").all()
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")]
 )

@@ -10,7 +10,7 @@ import pytest
 from test_plan import CHANGES
 
 import studies
-from studies import files, plan, runner, shards, spec, standing
+from studies import files, plan, runner, shards, spec, standing, suite
 from studies.errors import UserError
 from studies.stack import NUMERICS
 from studies.store import Store
@@ -250,3 +250,32 @@ def test_what_numbers_depend_on_always_trains_again_and_is_named(trained, tiny, 
 def test_what_differs_from_the_nearest_row_is_named(trained, tiny):
     _, folder = trained
     assert "epochs is 3 there, 4 here" in explained(spec.load(str(tiny(("epochs = 3", "epochs = 4")))), folder)
+
+
+def test_status_tells_committed_tables_from_rows(trained):
+    study, folder = trained
+    for file in folder.glob("*.csv"):
+        if file.stem in ("trials", "history"):
+            file.unlink()
+    lines = standing.status(study, folder.parent)
+    assert lines[1] == (
+        f"tables         committed in {folder}, without the rows that they were computed from: "
+        f"ablation run {folder.parents[1] / 'tiny.toml'} --results {folder.parent} trains these"
+    )
+
+
+@pytest.mark.parametrize("given", ["tanh | adam lr=0.01", "id", "key", "best", "worst"])
+def test_a_trial_is_found_by_key_label_best_and_worst(trained, given):
+    study, folder = trained
+    summary = pd.read_csv(folder / "summary.csv").sort_values("test_mean_pct", kind="stable")
+    expected = next(trial for trial in plan.trials(study) if trial.configuration.label == "tanh | adam lr=0.01")
+    if given in ("best", "worst"):
+        config = summary["config"].iloc[0 if given == "best" else -1]
+        expected = next(trial for trial in plan.trials(study) if trial.configuration.id == config)
+    words = {"id": expected.configuration.id, "key": expected.key[:10]}
+    assert suite.find_trial(study, folder.parent, words.get(given, given)) == expected
+
+
+def test_without_rows_no_trial_is_the_best(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"has neither rows nor tables; train the study first: ablation run"):
+        suite.find_trial(spec.load(str(tiny())), tmp_path, "best")

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from studies.columns import is_taken
 from studies.errors import UserError
 from studies.rows import read_csv, to_csv
 from studies.settings import DEFAULTS
-from studies.store import Store
+from studies.store import Store, commit
 
 FILES = {
     "trials.csv",
@@ -168,3 +170,51 @@ def test_every_column_is_a_setting_or_no_name_for_a_factor(tiny, tmp_path):
     columns = {column for table in tables for column in pd.read_csv(table)}
     assert len(tables) == 15
     assert [column for column in columns if column.partition(".")[0] not in DEFAULTS and not is_taken(column)] == []
+
+
+def repository(folder, *added):
+    """A git repository with one commit of some files; returns how the commit's name begins."""
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    for words in (["init", "-q"], ["add", *added] if added else ["status"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *words], check=True, capture_output=True, env=environment)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True, env=environment)
+    return head.stdout[:12]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with one file, inside another folder."""
+    file = tmp_path / "around" / "project" / "studies" / "store.py"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    return file.parents[1]
+
+
+REPOSITORIES = {
+    "none": (None, (), False),
+    "around an installed package": ("..", (), False),
+    "around a vendored copy": ("..", ("project",), False),
+    "of the project": (".", ("studies",), True),
+    "where the package is not tracked": (".", (), False),
+}
+
+
+@pytest.mark.parametrize(("place", "added", "known"), REPOSITORIES.values(), ids=REPOSITORIES)
+def test_the_commit_is_the_projects_own_or_unknown(project, place, added, known):
+    head = repository(project / place, *added) if place else None
+    assert commit(project / "studies" / "store.py") == (head if known else None)
+
+
+def test_a_git_hook_of_another_repository_does_not_matter(project, monkeypatch):
+    head = repository(project, "studies")
+    repository(project.parent)
+    monkeypatch.setenv("GIT_DIR", str(project.parent / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(project.parent / "index"))
+    assert commit(project / "studies" / "store.py") == head
+
+
+def test_without_git_the_commit_is_unknown(project, monkeypatch):
+    repository(project, "studies")
+    monkeypatch.setenv("PATH", str(project))
+    assert commit(project / "studies" / "store.py") is None
