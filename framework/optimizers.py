@@ -2,8 +2,7 @@
 
 A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
 take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
-the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr; and a model with a
-gradient whose square overflows, which torch's rules with averages of squares leave where it is from then on, diverges.
+the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr.
 """
 
 import math
@@ -89,9 +88,10 @@ class Optimizer:
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
 
-    def _average_square(self, average: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        """average <- average + weight (x^2 - average), where the weight of the newest is 1 - decay."""
-        return average.lerp_(torch.mul(x, x, out=self._work), weight)
+    def _average_square(self, average: Tensor, x: Tensor, decay: Tensor, newest: Tensor) -> Tensor:
+        """average <- decay average + newest x^2, with newest = 1 - decay; infinite for good once newest x^2 overflows."""
+        square = torch.mul(x, newest, out=self._work).mul_(x)
+        return torch.addcmul(square, average, decay, out=average)
 
     def _descend(self, direction: Tensor, lr: Tensor) -> None:
         """p <- p - lr direction."""
@@ -176,13 +176,13 @@ class RMSprop(Optimizer):
         self._square = self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self._newest)
+        square = self._average_square(self._square, gradient, self.alpha, self._newest)
         root = ops.sqrt(square, self._work).add_(self.eps)
         self._descend(torch.div(gradient, root, out=self._work), lr)
 
 
 class Adadelta(Optimizer):
-    """s <- rho s + (1 - rho) g^2; d = g sqrt((u + eps) / (s + eps)); u <- rho u + (1 - rho) d^2; p <- p - lr d.
+    """s <- rho s + (1 - rho) g^2; d = g sqrt(u + eps) / sqrt(s + eps); u <- rho u + (1 - rho) d^2; p <- p - lr d.
 
     Zeiler 2012, Algorithm 1, where lr is 1.
     """
@@ -202,10 +202,11 @@ class Adadelta(Optimizer):
         self._square, self._step_square, self._step = self._state(), self._state(), self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self._newest)
-        torch.add(self._step_square, self.eps, out=self._step).div_(torch.add(square, self.eps, out=self._work))
-        ops.sqrt(self._step, self._step).mul_(gradient)
-        self._average_square(self._step_square, self._step, self._newest)
+        square = self._average_square(self._square, gradient, self.rho, self._newest)
+        # Two roots: the ratio of the squares may be too small a number where that of the roots is not.
+        root = torch.add(square, self.eps, out=self._work).sqrt_()
+        torch.add(self._step_square, self.eps, out=self._step).sqrt_().div_(root).mul_(gradient)
+        self._average_square(self._step_square, self._step, self.rho, self._newest)
         self._descend(self._step, lr)
 
 
@@ -236,7 +237,7 @@ class Adam(Optimizer):
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         mean = self._mean.lerp_(gradient, self._newest1)
-        square = self._average_square(self._square, gradient, self._newest2)
+        square = self._average_square(self._square, gradient, self.beta2, self._newest2)
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
         weight1, weight2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
         correction = weight2.sqrt()
