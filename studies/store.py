@@ -86,7 +86,11 @@ class Store:
         return json.loads(json.dumps(self.study.identity()))
 
     def append(self, records: Sequence[Record]) -> None:
-        """Put the records of a stack on disk."""
+        """Put the records of a stack on disk, and the files that belong to them beside the rows."""
+        for record in records:
+            for name, content in record.pop("files", {}).items():
+                if not (self.folder / name).exists():  # many trials fail alike
+                    files.write(self.folder / name, content)
         shard, self._shard = self._shard or shards.begin(self.folder / "shards"), None
         shards.append(shard, records)
         self._shard = shard  # what follows a torn line would be lost with it: after an error, a new shard begins
