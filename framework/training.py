@@ -104,6 +104,11 @@ def fit(
     """
     named = {"train": train, "validation": validation, "test": test}
     columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
+    if sets is not None and all(rows is None or rows.inputs.ndim == 2 for rows in named.values()):
+        raise ValueError(
+            f"sets says which of several sets of rows each model uses, and these are one set for all: sets={sets} was given; "
+            "leave it out, or give rows (sets, samples, features)"
+        )
     if not (isinstance(epochs, int) and isinstance(history_every, int) and epochs >= 0 and history_every >= 0):
         raise ValueError(f"epochs and history_every are whole numbers from 0: {epochs} and {history_every} were given")
     if gradient_norms and not epochs:

@@ -38,7 +38,7 @@ def run(
     """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
 
     * `study`: a name in `studies/specs`, the path of a TOML file, or a `Study`; `overrides` are `key=value` for the first two.
-    * `jobs`: processes, by default one for each usable core or CUDA device.
+    * `jobs`: processes, by default one for each usable core or CUDA device; with backend "sequential", 1.
     * `backend`: "loky", "sequential" in this process, or "dask".
     * `scheduler`: with "dask", the address of one whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
     * `device`: "cpu" or "cuda".
@@ -48,7 +48,13 @@ def run(
     Raises UserError where the spec is wrong or the folder holds another study, or rows of another device; OSError where the
     folder cannot be written to or goes away.
     """
-    study = study if isinstance(study, Study) else spec.load(str(study), overrides)
+    if not isinstance(study, Study):
+        study = spec.load(str(study), overrides)
+    elif overrides:
+        raise UserError(
+            f"overrides change a spec while it is read, and {study.name!r} was read before: give them to spec.load, or give "
+            "the study's name or path"
+        )
     (rows,) = run_all(
         [study],
         jobs=jobs,
@@ -83,6 +89,10 @@ def run_all(
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
     if jobs is not None and not (type(jobs) is int and jobs >= 1):
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    if backend == "sequential" and jobs not in (None, 1):
+        raise UserError(
+            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'loky'"
+        )
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
     devices.require(device)
@@ -90,7 +100,8 @@ def run_all(
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     tables_of_all: dict[str, pd.DataFrame] = {}
-    with _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train):
+    jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    with _workers(backend, jobs, scheduler, device) as (jobs, train):
         about = {"jobs": jobs, "backend": backend, **machine()}
         for study in studies if force else ():  # all of them, before the first is moved
             Store(Path(results), study).require_free()

@@ -88,6 +88,8 @@ WRONG = {
     "set_out_of_range": ({"train": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of train rows: sets=\[0, 1, 2\]"),
     "set_negative": ({"train": disk(20, sets=2), "sets": [0, 1, -1]}, r"one of the 2 sets of train rows: sets=\[0, 1, -1\]"),
     "test_sets_too_few": ({"test": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of test rows: sets=\[0, 1, 2\]"),
+    "sets_of_one_set": ({"sets": [0, 0, 0]}, r"one set for all: sets=\[0, 0, 0\] was given; leave it out, or give rows"),
+    "sets_of_one_set_out_of_range": ({"sets": [0, 5, 0]}, r"one set for all: sets=\[0, 5, 0\] was given"),
     "seeds_too_few": ({"seeds": [1, 2]}, "seeds"),
     "seeds_too_many": ({"seeds": [1, 2, 3, 4]}, "seeds"),
     "features_too_many": ({"train": Rows(randn(4, 3), torch.zeros(4).long())}, "features"),

@@ -281,6 +281,21 @@ def test_threads_and_denormals_are_as_they_were(tiny):
         torch.set_num_threads(before)
 
 
+def test_overrides_of_a_study_that_is_read_already_are_refused(tiny, tmp_path):
+    with pytest.raises(UserError, match="overrides change a spec while it is read, and 'tiny' was read before"):
+        studies.run(spec.load(str(tiny())), overrides=["base.epochs=1"], results=tmp_path / "r")
+
+
+def test_a_run_in_this_process_is_planned_for_one(tiny, tmp_path, monkeypatch):
+    planned, stacks = [], plan.stacks
+    monkeypatch.setattr(plan, "stacks", lambda *given: planned.append(given[2]) or stacks(*given))
+    monkeypatch.setattr("studies.devices.processes", lambda _: 7)
+    rows(tiny(), tmp_path, "r", backend="sequential")
+    assert planned == [1]
+    with pytest.raises(UserError, match="trains in this process alone: jobs = 2 was given; leave it out, or write backend"):
+        rows(tiny(), tmp_path, "r", backend="sequential", jobs=2)
+
+
 READINGS = """
 [reading.plain]
 primary = true
