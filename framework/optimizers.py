@@ -55,6 +55,13 @@ class Optimizer:
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
         self._gradient, self._work = self._state(), self._state()
 
+    def __repr__(self) -> str:
+        numbers = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        replicas, size = numbers.pop("parameters").shape
+        del numbers["gradients"]
+        options = (f"{key}={ops.words(value) if isinstance(value, Tensor) else value}" for key, value in numbers.items())
+        return f"{type(self).__name__}({', '.join(options)})  # replicas={replicas}, of {size:,} parameters each"
+
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         gradient = self.gradients
@@ -103,6 +110,9 @@ class Several:
 
     def __init__(self, optimizers: Sequence[Stepper]) -> None:
         self.optimizers = optimizers
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.optimizers))
 
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Step all of them."""

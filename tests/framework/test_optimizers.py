@@ -275,3 +275,12 @@ def test_an_optimizer_moves_the_weights_that_the_layers_see(name):
     model.layers[1].weight_gradient.fill_(1.0)
     ours(model, **one_number).step()
     assert (model.layers[1].weight < before).all()
+
+
+def test_an_optimizer_prints_its_hyperparameters_and_models():
+    model = random_stack(2)
+    several = Several([Adam(Part(model.parameters[:1], model.gradients[:1]), lr=0.1), SGD(model, [0.5, 0.25], momentum=0.9)])
+    assert repr(several) == (
+        "Adam(lr=0.1, weight_decay=0, clip=0, beta1=0.9, beta2=0.999, eps=1e-08)  # replicas=1, of 17 parameters each\n"
+        "SGD(lr=[0.5, 0.25], weight_decay=0, clip=0, momentum=0.9, nesterov=False)  # replicas=2, of 17 parameters each"
+    )
