@@ -149,9 +149,8 @@ def log1p(x: Tensor, out: Tensor) -> Tensor:
 
 
 def sqrt(x: Tensor, out: Tensor) -> Tensor:
-    """The square root; 0 where x is at most the least normal number, since torch.sqrt takes thirty times as long on zeros."""
-    least = torch.finfo(x.dtype).tiny
-    return torch.threshold_(torch.clamp(x, min=least, out=out).sqrt_(), math.sqrt(least), 0.0)
+    """The square root, of the least normal number where x is below it: torch.sqrt takes thirty times as long on zeros."""
+    return torch.clamp(x, min=torch.finfo(x.dtype).tiny, out=out).sqrt_()
 
 
 def positive(x: Tensor, out: Tensor) -> Tensor:

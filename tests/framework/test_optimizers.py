@@ -150,7 +150,7 @@ def test_the_defaults_of_sgd_but_the_learning_rate_are_those_of_torch():
 
 
 @pytest.mark.parametrize("steps", [range(6), [0], [3]], ids=["all", "first", "fourth"])
-@pytest.mark.parametrize("changed", [{}, {"eps": 1e-15}, {"rho": 0.3, "alpha": 0.3, "beta1": 0.4, "beta2": 0.3}], ids=str)
+@pytest.mark.parametrize("changed", [{}, {"rho": 0.3, "alpha": 0.3, "beta1": 0.4, "beta2": 0.3}], ids=str)
 @pytest.mark.parametrize("name", CASES)
 def test_steps_are_those_of_torch_at_any_gradient_of_float32(name, changed, steps):
     ours, theirs, one_number, _ = CASES[name]
