@@ -305,6 +305,8 @@ class Dropout(Module):
         if self._p.dtype != x.dtype or self._p.device != x.device:
             # once: a step that is recorded for a CUDA device copies nothing from the host
             self._p = self._given.to(x)
+            if (self._p == 1).any():
+                raise ValueError(f"0 <= p < 1 of dropout, as {x.dtype} too: {self._given.flatten().tolist()} was given")
         self._mask = self.memory.take("mask", x.shape, x)
         torch.ge(drawn[self._streams.member].expand_as(x), self._p, out=self._mask).div_(ops.one_minus(self._p))
         return torch.mul(x, self._mask, out=out)

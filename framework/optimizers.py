@@ -85,7 +85,9 @@ class Optimizer:
         column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
         if column.shape[0] not in (1, replicas) or not ((column >= 0) & (column < below)).all():
             limit = f"from 0 to below {below:g}" if below < math.inf else "of 0 or more"
-            raise ValueError(f"{name} is one number {limit}, or one for each of the {replicas} models: {value} was given")
+            raise ValueError(
+                f"{name} is one number {limit}, or one for each of the {replicas} models: {value} was given, as {column.dtype}"
+            )
         return column.expand(replicas, 1)
 
     def _share(self, name: str, value: Number) -> Tensor:

@@ -207,8 +207,10 @@ def _contradiction(full: Settings) -> str:
     optimizer = full["optimizer"]
     if optimizer.get("nesterov") and not optimizer["momentum"]:
         return "Nesterov's rule looks ahead along the momentum: nesterov = true needs a momentum above 0"
+    norm = full["batchnorm"]
+    if norm.get("evaluate") == "batch" and norm["momentum"] != build.BATCH_NORM.defaults["momentum"]:
+        return "batch norm with evaluate = 'batch' keeps no running averages: leave momentum out, or write evaluate = 'running'"
     if full["engine"] == "torch_nn":
-        norm = full["batchnorm"]
         if norm.get("gradient") == "straight_through":
             return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
         if norm.get("unbiased"):

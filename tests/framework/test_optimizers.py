@@ -284,3 +284,9 @@ def test_an_optimizer_prints_its_hyperparameters_and_models():
         "Adam(lr=0.1, weight_decay=0, clip=0, beta1=0.9, beta2=0.999, eps=1e-08)  # replicas=1, of 17 parameters each\n"
         "SGD(lr=[0.5, 0.25], weight_decay=0, clip=0, momentum=0.9, nesterov=False)  # replicas=2, of 17 parameters each"
     )
+
+
+def test_a_number_that_is_another_one_in_the_precision_of_the_model_is_told_with_it():
+    Adam(random_stack(1), beta2=0.99999999)
+    with pytest.raises(ValueError, match=r"beta2 .* below 1, .*: 0.99999999 was given, as torch.float32"):
+        Adam(random_stack(1, torch.float32), beta2=0.99999999)
