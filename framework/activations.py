@@ -4,6 +4,8 @@ Each keeps its output y, or its input x where the derivative needs that, and mul
 function has a corner, its derivative there is that of the left side, as in torch.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -12,12 +14,18 @@ from framework.module import Module
 
 
 class Activation(Module):
-    """y = f(x), element by element, given by `_function` and `_derivative`."""
+    """y = f(x), given by `_function` and `_derivative`.
 
-    keeps_input = False
-    overwrites = True
-    own_results = True
-    by_row = True
+    `class Tanh(Activation, reads="output")` says which of x and y `_derivative` reads (input, output or nothing), that both
+    methods write to `out` only, which may be what they were given, and that each sample is treated alone. A class that does not
+    say so may do as it likes, and takes more memory.
+    """
+
+    def __init_subclass__(cls, reads: Literal["", "input", "output", "nothing"] = "") -> None:
+        super().__init_subclass__()
+        if reads:
+            cls.keeps_input, cls.keeps_output = reads == "input", reads == "output"
+            cls.overwrites = cls.own_results = cls.by_row = True
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         y = self._function(x, self._output(x, train))
@@ -37,10 +45,8 @@ class Activation(Module):
         raise NotImplementedError
 
 
-class Identity(Activation):
+class Identity(Activation, reads="nothing"):
     """y = x, dy/dx = 1."""
-
-    keeps_output = False
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.copy(x, out)
@@ -49,7 +55,7 @@ class Identity(Activation):
         return ops.copy(gradient, out)
 
 
-class ReLU(Activation):
+class ReLU(Activation, reads="output"):
     """y = max(x, 0), dy/dx = [x > 0]."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
@@ -59,7 +65,7 @@ class ReLU(Activation):
         return ops.where_positive(gradient, self._y, 0.0, out)
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(Activation, reads="output"):
     """y = max(x, a x), dy/dx = [x > 0] (1 - a) + a, for a slope 0 <= a <= 1 (Maas et al. 2013)."""
 
     def __init__(self, slope: float = 0.01) -> None:
@@ -68,6 +74,9 @@ class LeakyReLU(Activation):
             raise ValueError(f"the slope of a leaky ReLU lies in [0, 1]: {slope} was given")
         self.slope = slope
 
+    def __repr__(self) -> str:
+        return f"LeakyReLU({self.slope:g})"
+
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         return ops.leaky(x, self.slope, out)
 
@@ -75,15 +84,13 @@ class LeakyReLU(Activation):
         return ops.where_positive(gradient, self._y, self.slope, out)
 
 
-class PReLU(Activation):
+class PReLU(Activation, reads="input"):
     """y = max(x, 0) + a min(x, 0), dy/dx = [x > 0] + a [x <= 0], dy/da = min(x, 0), with one slope a learned per model.
 
     He et al. 2015, "Delving deep into rectifiers", equation 1; a = 0.25 at the start, as there.
     """
 
     parameter_names = ("slope",)
-    keeps_input = True
-    keeps_output = False
     slope: Tensor
     slope_gradient: Tensor
 
@@ -105,7 +112,7 @@ class PReLU(Activation):
         return torch.mul(gradient, slopes, out=out)
 
 
-class ELU(Activation):
+class ELU(Activation, reads="output"):
     """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
@@ -117,7 +124,7 @@ class ELU(Activation):
         return ops.times_elu_slope(gradient, self._y, 1.0, 1.0, out)
 
 
-class SELU(Activation):
+class SELU(Activation, reads="output"):
     """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s where x > 0, else y + s a.
 
     ELU with the a and s at which activations of mean 0 and variance 1 stay so from layer to layer (Klambauer et al. 2017,
@@ -137,7 +144,7 @@ class SELU(Activation):
         return ops.times_elu_slope(gradient, self._y, self.scale, self.alpha, out)
 
 
-class Tanh(Activation):
+class Tanh(Activation, reads="output"):
     """y = tanh(x), dy/dx = 1 - y^2."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
@@ -147,7 +154,7 @@ class Tanh(Activation):
         return ops.times_tanh_slope(gradient, self._y, out)
 
 
-class Sigmoid(Activation):
+class Sigmoid(Activation, reads="output"):
     """y = 1 / (1 + e^-x), dy/dx = y (1 - y)."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
@@ -157,7 +164,7 @@ class Sigmoid(Activation):
         return ops.times_sigmoid_slope(gradient, self._y, out)
 
 
-class Softmax(Activation):
+class Softmax(Activation, reads="output"):
     """y_i = e^x_i / sum_j e^x_j over the features; dL/dx_i = y_i (dL/dy_i - sum_j y_j dL/dy_j)."""
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:

@@ -61,7 +61,12 @@ def initialize_replica(
     """Draw the weights and biases of one replica; the last linear layer starts from `output`, the others from `hidden`.
 
     The i-th linear layer draws from a stream of its own, so that its start does not depend on the layers before it.
+
+    Raises ValueError where an initializer is no function.
     """
+    for given in (hidden, output, bias):
+        if not callable(given):
+            raise ValueError(f"an initializer is a function, such as framework.he or framework.gaussian(): {given!r} was given")
     layers = [layer for layer in model.modules() if isinstance(layer, Linear)]
     for index, layer in enumerate(layers):
         stream = generator(derive(seed, index))
@@ -69,6 +74,7 @@ def initialize_replica(
         fans = (layer.inputs, layer.outputs)
         layer.weight[replica] = weight((layer.outputs, layer.inputs), *fans, stream)
         layer.bias[replica] = bias((layer.outputs, 1), *fans, stream)
+    model.initialized.add(replica)
 
 
 def initialize(model: Sequential, weight: Initializer = he, bias: Initializer = zeros, seed: int = 0) -> None:

@@ -39,6 +39,9 @@ class Linear(Module):
         self.inputs, self.outputs = inputs, outputs
         self.takes = inputs
 
+    def __repr__(self) -> str:
+        return f"Linear({self.inputs}, {self.outputs})"
+
     def connect(self, features: int | None) -> int:
         if features not in (None, self.inputs):
             raise ValueError(
@@ -133,6 +136,10 @@ class BatchNorm(Module):
         self._moments: _Moments | None = None
         self._squares, self._along = ops.Repeated(ops.prepared_inner), ops.Repeated(ops.prepared_inner)
         self._without_bias: Linear | None = None  # the layer before, where it leaves out its bias in training
+
+    def __repr__(self) -> str:
+        options = ("affine", "evaluate", "gradient", "eps", "unbiased", "momentum")
+        return f"BatchNorm({', '.join(f'{name}={getattr(self, name)!r}' for name in options)})"
 
     def follow(self, before: Module | None) -> None:
         super().follow(before)
@@ -277,6 +284,9 @@ class Dropout(Module):
             raise ValueError(f"dropout keeps a unit with probability 1 - p, so 0 <= p < 1: {p} was given")
         self.seed([0])
 
+    def __repr__(self) -> str:
+        return f"Dropout({ops.words(self._given)})"
+
     def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
         self._seeds, self._streams = seeds, Streams([(seed,) for seed in seeds], device)
 
@@ -295,6 +305,8 @@ class Dropout(Module):
         if self._p.dtype != x.dtype or self._p.device != x.device:
             # once: a step that is recorded for a CUDA device copies nothing from the host
             self._p = self._given.to(x)
+            if (self._p == 1).any():
+                raise ValueError(f"0 <= p < 1 of dropout, as {x.dtype} too: {self._given.flatten().tolist()} was given")
         self._mask = self.memory.take("mask", x.shape, x)
         torch.ge(drawn[self._streams.member].expand_as(x), self._p, out=self._mask).div_(ops.one_minus(self._p))
         return torch.mul(x, self._mask, out=out)

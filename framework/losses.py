@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from framework import ops
+from framework.activations import Sigmoid, Softmax
+from framework.module import Module
 
 
 class Loss:
@@ -24,6 +26,9 @@ class Loss:
             raise ValueError(f"reduction is mean or sum: {reduction!r} was given")
         self.reduction = reduction
         self.buffers = ops.Buffers()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reduction!r})"
 
     def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if output.shape != target.shape:
@@ -39,6 +44,9 @@ class Loss:
             samples = output.shape[2]
             return value.div_(ops.number(samples, value)), gradient.mul_(ops.number(1 / samples, gradient))
         return value, gradient
+
+    def require_outputs_of(self, module: Module) -> None:
+        """Raise ValueError where outputs of that module are none that this loss takes."""
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         """Write every output's term of the sum to `terms`, and its derivative to `gradient`."""
@@ -68,7 +76,20 @@ class BCELoss(Loss):
 
     As in torch, each logarithm is at least -100, and y (1 - y) at least 1e-12 in the derivative: a certain and wrong output
     has a large loss and a large gradient, not infinite ones.
+
+    Raises ValueError where the first outputs that it is given are no probabilities.
     """
+
+    _checked = False
+
+    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._checked and ((output < 0) | (output > 1)).any():
+            raise ValueError(
+                f"BCELoss takes probabilities: outputs from {output.min():.3g} to {output.max():.3g} were given; "
+                "end the model in Sigmoid(), or take CrossEntropyLoss for two outputs or more"
+            )
+        self._checked = True
+        return super().__call__(output, target)
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         spread = torch.sub(1.0, output, out=terms).mul_(output).clamp_(min=1e-12)
@@ -86,6 +107,13 @@ class CrossEntropyLoss(Loss):
     Targets are probabilities of the classes, one-hot as a rule. The largest logit is subtracted first, so that no
     exponential overflows.
     """
+
+    def require_outputs_of(self, module: Module) -> None:
+        if isinstance(module, Sigmoid | Softmax):
+            raise ValueError(
+                "CrossEntropyLoss has the softmax inside and takes logits: "
+                f"the model ends in {module!r}; leave that out, or take BCELoss"
+            )
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         torch.sub(output, output.amax(1, keepdim=True), out=terms).clamp_(min=torch.finfo(terms.dtype).min)

@@ -27,7 +27,8 @@ class Module:
     Sequential is used through it only.
 
     `own_results` says that forward and backward never hand on the very tensor that they were given, and `by_row` that an
-    evaluation gives each sample what it would get alone. A module that does not say so is taken at its worst.
+    evaluation gives each sample what it would get alone. A class that does not say so itself is taken at its worst: it does not
+    inherit what is said of another one's forward and backward.
     """
 
     parameter_names: tuple[str, ...] = ()
@@ -39,6 +40,13 @@ class Module:
     in_place = False
     over_gradient = False
     takes: int | None = None  # how many features must come in, where the module itself decides that
+
+    def __init_subclass__(cls) -> None:
+        for name in ("keeps_input", "keeps_output", "overwrites", "own_results", "by_row"):
+            setattr(cls, name, vars(cls).get(name, getattr(Module, name)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     def __init__(self) -> None:
         self.memory = Buffers()  # from forward to backward, of this module alone
@@ -121,13 +129,15 @@ class Sequential(Module):
     operations whatever the depth. They start at zero, gains at one: `framework.initialize` draws them.
     Without a `device`, they are on torch's default one.
 
-    Raises ValueError where a layer does not fit the one before it, or is there twice.
+    Raises ValueError where a layer is none of this framework's modules, does not fit the one before it, or is there twice.
     """
 
     def __init__(
         self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device | None = None
     ) -> None:
         super().__init__()
+        for layer in layers:
+            _require_module(layer)
         parts = [module for layer in layers for module in layer.modules()]
         if len({id(module) for module in parts}) < len(parts):
             raise ValueError(
@@ -135,6 +145,7 @@ class Sequential(Module):
                 "write Tanh() once for each place"
             )
         self.layers = layers
+        self.initialized: set[int] = set()  # replicas whose first parameters were drawn
         self.own_results = any(layer.own_results for layer in layers)
         self.by_row = all(layer.by_row for layer in layers)
         self._share_buffers()
@@ -142,6 +153,10 @@ class Sequential(Module):
         self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
         self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))
         self.start()
+
+    def __repr__(self) -> str:
+        layers = "".join(f"    {module!r},\n" for module in self.modules())
+        return f"Sequential(\n{layers}    replicas={self.replicas},\n)  # of {self.size():,} parameters each"
 
     @property
     def replicas(self) -> int:
@@ -215,3 +230,14 @@ class Sequential(Module):
     def modules(self) -> Iterator[Module]:
         for layer in self.layers:
             yield from layer.modules()
+
+
+def _require_module(layer: object) -> None:
+    """Raise ValueError where a layer is a class, or of another library."""
+    if isinstance(layer, type) and issubclass(layer, Module):
+        raise ValueError(f"a layer is an object: the class {layer.__name__} was given; write {layer.__name__}()")
+    if not isinstance(layer, Module):
+        raise ValueError(
+            f"a layer is a module of this framework: {layer!r} of {type(layer).__module__} was given; write framework.Linear, "
+            "framework.Tanh and so on, one after the other, or a subclass of framework.Module"
+        )

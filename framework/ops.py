@@ -69,7 +69,7 @@ class Buffers:
             count = math.prod(shape)
             storage = self._storage.get(key)
             if storage is None or storage.numel() < _padded_length(count):
-                if storage is not None:
+                if storage is not None and storage.is_cuda:
                     self._outgrown.append(storage)
                 storage = self._storage[key] = like.new_zeros(_padded_length(count))
                 self._views = {other: kept for other, kept in self._views.items() if other[:3] != key}
@@ -91,6 +91,12 @@ def row(buffer: Tensor) -> Tensor:
         whole = buffer.as_strided((_padded_length(buffer.numel()),), (1,))
         found = _rows[key] = weakref.ref(buffer, lambda _: _rows.pop(key, None)), whole
     return found[1]
+
+
+def words(x: Tensor) -> str:
+    """One number where all are equal, else their list: hyperparameters of several models."""
+    values = [f"{value:g}" for value in x.flatten().tolist()]
+    return values[0] if len(set(values)) == 1 else f"[{', '.join(values)}]"
 
 
 def one_minus(x: Tensor) -> Tensor:

@@ -2,8 +2,7 @@
 
 A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
 take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
-the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr; and a model with a
-gradient whose square overflows, which torch's rules with averages of squares leave where it is from then on, diverges.
+the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr.
 """
 
 import math
@@ -56,6 +55,13 @@ class Optimizer:
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
         self._gradient, self._work = self._state(), self._state()
 
+    def __repr__(self) -> str:
+        numbers = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        replicas, size = numbers.pop("parameters").shape
+        del numbers["gradients"]
+        options = (f"{key}={ops.words(value) if isinstance(value, Tensor) else value}" for key, value in numbers.items())
+        return f"{type(self).__name__}({', '.join(options)})  # replicas={replicas}, of {size:,} parameters each"
+
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         gradient = self.gradients
@@ -79,7 +85,9 @@ class Optimizer:
         column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
         if column.shape[0] not in (1, replicas) or not ((column >= 0) & (column < below)).all():
             limit = f"from 0 to below {below:g}" if below < math.inf else "of 0 or more"
-            raise ValueError(f"{name} is one number {limit}, or one for each of the {replicas} models: {value} was given")
+            raise ValueError(
+                f"{name} is one number {limit}, or one for each of the {replicas} models: {value} was given, as {column.dtype}"
+            )
         return column.expand(replicas, 1)
 
     def _share(self, name: str, value: Number) -> Tensor:
@@ -89,9 +97,10 @@ class Optimizer:
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
 
-    def _average_square(self, average: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        """average <- average + weight (x^2 - average), where the weight of the newest is 1 - decay."""
-        return average.lerp_(torch.mul(x, x, out=self._work), weight)
+    def _average_square(self, average: Tensor, x: Tensor, decay: Tensor, newest: Tensor) -> Tensor:
+        """average <- decay average + newest x^2, with newest = 1 - decay; infinite for good once newest x^2 overflows."""
+        square = torch.mul(x, newest, out=self._work).mul_(x)
+        return torch.addcmul(square, average, decay, out=average)
 
     def _descend(self, direction: Tensor, lr: Tensor) -> None:
         """p <- p - lr direction."""
@@ -103,6 +112,9 @@ class Several:
 
     def __init__(self, optimizers: Sequence[Stepper]) -> None:
         self.optimizers = optimizers
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.optimizers))
 
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Step all of them."""
@@ -176,13 +188,13 @@ class RMSprop(Optimizer):
         self._square = self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self._newest)
+        square = self._average_square(self._square, gradient, self.alpha, self._newest)
         root = ops.sqrt(square, self._work).add_(self.eps)
         self._descend(torch.div(gradient, root, out=self._work), lr)
 
 
 class Adadelta(Optimizer):
-    """s <- rho s + (1 - rho) g^2; d = g sqrt((u + eps) / (s + eps)); u <- rho u + (1 - rho) d^2; p <- p - lr d.
+    """s <- rho s + (1 - rho) g^2; d = g sqrt(u + eps) / sqrt(s + eps); u <- rho u + (1 - rho) d^2; p <- p - lr d.
 
     Zeiler 2012, Algorithm 1, where lr is 1.
     """
@@ -202,10 +214,11 @@ class Adadelta(Optimizer):
         self._square, self._step_square, self._step = self._state(), self._state(), self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self._newest)
-        torch.add(self._step_square, self.eps, out=self._step).div_(torch.add(square, self.eps, out=self._work))
-        ops.sqrt(self._step, self._step).mul_(gradient)
-        self._average_square(self._step_square, self._step, self._newest)
+        square = self._average_square(self._square, gradient, self.rho, self._newest)
+        # Two roots: the ratio of the squares may be too small a number where that of the roots is not.
+        root = torch.add(square, self.eps, out=self._work).sqrt_()
+        torch.add(self._step_square, self.eps, out=self._step).sqrt_().div_(root).mul_(gradient)
+        self._average_square(self._step_square, self._step, self.rho, self._newest)
         self._descend(self._step, lr)
 
 
@@ -236,7 +249,7 @@ class Adam(Optimizer):
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
         mean = self._mean.lerp_(gradient, self._newest1)
-        square = self._average_square(self._square, gradient, self._newest2)
+        square = self._average_square(self._square, gradient, self.beta2, self._newest2)
         # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
         weight1, weight2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
         correction = weight2.sqrt()

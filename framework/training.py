@@ -5,7 +5,7 @@ Here is the public edge: data comes as `(samples, features)` and is turned to `(
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from framework.decisions import Decision, argmax, decided, encode, threshold
 from framework.layers import BatchNorm, Linear
 from framework.losses import Loss
 from framework.module import Sequential
-from framework.optimizers import Stepper
+from framework.optimizers import Optimizer, Several, Stepper
 from framework.schedules import Schedule, constant
 from framework.streams import CPU, DROPOUT, ORDER, Streams, derive, sent
 
@@ -100,10 +100,17 @@ def fit(
     * `gradient_norms`: record them too.
     * `observe`: called with the epoch at every record, to look at the model while it trains.
 
-    Raises ValueError where shapes, labels or sizes do not fit, naming what was expected and given.
+    Raises ValueError where the model is not initialized, the optimizer is another model's, the loss cannot take the outputs, or
+    shapes, labels or sizes do not fit, naming what was expected and given.
     """
+    _require_fitting(model, loss, optimizer)
     named = {"train": train, "validation": validation, "test": test}
     columns = {name: _columns(model, rows, sets, name) for name, rows in named.items() if rows is not None}
+    if sets is not None and not any(rows and _tensor(rows[0]).ndim == 3 for rows in named.values()):
+        raise ValueError(
+            f"sets says which of several sets of rows each model uses, and these are one set for all: sets={sets} was given; "
+            "leave it out, or give rows (sets, samples, features)"
+        )
     if not (isinstance(epochs, int) and isinstance(history_every, int) and epochs >= 0 and history_every >= 0):
         raise ValueError(f"epochs and history_every are whole numbers from 0: {epochs} and {history_every} were given")
     if gradient_norms and not epochs:
@@ -126,6 +133,7 @@ def fit(
             "choose another batch_size"
         )
 
+    _require_initialized(model)
     model.seed([derive(seed, DROPOUT) for seed in seeds], model.parameters.device)
     batches = _Batches(columns["train"], [derive(seed, ORDER) for seed in seeds], batch_size, shuffle)
     recorder = _Recorder(model, loss, columns, decide, gradient_norms, observe)
@@ -158,17 +166,53 @@ def fit(
 def predict(model: Sequential, inputs: Tensor) -> Tensor:
     """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`, or `(R, samples, features)` of its own.
 
-    Raises ValueError where the inputs have another shape.
+    Raises ValueError where the inputs have another shape, or the model has no parameters yet.
     """
+    inputs = _tensor(inputs)
     takes = model.takes if model.takes is not None else inputs.shape[-1]
     if inputs.ndim not in (2, 3) or inputs.shape[-1] != takes or (inputs.ndim == 3 and len(inputs) != model.replicas):
         raise ValueError(
             f"inputs are (samples, {takes} features), or ({model.replicas} models, samples, {takes} features): "
             f"{tuple(inputs.shape)} was given"
         )
+    _require_initialized(model)
     x = inputs.to(model.parameters).mT.expand(model.replicas, -1, -1)
     blocks = _blocks(model, x.shape[2])
     return torch.cat([model.forward(x[:, :, block].contiguous(), train=False).mT.clone() for block in blocks], 1)
+
+
+def _tensor(x: Any) -> Tensor:  # noqa: ANN401
+    """A tensor as it is, and a copy of any other array as a tensor."""
+    return x if isinstance(x, Tensor) else torch.tensor(x)
+
+
+def _require_initialized(model: Sequential) -> None:
+    """Raise ValueError where a model has the weights of 0 that it was made with."""
+    linear = [module for module in model.modules() if isinstance(module, Linear)]
+    for replica in range(model.replicas) if linear else ():
+        if replica not in model.initialized and not any(module.weight[replica].any() for module in linear):
+            raise ValueError(
+                "the weights of a model are drawn before it trains or predicts: these are 0; call initialize(model)"
+            )
+
+
+def _require_fitting(model: Sequential, loss: Loss, optimizer: Stepper) -> None:
+    """Raise ValueError where model, loss and optimizer do not belong together."""
+    for given in (model, loss, optimizer):
+        if isinstance(given, type):
+            raise ValueError(f"fit takes objects: the class {given.__name__} was given; write {given.__name__}(...)")
+    for last in [*model.modules()][-1:]:
+        loss.require_outputs_of(last)
+    for part in optimizer.optimizers if isinstance(optimizer, Several) else [optimizer]:
+        if isinstance(part, Optimizer) and _place(part.parameters) != _place(model.parameters):
+            raise ValueError(
+                "an optimizer moves the parameters that it was made with: these are another model's; make it with this model"
+            )
+
+
+def _place(x: Tensor) -> int:
+    """The address of the memory that a tensor is a view of."""
+    return x.untyped_storage().data_ptr()
 
 
 def _blocks(model: Sequential, samples: int) -> list[slice]:
@@ -273,13 +317,13 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
     """Check labelled rows against the model, and turn them."""
     if model.outputs is None:
         raise ValueError("a model to train has a Linear layer: none was given")
-    inputs, labels = rows
+    inputs, labels = map(_tensor, rows)
     if inputs.ndim == 2:
         inputs, labels, sets = inputs[None], labels[None], [0] * model.replicas
     if inputs.ndim != 3 or labels.shape != inputs.shape[:2]:
         raise ValueError(
             f"{name} rows are inputs (samples, features) and labels (samples,), or (sets, samples, features) and "
-            f"(sets, samples): {tuple(rows.inputs.shape)} and {tuple(rows.labels.shape)} were given"
+            f"(sets, samples): {tuple(inputs.shape)} and {tuple(labels.shape)} were given"
         )
     sets = list(range(model.replicas)) if sets is None else list(sets)
     if len(sets) != model.replicas or not all(0 <= index < inputs.shape[0] for index in sets):

@@ -3,11 +3,13 @@
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 
 import framework as fw
+from studies.rules import Rule, choice, flag, number, whole
 
 ACTIVATIONS: dict[str, type[fw.Module]] = {
     "identity": fw.Identity,
@@ -25,41 +27,59 @@ LOSSES = {"mse": fw.MSELoss, "mae": fw.MAELoss, "bce": fw.BCELoss, "cross_entrop
 DECISIONS = {"argmax": fw.argmax, "threshold": fw.threshold, "round": fw.rounded}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
-# Factories: their parameters, with their defaults, are what a table in a spec may set beside `name`.
-INITIALIZERS: dict[str, Callable[..., fw.Initializer]] = {
-    "normal": fw.gaussian,
-    "he": lambda: fw.he,
-    "xavier": lambda: fw.xavier,
-    "lecun": lambda: fw.lecun,
-    "uniform": lambda: fw.uniform,
-}
-BIASES: dict[str, Callable[..., fw.Initializer]] = {
-    "zeros": lambda: fw.zeros,
-    "normal": fw.gaussian,
-    "uniform": lambda: fw.uniform,
-}
-OPTIMIZERS: dict[str, type[fw.Optimizer]] = {
-    "sgd": fw.SGD,
-    "adagrad": fw.Adagrad,
-    "adadelta": fw.Adadelta,
-    "rmsprop": fw.RMSprop,
-    "adam": fw.Adam,
-    "adamw": fw.AdamW,
-    "adamax": fw.Adamax,
-}
-SCHEDULES: dict[str, Callable[..., fw.Schedule]] = {
-    "constant": lambda: fw.constant,
-    "step": fw.step_decay,
-    "cyclical": fw.triangular,
-    "cosine": fw.cosine,
-}
-_FROM_ELSEWHERE = {"model", "clip", "epochs"}  # arguments that a configuration has under keys of their own
+
+class Component(NamedTuple):
+    """A name in a spec: what makes it, and the rules of its own parameters, which a table sets beside the name."""
+
+    make: Callable[..., Any]
+    rules: Mapping[str, Rule] = MappingProxyType({})
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The parameters with their defaults."""
+        arguments = inspect.signature(self.make).parameters
+        return {name: arguments[name].default for name in self.rules}
 
 
-def parameters_of(factory: Callable[..., object]) -> dict[str, Any]:
-    """The parameters that a table may set, with their defaults."""
-    found = inspect.signature(factory).parameters.values()
-    return {parameter.name: parameter.default for parameter in found if parameter.name not in _FROM_ELSEWHERE}
+_GAUSSIAN = Component(fw.gaussian, {"mean": number(), "sd": number(0, above=True)})
+INITIALIZERS = {
+    "normal": _GAUSSIAN,
+    "he": Component(lambda: fw.he),
+    "xavier": Component(lambda: fw.xavier),
+    "lecun": Component(lambda: fw.lecun),
+    "uniform": Component(lambda: fw.uniform),
+}
+BIASES = {"zeros": Component(lambda: fw.zeros), "normal": _GAUSSIAN, "uniform": INITIALIZERS["uniform"]}
+
+_POSITIVE, _SHARE = number(0, above=True), number(0, 1, below=True)
+_RATE, _DECAY, _EPS = {"lr": _POSITIVE}, {"weight_decay": number(0)}, {"eps": _POSITIVE}
+_BETAS = {"beta1": _SHARE, "beta2": _SHARE}
+OPTIMIZERS = {
+    "sgd": Component(fw.SGD, {**_RATE, "momentum": _SHARE, "nesterov": flag, **_DECAY}),
+    "adagrad": Component(fw.Adagrad, {**_RATE, **_EPS, **_DECAY}),
+    "adadelta": Component(fw.Adadelta, {**_RATE, "rho": _SHARE, **_EPS, **_DECAY}),
+    "rmsprop": Component(fw.RMSprop, {**_RATE, "alpha": _SHARE, **_EPS, **_DECAY}),
+    "adam": Component(fw.Adam, {**_RATE, **_BETAS, **_EPS, **_DECAY}),
+    "adamw": Component(fw.AdamW, {**_RATE, **_BETAS, **_EPS, **_DECAY}),
+    "adamax": Component(fw.Adamax, {**_RATE, **_BETAS, **_EPS, **_DECAY}),
+}
+BATCH_NORM = Component(
+    fw.BatchNorm,
+    {
+        "affine": flag,
+        "evaluate": choice("running", "batch"),
+        "gradient": choice("exact", "straight_through"),
+        **_EPS,
+        "unbiased": flag,
+        "momentum": number(0, 1, above=True),
+    },
+)
+SCHEDULES = {
+    "constant": Component(lambda: fw.constant),
+    "step": Component(fw.step_decay, {"factor": number(0, 1, above=True), "every": whole(1)}),
+    "cyclical": Component(fw.triangular, {"low": number(0, 1), "period": whole(2)}),
+    "cosine": Component(fw.cosine, {"low": number(0, 1)}),
+}
 
 
 def model(
@@ -76,7 +96,7 @@ def model(
         block = [ACTIVATIONS[activation]()]
         if norm["name"] != "none":
             options = {key: value for key, value in norm.items() if key not in ("name", "position")}
-            block.insert(0 if norm["position"] == "before" else 1, fw.BatchNorm(**options))
+            block.insert(0 if norm["position"] == "before" else 1, BATCH_NORM.make(**options))
         layers += block
         if any(dropout):
             layers.append(fw.Dropout(dropout))
@@ -124,7 +144,7 @@ def optimizer(stack: fw.Sequential, settings: Sequence[Mapping[str, Any]]) -> fw
             for name, value in tables[0].items()
             if name != "name"
         }
-        parts.append(OPTIMIZERS[tables[0]["name"]](part, clip=[each["clip"] for each in members], **numbers))
+        parts.append(OPTIMIZERS[tables[0]["name"]].make(part, clip=[each["clip"] for each in members], **numbers))
         start = replicas.stop
     return fw.Several(parts)
 
@@ -142,6 +162,6 @@ def schedule(settings: Mapping[str, Any]) -> fw.Schedule:
     return _made(SCHEDULES, table)
 
 
-def _made(factories: Mapping[str, Callable[..., Any]], table: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """What the factory called `table["name"]` makes from the rest of the table."""
-    return factories[table["name"]](**{key: value for key, value in table.items() if key != "name"})
+def _made(components: Mapping[str, Component], table: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """The component called `table["name"]`, made from the rest of the table."""
+    return components[table["name"]].make(**{key: value for key, value in table.items() if key != "name"})

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from studies import spec
 from studies.errors import UserError, unknown
 from studies.verdicts import Published
 
@@ -131,7 +132,10 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Report:
-    """A report by name. Raises UserError where its file has an unknown key, or a number or statement lacks one."""
+    """A report by name.
+
+    Raises UserError where its file has an unknown key, study or reading, or a number or statement lacks a key.
+    """
     path = PUBLISHED / f"{name}.toml"
     if not path.is_file():
         raise UserError(unknown("report", name, names()))
@@ -141,7 +145,21 @@ def load(name: str) -> Report:
         _made(Statement, {**table, "parts": [_made(Part, part, name) for part in table.get("parts", [])]}, name)
         for table in document.get("statement", [])
     ]
-    return Report(name, document["source"], numbers, statements, document.get("open", {}))
+    report = Report(name, document["source"], numbers, statements, document.get("open", {}))
+    _require_readings(report)
+    return report
+
+
+def _require_readings(report: Report) -> None:
+    """Raise UserError where a claim is about a study or a reading that is not declared."""
+    parts = [(statement.study, part.reading) for statement in report.statements for part in statement.parts]
+    opened = [(study, reading) for study, readings in report.open.items() for reading in readings]
+    for study, reading in [*((number.study, "") for number in report.numbers), *parts, *opened]:
+        if study not in spec.names():
+            raise UserError(f"{report.name}: {unknown('study', study, spec.names())}")
+        declared = tomllib.loads((spec.SPECS / f"{study}.toml").read_text(encoding="utf-8")).get("reading", {})
+        if reading and reading not in declared:
+            raise UserError(f"{report.name}: {study}: {unknown('reading', reading, declared)}")
 
 
 def _made(kind: type, table: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from studies.columns import is_taken
 from studies.errors import UserError, unknown
 from studies.identity import identity
-from studies.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, line, require, require_setting, resolve
+from studies.rules import line, require
+from studies.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, require_setting, resolve
 from studies.streams import digest
 
 
@@ -90,7 +91,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
     axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
     home = {factor: _home(factor, base, rated="optimizer.lr" not in grid) for grid in axes for factor in grid}
-    _require_one_meaning(axes, home)
+    _require_one_meaning(axes, home, base, design)
     points = [_point(base, home, combination) for combination in _combinations(axes, design)]
     _require_met(rules, points, home)
     removed = [0] * len(rules)
@@ -190,7 +191,9 @@ def _label(factor: str, value: Any, where: str, rated: bool, given: str | None =
     """What a level is called. An optimizer is named with its learning rate (`rated`), unless that is a factor beside it."""
     if factor != "optimizer":
         return words(value) if given is None else given
-    table = resolve({"optimizer": value}, where)["optimizer"]
+    table = resolve({"optimizer": value, "dtype": "float64"}, where)[
+        "optimizer"
+    ]  # in the precision of a point: once it is made
     if given is None:
         told = value if isinstance(value, Mapping) else {}
         return words({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **told})
@@ -227,29 +230,47 @@ class _Point(NamedTuple):
 
 
 def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _Level]) -> _Point:
-    """The base with the levels' settings; dotted keys last, since they reach into tables that another level may set."""
-    settings = base
+    """The base with the levels' settings."""
     setters: dict[str, str] = {}
-    assigns = [(key, value, factor) for factor, level in combination.items() for key, value in level.assigns.items()]
-    for key, value, factor in sorted(assigns, key=lambda item: "." in item[0]):
-        if key in setters:
-            raise UserError(f"grid: at each point one factor sets a key: {setters[key]} and {factor} both set {key}")
-        setters[key] = factor
-        settings = assign(settings, key, value)
+    assigns: dict[str, Any] = {}
+    for factor, level in combination.items():
+        for key, value in level.assigns.items():
+            if key in setters:
+                raise UserError(f"grid: at each point one factor sets a key: {setters[key]} and {factor} both set {key}")
+            setters[key], assigns[key] = factor, value
+    settings = _set(base, assigns)
     labels = {factor: level.label for factor, level in combination.items()}
     return _Point({**home, **labels}, settings, _in_words(labels))
 
 
-def _require_one_meaning(axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str]) -> None:
+def _set(base: Settings, assigns: Mapping[str, Any]) -> Settings:
+    """The base with these settings; dotted keys last, since they reach into tables that others may set."""
+    for key, value in sorted(assigns.items(), key=lambda item: "." in item[0]):
+        base = assign(base, key, value)
+    return base
+
+
+def _require_one_meaning(
+    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings, design: str
+) -> None:
     """Raise UserError where a label stands for one level in this grid and for another in that, or for the base in that."""
     meanings: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for grid in axes:
-        for factor, levels in grid.items():
-            for level in levels:
-                if meanings.setdefault((factor, level.label), level.assigns) != level.assigns:
-                    raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
-                if len(axes) > 1 and factor not in DEFAULTS and level.label == home[factor] and level.assigns:
-                    raise UserError(f"grid: {factor} = {level.label} is what points without {factor} are called; write another")
+    for factor, level in ((factor, level) for grid in axes for factor, levels in grid.items() for level in levels):
+        if not _are_equal(meanings.setdefault((factor, level.label), level.assigns), level.assigns, base):
+            raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
+        mixed = len(axes) > 1 or design == "one_at_a_time"
+        if mixed and level.label == home[factor] and not _are_equal(level.assigns, {}, base):
+            raise UserError(f"grid: {factor} = {level.label} is what points without {factor} are called; write another")
+
+
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any], base: Settings) -> bool:
+    """True where both levels make the same settings of the base."""
+    if one == other:
+        return True
+    try:
+        return resolve(_set(base, one), "base") == resolve(_set(base, other), "base")
+    except UserError:  # a level that means something beside those of other factors only
+        return False
 
 
 def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], home: Mapping[str, str]) -> None:

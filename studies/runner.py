@@ -20,7 +20,7 @@ from studies.recording import first_fast_epoch
 from studies.settings import Settings
 from studies.shards import Record
 from studies.stack import NUMERICS, Stack, Trial, batch_size
-from studies.streams import seed_for
+from studies.streams import digest, seed_for
 from studies.wrong import pack
 
 STUCK_LEVEL = 0.001  # of the exact test that a model is better than always guessing the majority of its training rows
@@ -36,7 +36,10 @@ class Trained(NamedTuple):
 
 
 def train(stack: Stack) -> list[Record]:
-    """One record for each trial of a stack; an exception becomes records of failed trials with its reason.
+    """One record for each trial of a stack.
+
+    A stack in which an exception was raised trains again in halves, down to the models that raise it alone: these are failed
+    trials. Their records have the reason in a line, and the traceback as a file to write beside the rows.
 
     Raises MemoryError where memory does not suffice: it may for a smaller stack.
     """
@@ -44,13 +47,20 @@ def train(stack: Stack) -> list[Record]:
         with one_thread():
             results = _results(stack, fit(stack))
     except Exception as error:
-        reason = traceback.format_exception_only(error)[-1].strip()
+        reason = " ".join("".join(traceback.format_exception_only(error)).split())
         if (
             isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in reason
         ):  # the CPU's has no type
             raise MemoryError(reason) from None
-        return failed(stack, reason)
-    return [{**_identity(stack, trial), **result} for trial, result in zip(stack.trials, results, strict=True)]
+        details = "".join(traceback.format_exception(error))
+    else:
+        return [{**_identity(stack, trial), **result} for trial, result in zip(stack.trials, results, strict=True)]
+    if len(stack.trials) > 1:
+        from studies import plan
+
+        return [record for half in plan.halves(stack) for record in train(half)]
+    place = f"tracebacks/{digest(details, 8)}.txt"
+    return [{**record, "files": {place: details}} for record in failed(stack, f"{reason} (see {place})")]
 
 
 def failed(stack: Stack, reason: str) -> list[Record]:

@@ -4,17 +4,14 @@ Settings are plain values: numbers, strings, lists and, for what has parameters 
 settings name every key and every parameter, so that equal settings are equal models.
 """
 
-import math
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-import framework as fw
 from studies import build
 from studies.errors import UserError, unknown
+from studies.rules import Rule, choice, flag, number, require, require_keys, whole
 
 Settings = Mapping[str, Any]
-MANY = 1_000_000_000  # more of anything is a slip of the finger
 NO_LAYERS = "none"  # what an empty list of hidden layers is called
 WIDEST = 100_000  # units of a layer, whose weights have to fit the memory
 
@@ -45,45 +42,6 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-class Rule(NamedTuple):
-    """What a value may be, in words and as a test, and what it is kept as: 1 and 1.0 are one learning rate."""
-
-    words: str
-    holds: Callable[[Any], bool]
-    kept: Callable[[Any], Any] = lambda value: value
-
-
-def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
-    """A finite number from `low` to `high`; `above` and `below` exclude the ends."""
-    words = "a number" + (f" above {low:g}" if above else f" from {low:g}" if low > -math.inf else "")
-    words += f" below {high:g}" if below else f" to {high:g}" if high < math.inf else ""
-
-    def holds(value: Any) -> bool:  # noqa: ANN401
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-            return False
-        return (value > low if above else value >= low) and (value < high if below else value <= high)
-
-    return Rule(words, holds, float)
-
-
-def whole(low: int, high: int = MANY) -> Rule:
-    """A whole number of at least `low`, and at most `high`."""
-    words = f"a whole number from {low}" + (f" to {high:,}" if high < MANY else "")
-    return Rule(words, lambda value: type(value) is int and low <= value <= high)
-
-
-def choice(*names: str) -> Rule:
-    """One of a few names."""
-    return Rule("one of " + ", ".join(names), lambda value: value in names)
-
-
-flag = Rule("true or false", lambda value: isinstance(value, bool))
-text = Rule("a text", lambda value: isinstance(value, str) and value.encode(errors="ignore").decode() == value)
-line = Rule(  # no underscore: legends of pictures leave such labels out
-    "a text of one line that does not begin with '_'",
-    lambda value: isinstance(value, str) and value.isprintable() and value.strip() != "" and not value.startswith("_"),
-)
-
 _SIMPLE: dict[str, Rule] = {
     "hidden": Rule(
         f"a list of widths, each {whole(1, WIDEST).words}",
@@ -105,52 +63,14 @@ _SIMPLE: dict[str, Rule] = {
     "engine": choice("stack", "torch_nn"),  # or torch.nn, autograd and torch.optim, one model at a time, for comparison
     "dtype": choice(*build.DTYPES),
 }
-_NAMED: dict[str, Mapping[str, Callable[..., Any]]] = {
+_POSITION = {"position": choice("before", "after")}  # of batch norm: before or after the activation
+_NAMED: dict[str, Mapping[str, build.Component]] = {
     "init": build.INITIALIZERS,
     "output_init": build.INITIALIZERS,
     "bias_init": build.BIASES,
     "optimizer": build.OPTIMIZERS,
     "schedule": build.SCHEDULES,
 }
-_BATCHNORM = {"position": "before", **build.parameters_of(fw.BatchNorm)}
-_PARAMETERS: dict[str, Rule] = {
-    "mean": number(),
-    "sd": number(0, above=True),
-    "lr": number(0, above=True),
-    "momentum": number(0, 1, below=True),
-    "nesterov": flag,
-    "weight_decay": number(0),
-    "alpha": number(0, 1, below=True),
-    "rho": number(0, 1, below=True),
-    "beta1": number(0, 1, below=True),
-    "beta2": number(0, 1, below=True),
-    "eps": number(0, above=True),
-    "factor": number(0, 1, above=True),
-    "every": whole(1),
-    "low": number(0, 1),
-    "period": whole(2),
-    "affine": flag,
-    "position": choice("before", "after"),
-    "evaluate": choice("running", "batch"),
-    "gradient": choice("exact", "straight_through"),
-    "unbiased": flag,
-}
-
-
-def require(where: str, value: object, rule: Rule) -> Any:  # noqa: ANN401
-    """The value as it is kept. Raises UserError unless it keeps the rule."""
-    if not rule.holds(value):
-        raise UserError(f"{where} is {rule.words}: {value!r} was given")
-    return rule.kept(value)
-
-
-def require_keys(where: str, table: object, allowed: Mapping[str, object]) -> None:
-    """Raise UserError unless `table` is a table whose keys are all allowed."""
-    if not isinstance(table, Mapping):
-        raise UserError(f"{where} is a table: {table!r} was given")
-    for key in table:
-        if key not in allowed:
-            raise UserError(f"{where}: {unknown('key', key, allowed)}")
 
 
 def resolve(settings: Settings, where: str) -> dict[str, Any]:
@@ -161,14 +81,15 @@ def resolve(settings: Settings, where: str) -> dict[str, Any]:
     require_keys(where, settings, DEFAULTS)
     full = {**DEFAULTS, **settings}
     inside = f"{where}." if where.isidentifier() else f"{where}: "
+    dtype = require(f"{inside}dtype", full["dtype"], _SIMPLE["dtype"])
     for key, rule in _SIMPLE.items():
-        full[key] = require(f"{inside}{key}", full[key], rule)
+        full[key] = require(f"{inside}{key}", full[key], rule, dtype)
     full["activation"] = _activations(full["activation"], full["hidden"], f"{inside}activation")
-    full["batchnorm"] = _batchnorm(full["batchnorm"], f"{inside}batchnorm")
+    full["batchnorm"] = _batchnorm(full["batchnorm"], f"{inside}batchnorm", dtype)
     if full["output_init"] == "same":
         full["output_init"] = full["init"]
-    for key, factories in _NAMED.items():
-        full[key] = _named(full[key], factories, f"{inside}{key}")
+    for key, components in _NAMED.items():
+        full[key] = _named(full[key], components, f"{inside}{key}", dtype)
     if full["output"] == "auto":
         full["output"] = "linear" if full["loss"] == "cross_entropy" else "sigmoid"
     if full["decision"] == "auto":
@@ -194,7 +115,7 @@ def assign(settings: Settings, key: str, value: object) -> dict[str, Any]:
     if not inner:
         return {**settings, key: value}
     table = settings.get(outer, DEFAULTS[outer])
-    if isinstance(table, str):
+    if not isinstance(table, Mapping):
         table = {"name": table}
     return {**settings, outer: {**table, inner: value}}
 
@@ -227,20 +148,25 @@ def _activations(value: object, hidden: list[int], where: str) -> list[str]:
     return names
 
 
-def _named(value: object, factories: Mapping[str, Callable[..., Any]], where: str) -> dict[str, Any]:
+def _named(value: object, components: Mapping[str, build.Component], where: str, dtype: str) -> dict[str, Any]:
     """A name, or a table with a name and parameters, as the full table."""
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, Mapping) or "name" not in table:
-        raise UserError(f"{where} is a name, or a table with a name: {value!r} was given; names: {', '.join(factories)}")
-    if not isinstance(table["name"], str) or table["name"] not in factories:
-        raise UserError(f"{where}: {unknown('name', table['name'], factories)}")
-    parameters = build.parameters_of(factories[table["name"]])
-    require_keys(f"{where} ({table['name']})", table, {"name": None, **parameters})
-    full = {"name": table["name"], **parameters, **table}
-    return {"name": full["name"], **{name: require(f"{where}.{name}", full[name], _PARAMETERS[name]) for name in parameters}}
+        raise UserError(f"{where} is a name, or a table with a name: {value!r} was given; names: {', '.join(components)}")
+    name = table["name"]
+    if not isinstance(name, str) or name not in components:
+        raise UserError(f"{where}: {unknown('name', name, components)}")
+    require_keys(f"{where} ({name})", table, {"name": None, **components[name].rules})
+    return {"name": name, **_parameters(components[name], table, where, dtype)}
 
 
-def _batchnorm(value: object, where: str) -> dict[str, Any]:
+def _parameters(component: build.Component, table: Mapping[str, Any], where: str, dtype: str) -> dict[str, Any]:
+    """Every parameter of a component, from a table or by default, checked by its rule."""
+    given = {**component.defaults, **table}
+    return {name: require(f"{where}.{name}", given[name], rule, dtype) for name, rule in component.rules.items()}
+
+
+def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
     """None, simplified or affine, or a table of options, as the full table."""
     names = {"simplified": False, "affine": True}
     if value in ("none", {"name": "none"}):
@@ -248,14 +174,15 @@ def _batchnorm(value: object, where: str) -> dict[str, Any]:
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, Mapping):
         raise UserError(f"{where} is one of none, {', '.join(names)}, or a table of options: {value!r} was given")
-    require_keys(where, table, {"name": None, **_BATCHNORM})
+    require_keys(where, table, {"name": None, **_POSITION, **build.BATCH_NORM.rules})
     if not isinstance(table.get("name", "affine"), str) or table.get("name", "affine") not in names:
         reason = (
             "'none' has no parameters" if table["name"] == "none" else unknown("batch norm", table["name"], ["none", *names])
         )
         raise UserError(f"{where}: {reason}")
-    given = {**_BATCHNORM, "affine": names[table.get("name", "affine")], **table}
-    full = {name: require(f"{where}.{name}", given[name], _PARAMETERS[name]) for name in _BATCHNORM}
+    given = {"affine": names[table.get("name", "affine")], **table}
+    position = require(f"{where}.position", table.get("position", "before"), _POSITION["position"])
+    full = {"position": position, **_parameters(build.BATCH_NORM, given, where, dtype)}
     name = "affine" if full["affine"] else "simplified"
     if table.get("name", name) != name:
         raise UserError(f"{where}: {table['name']!r} and affine = {str(full['affine']).lower()} contradict: leave one out")
@@ -280,8 +207,10 @@ def _contradiction(full: Settings) -> str:
     optimizer = full["optimizer"]
     if optimizer.get("nesterov") and not optimizer["momentum"]:
         return "Nesterov's rule looks ahead along the momentum: nesterov = true needs a momentum above 0"
+    norm = full["batchnorm"]
+    if norm.get("evaluate") == "batch" and norm["momentum"] != build.BATCH_NORM.defaults["momentum"]:
+        return "batch norm with evaluate = 'batch' keeps no running averages: leave momentum out, or write evaluate = 'running'"
     if full["engine"] == "torch_nn":
-        norm = full["batchnorm"]
         if norm.get("gradient") == "straight_through":
             return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
         if norm.get("unbiased"):

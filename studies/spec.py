@@ -17,8 +17,9 @@ from studies import datasets
 from studies.data import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.grid import Configuration, Grid, expand, words
+from studies.rules import Rule, choice, flag, number, require, require_keys, text, whole
 from studies.sampling import Sampling
-from studies.settings import DEFAULTS, Rule, choice, flag, number, require, require_keys, resolve, text, whole
+from studies.settings import DEFAULTS, assign, require_setting, resolve
 
 SPECS = Path(__file__).parent / "specs"
 RESULTS = Path("results")  # by default, in the working directory
@@ -273,6 +274,8 @@ def _override(document: dict[str, Any], override: str) -> None:
     """Set one value of the document from "section.key=value", the value in TOML's notation or a bare word."""
     path, equals, value = override.partition("=")
     *sections, key = path.strip().split(".")
+    depth = 1 if sections[:1] == ["base"] else 3 if sections[:1] == ["reading"] and sections[2:3] == ["base"] else len(sections)
+    sections, key = sections[:depth], ".".join([*sections[depth:], key])
     if not equals or not key:
         raise UserError(f"an override is key=value, such as base.epochs=50: {override!r} was given")
     try:
@@ -284,7 +287,12 @@ def _override(document: dict[str, Any], override: str) -> None:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
             raise UserError(f"{path} cannot be set: {section!r} is no table")
-    table[key] = parsed
+    setting = key.partition(".")[0]
+    if sections[-1:] == ["base"] and setting != key:  # of what the reading or the base has, as in a grid
+        require_setting("base", key, "key")
+        require_keys("base", document.get("base", {}), DEFAULTS)
+        parsed = assign({**document.get("base", {}), **table}, key, parsed)[setting]
+    table[setting] = parsed
 
 
 def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> tuple[Data, Schema]:

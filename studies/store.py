@@ -67,8 +67,12 @@ class Store:
             self._shard = None
 
     def append(self, records: Sequence[Record]) -> None:
-        """Put the records of a stack on disk. Raises OSError."""
+        """Put the records of a stack on disk, and the files that belong to them beside the rows. Raises OSError."""
         assert self._shard is not None, "begin comes first"
+        for record in records:
+            for name, content in record.pop("files", {}).items():
+                if not (self.folder / name).exists():  # many trials fail alike
+                    files.write(self.folder / name, content)
         self._shard.append(records)
 
     def note(self, run: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ def run(
     study
         A name in `studies/specs`, the path of a TOML file, or a `Study`.
     jobs
-        Processes; by default one for each usable core or CUDA device.
+        Processes; by default one for each usable core or CUDA device, and with "sequential" 1.
     backend
         "loky", "sequential" in this process, or "dask".
     scheduler
@@ -73,7 +73,13 @@ def run(
     OSError
         The folder cannot be written to, or goes away.
     """
-    study = study if isinstance(study, Study) else spec.load(str(study), overrides)
+    if not isinstance(study, Study):
+        study = spec.load(str(study), overrides)
+    elif overrides:
+        raise UserError(
+            f"overrides change a spec while it is read, and {study.name!r} was read before: give them to spec.load, or give "
+            "the study's name or path"
+        )
     (rows,) = run_all(
         [study], jobs=jobs, backend=backend, scheduler=scheduler, device=device, results=results, received=received
     )
@@ -102,6 +108,10 @@ def run_all(
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
     if jobs is not None and not (type(jobs) is int and jobs >= 1):
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    if backend == "sequential" and jobs not in (None, 1):
+        raise UserError(
+            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'loky'"
+        )
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
     devices.require(device)
@@ -109,10 +119,8 @@ def run_all(
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}
-    with (
-        _workers(backend, jobs or devices.processes(device), scheduler, device) as (jobs, train),
-        contextlib.ExitStack() as at_end,
-    ):
+    jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
         about = {"jobs": jobs, "backend": backend, **machine()}
         runs = {study.name: at_end.enter_context(_Run(study, Path(results), device, about)) for study in studies}
 

@@ -49,7 +49,7 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
         return False
     value, base = configuration.settings[key], grid.identity["base"][key]
     if key == "optimizer" and parameter:
-        return bool(value[parameter] == build.parameters_of(build.OPTIMIZERS[value["name"]])[parameter])
+        return bool(value[parameter] == build.OPTIMIZERS[value["name"]].defaults[parameter])
     return bool(value.get(parameter) == base.get(parameter) if parameter else value == base)
 
 

@@ -10,7 +10,7 @@ import click
 from studies import design, devices, files, plan, spec, standing, suite
 from studies.cli import options
 from studies.errors import UserError
-from studies.settings import number, require
+from studies.rules import number, require
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -6,20 +8,27 @@ from oracle import close, disk, randn, small
 from framework import (
     SGD,
     BatchNorm,
+    BCELoss,
     CrossEntropyLoss,
     Dropout,
     Linear,
     MSELoss,
     Rows,
     Sequential,
+    Several,
+    Sigmoid,
+    Softmax,
     Tanh,
     fit,
+    he,
     initialize,
+    initialize_replica,
     initializers,
     normal,
     predict,
     streams,
     xavier,
+    zeros,
 )
 from framework.streams import CPU, generator
 
@@ -88,6 +97,8 @@ WRONG = {
     "set_out_of_range": ({"train": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of train rows: sets=\[0, 1, 2\]"),
     "set_negative": ({"train": disk(20, sets=2), "sets": [0, 1, -1]}, r"one of the 2 sets of train rows: sets=\[0, 1, -1\]"),
     "test_sets_too_few": ({"test": disk(20, sets=2), "sets": [0, 1, 2]}, r"one of the 2 sets of test rows: sets=\[0, 1, 2\]"),
+    "sets_of_one_set": ({"sets": [0, 0, 0]}, r"one set for all: sets=\[0, 0, 0\] was given; leave it out, or give rows"),
+    "sets_of_one_set_out_of_range": ({"sets": [0, 5, 0]}, r"one set for all: sets=\[0, 5, 0\] was given"),
     "seeds_too_few": ({"seeds": [1, 2]}, "seeds"),
     "seeds_too_many": ({"seeds": [1, 2, 3, 4]}, "seeds"),
     "features_too_many": ({"train": Rows(randn(4, 3), torch.zeros(4).long())}, "features"),
@@ -116,6 +127,85 @@ def test_batches_of_one_are_refused_where_there_is_a_batch_norm(batch_size):
     samples = 20 if batch_size == 1 else 1 + batch_size
     with pytest.raises(ValueError, match=f"in a training batch: batches of {batch_size} leave one of {samples} alone"):
         fit(*arguments, disk(samples), epochs=1, batch_size=batch_size)
+
+
+def model_of(*layers, drawn=True, **options):
+    model = Sequential(*layers, **options)
+    if drawn:
+        initialize(model)
+    return model
+
+
+LAYERS = Linear(2, 3), Tanh(), Linear(3, 2)
+APART = {  # a model, a loss, an optimizer that do not belong together, and what is said
+    "not initialized": (lambda: model_of(*LAYERS, drawn=False), CrossEntropyLoss, SGD, r"call initialize\(model\)"),
+    "one layer, not initialized": (lambda: model_of(Linear(2, 2), drawn=False), MSELoss, SGD, r"call initialize\(model\)"),
+    "another model's": (
+        lambda: model_of(*LAYERS),
+        CrossEntropyLoss,
+        lambda _: SGD(model_of(Linear(2, 3), Tanh(), Linear(3, 2))),
+        "these are another model's; make it with this model",
+    ),
+    "several of another's": (
+        lambda: model_of(*LAYERS),
+        CrossEntropyLoss,
+        lambda _: Several([SGD(model_of(Linear(2, 3), Tanh(), Linear(3, 2)))]),
+        "these are another model's; make it with this model",
+    ),
+    "a copy's": (
+        lambda: copy.deepcopy(model_of(*LAYERS)),
+        CrossEntropyLoss,
+        lambda model: SGD(copy.deepcopy(model)),
+        "these are another model's; make it with this model",
+    ),
+    "softmax twice": (
+        lambda: model_of(*LAYERS, Softmax()),
+        CrossEntropyLoss,
+        SGD,
+        r"the model ends in Softmax\(\); leave that out",
+    ),
+    "sigmoid and softmax": (lambda: model_of(*LAYERS, Sigmoid()), CrossEntropyLoss, SGD, r"the model ends in Sigmoid\(\)"),
+    "logits": (
+        lambda: model_of(*LAYERS),
+        BCELoss,
+        SGD,
+        r"BCELoss takes probabilities: outputs from .* end the model in Sigmoid\(\)",
+    ),
+    "class of a loss": (lambda: model_of(*LAYERS), lambda: MSELoss, SGD, r"the class MSELoss was given; write MSELoss\(...\)"),
+    "class of an optimizer": (lambda: model_of(*LAYERS), MSELoss, lambda _: SGD, r"the class SGD was given; write SGD\(...\)"),
+}
+
+
+@pytest.mark.parametrize(("model", "loss", "optimizer", "message"), APART.values(), ids=APART)
+def test_what_does_not_belong_together_is_refused(model, loss, optimizer, message):
+    model = model()
+    with pytest.raises(ValueError, match=message):
+        fit(model, loss(), optimizer(model), disk(20), epochs=1)
+
+
+def test_predictions_of_a_model_without_weights_are_refused():
+    model = model_of(*LAYERS, replicas=2, drawn=False)
+    with pytest.raises(ValueError, match=r"call initialize\(model\)"):
+        predict(model, torch.zeros(4, 2))
+    initialize_replica(model, 0, he, he, zeros, seed=0)
+    with pytest.raises(ValueError, match=r"call initialize\(model\)"):  # one of the two
+        predict(model, torch.zeros(4, 2))
+    initialize(model, weight=zeros)
+    assert not predict(model, torch.zeros(4, 2)).any()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("labels", [np.int64, np.int8, np.bool_], ids=lambda kind: kind.__name__)
+def test_arrays_are_converted(kind, labels):
+    rng = np.random.default_rng(0)
+    inputs, classes = (10 * rng.random((20, 2))).astype(kind), rng.integers(2, size=20).astype(labels)
+    inputs.setflags(write=False)
+    trained = []
+    for rows in (Rows(inputs, classes), (torch.tensor(inputs), torch.tensor(classes).long())):
+        model, arguments = small()
+        history = fit(*arguments, rows, test=rows, epochs=2, batch_size=7)
+        trained.append((model.parameters, history.loss["test"], predict(model, rows[0])))
+    assert all(map(torch.equal, *trained))
 
 
 def test_predict_names_the_features_it_expects():

@@ -154,3 +154,9 @@ def test_initialization_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     initialize(Sequential(Linear(3, 4), Linear(4, 2)), he, uniform)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("options", [{"weight": "he"}, {"bias": "zeros"}, {"weight": 0.1}], ids=str)
+def test_an_initializer_is_a_function(options):
+    with pytest.raises(ValueError, match=r"an initializer is a function, such as framework.he .*: .* was given"):
+        initialize(Sequential(Linear(2, 3)), **options)

@@ -268,3 +268,10 @@ def test_a_layer_has_its_bias_back_where_no_batch_norm_follows_any_more():
     model = stack(layer, Tanh(), replicas=2)
     twins = [twin_of(one, nn.Linear(3, 4), nn.Tanh()) for one in model.parameters]
     assert_as_autograd(model, twins, randn(2, 3, 5), randn(2, 4, 5, seed=1))
+
+
+def test_dropout_that_is_1_in_the_precision_of_its_input_is_refused():
+    x, p = randn(2, 3, 5), [0.5, 0.99999999]
+    Dropout(p).forward(x)
+    with pytest.raises(ValueError, match=r"0 <= p < 1 of dropout, as torch.float32 too: \[0.5, 0.99999999\] was given"):
+        Dropout(p).forward(x.float())

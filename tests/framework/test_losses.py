@@ -149,3 +149,15 @@ def test_losses_refuse_a_target_of_another_shape(ours, shape):
 def test_an_unknown_reduction_is_refused():
     with pytest.raises(ValueError, match="reduction is mean or sum: 'avg' was given"):
         MSELoss("avg")
+
+
+def test_a_loss_prints_its_reduction():
+    assert repr(MSELoss("sum")) == "MSELoss('sum')"
+
+
+@pytest.mark.parametrize("outputs", [[-0.1, 0.5], [0.5, 1.1], [0.5, torch.inf]], ids=str)
+def test_binary_cross_entropy_takes_probabilities(outputs):
+    outputs = torch.tensor([[outputs]])
+    with pytest.raises(ValueError, match=r"BCELoss takes probabilities: outputs from .* were given; end the model in Sigmoid"):
+        BCELoss()(outputs, torch.ones_like(outputs))
+    BCELoss()(torch.full_like(outputs, torch.nan), torch.ones_like(outputs))  # a model that diverged is a result

@@ -35,6 +35,7 @@ from framework import (
     Softmax,
     Tanh,
 )
+from framework.activations import Activation
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -328,6 +329,39 @@ def test_layers_that_do_not_fit_are_refused(layers, message):
         Sequential(*layers)
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Tanh, r"the class Tanh was given; write Tanh\(\)"),
+        (nn.Tanh(), r"a layer is a module of this framework: Tanh\(\) of torch\.nn.* was given; write framework\.Linear"),
+        ([Tanh()], r"a layer is a module of this framework: \[Tanh\(\)\] of builtins was given; .* one after the other"),
+        (torch.tanh, "a layer is a module of this framework: .* was given"),
+    ],
+    ids=["class", "of torch", "list", "function"],
+)
+def test_layers_that_are_none_are_refused(layer, message):
+    with pytest.raises(ValueError, match=message):
+        Sequential(Linear(2, 3), layer)
+
+
+def test_a_model_prints_its_layers_replicas_and_parameters():
+    layers = Linear(2, 3), BatchNorm(), Sequential(LeakyReLU(0.2), Dropout([0.0, 0.1])), Dropout(0.5), Linear(3, 1), Sigmoid()
+    model = Sequential(*layers, replicas=2)
+    assert (
+        repr(model)
+        == """Sequential(
+    Linear(2, 3),
+    BatchNorm(affine=True, evaluate='running', gradient='exact', eps=1e-05, unbiased=False, momentum=0.1),
+    LeakyReLU(0.2),
+    Dropout([0, 0.1]),
+    Dropout(0.5),
+    Linear(3, 1),
+    Sigmoid(),
+    replicas=2,
+)  # of 19 parameters each"""
+    )
+
+
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_a_module_has_one_place(nested):
     tanh = Tanh()
@@ -366,6 +400,76 @@ class Through(Module):
 
     def backward(self, gradient):
         return gradient
+
+
+class Swish(Activation):
+    """y = x sigmoid(x), whose derivative reads x, and writes to `out` before it has read the gradient."""
+
+    def _function(self, x, out):
+        return torch.mul(x, x.sigmoid(), out=out)
+
+    def _derivative(self, gradient, out):
+        gate = self._x.sigmoid()
+        torch.mul(gate, 1 + self._x * (1 - gate), out=out)
+        return out.mul_(gradient)
+
+
+class Square(ReLU):
+    """y = x^2, made of a module whose own derivative reads y."""
+
+    def _function(self, x, out):
+        return torch.mul(x, x, out=out)
+
+    def _derivative(self, gradient, out):
+        torch.mul(self._x, 2.0, out=out)
+        return out.mul_(gradient)
+
+
+class Same(Sigmoid):
+    """y = x, handed on as it is."""
+
+    def _function(self, x, out):  # noqa: ARG002 - every activation takes both
+        return x
+
+    def _derivative(self, gradient, out):  # noqa: ARG002
+        return gradient
+
+
+OWN = {
+    "reads its input": (Swish, nn.SiLU()),
+    "of one that reads its output": (Square, lambda x: x * x),
+    "hands on what it is given": (Same, lambda x: x),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("before", [Tanh, ReLU, Identity, lambda: Dropout(0.0)], ids=["tanh", "relu", "identity", "dropout"])
+@pytest.mark.parametrize("after", [Tanh, Softmax, lambda: Dropout(0.0)], ids=["tanh", "softmax", "dropout"])
+def test_an_activation_of_ones_own_declares_nothing(name, before, after):
+    own, theirs = OWN[name]
+    model = stack(Linear(3, 4), before(), own(), after(), Linear(4, 2), replicas=2)
+    x, gradient = randn(2, 3, 6, seed=2), randn(2, 2, 6, seed=3)
+    for _ in range(2):
+        model.forward(x)
+        dx, dp = model.backward(gradient).clone(), model.gradients.clone()
+    known = {Tanh: torch.tanh, ReLU: torch.relu, Softmax: lambda rows: rows.softmax(1)}
+    for replica, parameters in enumerate(model.parameters):
+        layers = [nn.Linear(3, 4), nn.Linear(4, 2)]
+        twin_of(parameters, *layers)
+
+        def network(rows, layers=layers):
+            return layers[1](known.get(after, nn.Identity())(theirs(known.get(before, nn.Identity())(layers[0](rows)))))
+
+        weights = [parameter for layer in layers for parameter in layer.parameters()]
+        _, expected_dx, expected_dp = by_autograd(network, weights, x[replica], gradient[replica])
+        close(dx[replica], expected_dx)
+        close(dp[replica], expected_dp)
+
+
+@pytest.mark.parametrize("name", ["keeps_input", "keeps_output", "overwrites", "own_results", "by_row"])
+def test_what_a_class_says_of_itself_is_not_inherited(name):
+    for module in (Square, Same, Swish):
+        assert getattr(module, name) == getattr(Module, name)
 
 
 PASSED_THROUGH = {  # a model with something that hands on what it is given, and the same model without

@@ -269,6 +269,15 @@ def test_a_buffer_that_must_grow_leaves_what_it_gave_before():
     assert buffers.take("y", torch.Size((1, 1, 3)), like).data_ptr() == large.data_ptr()
 
 
+@pytest.mark.cpu  # a recorded step still writes to what was outgrown
+def test_a_buffer_that_has_grown_gives_its_old_memory_back():
+    buffers, like = ops.Buffers(), torch.zeros(1)
+    outgrown = weakref.ref(buffers.take("y", torch.Size((1, 1, 3)), like)._base)
+    assert outgrown() is not None
+    buffers.take("y", torch.Size((4, 5, 60)), like)
+    assert outgrown() is None
+
+
 @pytest.mark.parametrize(
     ("name", "dtype"), [("other", torch.float32), ("y", torch.float64)], ids=["another_name", "another_dtype"]
 )

@@ -149,6 +149,24 @@ def test_the_defaults_of_sgd_but_the_learning_rate_are_those_of_torch():
     assert_as_torch(model, SGD(model, 0.2), [lambda p: torch.optim.SGD(p, 0.2)] * 2, [0.0] * 2)
 
 
+@pytest.mark.parametrize("steps", [range(6), [0], [3]], ids=["all", "first", "fourth"])
+@pytest.mark.parametrize("changed", [{}, {"rho": 0.3, "alpha": 0.3, "beta1": 0.4, "beta2": 0.3}], ids=str)
+@pytest.mark.parametrize("name", CASES)
+def test_steps_are_those_of_torch_at_any_gradient_of_float32(name, changed, steps):
+    ours, theirs, one_number, _ = CASES[name]
+    chosen = {key: changed.get(key, value) for key, value in one_number.items()}
+    powers = torch.arange(-37.0, 39.0, dtype=torch.float64)
+    part = Part(torch.full((1, len(powers)), 0.5), torch.zeros(1, len(powers)))
+    optimizer, twin = ours(part, **chosen), part.parameters[0].clone().requires_grad_()
+    peer = theirs([twin], dict(chosen))
+    for step in range(6):
+        twin.grad = ((-1.0) ** step * 10.0 ** (powers * (step in steps))).float()
+        part.gradients.copy_(twin.grad)
+        optimizer.step()
+        peer.step()
+        torch.testing.assert_close(part.parameters[0], twin.detach(), rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_number_for_all_models_is_that_number_for_each_to_the_bit(name):
     ours, _, one_number, _ = CASES[name]
@@ -257,3 +275,18 @@ def test_an_optimizer_moves_the_weights_that_the_layers_see(name):
     model.layers[1].weight_gradient.fill_(1.0)
     ours(model, **one_number).step()
     assert (model.layers[1].weight < before).all()
+
+
+def test_an_optimizer_prints_its_hyperparameters_and_models():
+    model = random_stack(2)
+    several = Several([Adam(Part(model.parameters[:1], model.gradients[:1]), lr=0.1), SGD(model, [0.5, 0.25], momentum=0.9)])
+    assert repr(several) == (
+        "Adam(lr=0.1, weight_decay=0, clip=0, beta1=0.9, beta2=0.999, eps=1e-08)  # replicas=1, of 17 parameters each\n"
+        "SGD(lr=[0.5, 0.25], weight_decay=0, clip=0, momentum=0.9, nesterov=False)  # replicas=2, of 17 parameters each"
+    )
+
+
+def test_a_number_that_is_another_one_in_the_precision_of_the_model_is_told_with_it():
+    Adam(random_stack(1), beta2=0.99999999)
+    with pytest.raises(ValueError, match=r"beta2 .* below 1, .*: 0.99999999 was given, as torch.float32"):
+        Adam(random_stack(1, torch.float32), beta2=0.99999999)

@@ -34,6 +34,7 @@ from framework import (
     Tanh,
     argmax,
     fit,
+    initialize,
     initialize_replica,
     normal,
     predict,
@@ -233,6 +234,7 @@ def test_a_replica_that_diverges_leaves_the_others_alone_and_errs_as_class_0(nam
 def fitted_bias(start, lr, epochs):
     """Two models of a bias alone, t = 1 being its target: a step is b <- b - 2 lr (b - 1)."""
     model = Sequential(Linear(1, 1), replicas=2)
+    initialize(model)
     model.layers[0].bias.copy_(torch.tensor(start).reshape(2, 1, 1))
     return model, fit(model, MSELoss(), SGD(model, lr), Rows(torch.zeros(3, 1), torch.ones(3).long()), epochs=epochs)
 

@@ -205,6 +205,7 @@ def spied(monkeypatch, model):
 def read_by(monkeypatch, replicas, epochs, samples=11, sets=None, **options):
     """The rows that `fit` reads, `(R, epochs, samples)`: a row's input is its number, and 1000 more in every further set."""
     model = Sequential(Linear(1, 2), replicas=replicas)
+    initialize(model)
     seen = spied(monkeypatch, model)
     numbers = torch.arange(samples)
     inputs = (

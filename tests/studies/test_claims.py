@@ -366,6 +366,26 @@ def test_an_unknown_key_of_a_claim_is_named(tmp_path, monkeypatch):
         claims.load("bad")
 
 
+PART = 'measure = "test_pct", a = { activation = "relu" }, direction = "lower"'
+MISSPELT = {
+    "reading of a part": (
+        f'[[statement]]\nid = "S"\nclaim = ""\nstudy = "noise"\nparts = [{{ {PART}, reading = "claen" }}]',
+        "claen",
+    ),
+    "open reading": ('[open]\nnoise = ["claen"]', "claen"),
+    "study of a statement": (f'[[statement]]\nid = "S"\nclaim = ""\nstudy = "nosie"\nparts = [{{ {PART} }}]', "nosie"),
+    "study of open readings": ('[open]\nnosie = ["clean"]', "nosie"),
+}
+
+
+@pytest.mark.parametrize(("content", "name"), MISSPELT.values(), ids=MISSPELT)
+def test_a_misspelt_study_or_reading_of_a_claim_is_refused(tmp_path, monkeypatch, content, name):
+    monkeypatch.setattr(claims, "PUBLISHED", tmp_path)
+    (tmp_path / "bad.toml").write_text(f'source = "x"\n{content}\n')
+    with pytest.raises(UserError, match=f"bad: .*there is no (reading|study) '{name}'; did you mean"):
+        claims.load("bad")
+
+
 def test_all_verdicts_are_written_where_nothing_was_run(tmp_path):
     table = suite.verdicts(tmp_path)
     assert set(table["verdict"]) == {"UNDECIDED", "UNCLEAR"}

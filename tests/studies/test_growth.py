@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import grid, identity, plan, settings, spec, standing, suite
+from studies import grid, identity, plan, rules, settings, spec, standing, suite
 from studies.errors import UserError
 from studies.store import Store
 
@@ -113,7 +113,7 @@ def test_names_and_labels_are_those_of_the_study_today(tiny, train):
 def test_a_new_setting_that_means_as_before_changes_no_key(tiny, monkeypatch):
     before = [trial.key for trial in plan.trials(spec.load(str(tiny())))]
     monkeypatch.setitem(settings.DEFAULTS, "smoothing", 0.0)
-    monkeypatch.setitem(settings._SIMPLE, "smoothing", settings.number(0, 1))
+    monkeypatch.setitem(settings._SIMPLE, "smoothing", rules.number(0, 1))
     assert [trial.key for trial in plan.trials(spec.load(str(tiny())))] != before  # a test that can fail
     monkeypatch.setattr(identity, "ADDED", {**identity.ADDED, "base.smoothing": 0.0})
     assert [trial.key for trial in plan.trials(spec.load(str(tiny())))] == before

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -222,12 +223,37 @@ def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path,
     path = tiny(('activation = ["relu", "tanh"]', 'loss = ["mae", "mse"]'))
     table = rows(path, tmp_path, "r", jobs=1)
     assert table["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
-    assert set(table.loc[table["status"] == "failed", "reason"]) == {"RuntimeError: no such luck"}
+    (reason,) = set(table.loc[table["status"] == "failed", "reason"])
+    found = re.fullmatch(r"RuntimeError: no such luck \(see (tracebacks/\w+\.txt)\)", reason)
+    assert "in broken\n    raise RuntimeError" in (tmp_path / "r" / "tiny" / found[1]).read_text()
     summary = pd.read_csv(tmp_path / "r" / "tiny" / "summary.csv")
     assert summary["failed"].tolist() == [3, 3, 0, 0]
     monkeypatch.undo()
     again = rows(path, tmp_path, "r", jobs=1)
     assert (again["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("when", ["made", "trained"])
+def test_models_that_raise_take_no_other_of_their_stack_along(tiny, tmp_path, monkeypatch, when):
+    made = build.optimizer
+
+    def broken(stack, settings):
+        if any(each["optimizer"]["lr"] == 0.01 for each in settings):
+            if when == "made":
+                raise ValueError("one\nbad model")
+            monkeypatch.setattr(stack, "accumulate", lambda gradient: gradient.no_such_method())
+        return made(stack, settings)
+
+    whole = rows(tiny(), tmp_path, "whole", jobs=1)
+    monkeypatch.setattr(build, "optimizer", broken)
+    table = rows(tiny(), tmp_path, "r", jobs=1)
+    healthy = whole["optimizer.lr"] != 0.01
+    assert (table["status"] == "ok").tolist() == healthy.tolist()
+    pd.testing.assert_frame_equal(table.loc[healthy, NUMBERS], whole.loc[healthy, NUMBERS], check_dtype=False)
+    reasons = table.loc[~healthy, "reason"]
+    assert reasons.str.startswith("ValueError: one bad model" if when == "made" else "AttributeError: ").all()
+    for place in reasons.str.extract(r"\(see (.*)\)")[0]:
+        assert (tmp_path / "r" / "tiny" / place).read_text().startswith("Traceback (most recent call last):")
 
 
 def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monkeypatch):
@@ -253,6 +279,21 @@ def test_threads_and_denormals_are_as_they_were(tiny):
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
         torch.set_num_threads(before)
+
+
+def test_overrides_of_a_study_that_is_read_already_are_refused(tiny, tmp_path):
+    with pytest.raises(UserError, match="overrides change a spec while it is read, and 'tiny' was read before"):
+        studies.run(spec.load(str(tiny())), overrides=["base.epochs=1"], results=tmp_path / "r")
+
+
+def test_a_run_in_this_process_is_planned_for_one(tiny, tmp_path, monkeypatch):
+    planned, stacks = [], plan.stacks
+    monkeypatch.setattr(plan, "stacks", lambda *given: planned.append(given[2]) or stacks(*given))
+    monkeypatch.setattr("studies.devices.processes", lambda _: 7)
+    rows(tiny(), tmp_path, "r", backend="sequential")
+    assert planned == [1]
+    with pytest.raises(UserError, match="trains in this process alone: jobs = 2 was given; leave it out, or write backend"):
+        rows(tiny(), tmp_path, "r", backend="sequential", jobs=2)
 
 
 READINGS = """

@@ -178,6 +178,76 @@ def test_overrides(tiny, override, key, expected):
 
 
 @pytest.mark.parametrize(
+    "given", ["", 'optimizer = "adam"', 'optimizer = { name = "adam", eps = 0.1 }'], ids=["none", "name", "table"]
+)
+@pytest.mark.parametrize("reading", ["", "reading.one."], ids=["base", "reading"])
+def test_an_override_sets_a_parameter_of_what_the_base_has(tiny, given, reading):
+    path = tiny(("epochs = 3", f"epochs = 3\n{given}"))
+    path.write_text(
+        path.read_text().partition("[[grid]]")[0] + '[[grid]]\nactivation = ["relu"]\n[reading.one]\nprimary = true\n'
+    )
+    changed = spec.load(str(path), [f"{reading}base.optimizer.lr=0.3", f"{reading}base.optimizer.weight_decay=0.5"])
+    optimizer, before = (each.grid.configurations[0].settings["optimizer"] for each in (changed, spec.load(str(path))))
+    assert optimizer == {**before, "lr": 0.3, "weight_decay": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("base.optimiser.lr=0.3", "there is no key 'optimiser.lr'; did you mean 'optimizer'?"),
+        ("base.optimizer.rate=0.3", "there is no key 'rate'"),
+        ("base.loss.lr=0.3", "'loss' has no parameters"),
+        ("base.init.sd=0.3", "there is no key 'sd'"),
+    ],
+)
+def test_an_override_of_no_parameter_is_told(tiny, override, words):
+    with pytest.raises(UserError) as told:
+        spec.load(str(tiny()), [override])
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("design", "base", "grids"),
+    [
+        (
+            "factorial",
+            'optimizer = { name = "sgd", lr = 0.1, momentum = 0.6 }',
+            ('"optimizer.momentum" = [0.6]', '"optimizer.momentum" = [0.9]'),
+        ),
+        ("factorial", "clip = 1", ("clip = [1.0]", "clip = [2]")),
+        ("factorial", 'optimizer = "adam"', ('optimizer = ["adam"]', 'optimizer = [{ name = "adam" }]')),
+        ("factorial", 'init = "he"', ('model = [{ label = "base", init = { name = "he" } }]', "clip = [1, 2]")),
+        (
+            "one_at_a_time",
+            'init = "he"',
+            ('model = [{ label = "base", init = { name = "he" } }, { label = "b", init = "lecun" }]',),
+        ),
+    ],
+    ids=["parameter", "number", "name and table", "own factor", "one at a time"],
+)
+def test_a_label_may_stand_for_one_level_that_is_written_twice(tiny, design, base, grids):
+    path = tiny(('title = "Tiny"', f'design = "{design}"'), ("epochs = 3", f"epochs = 3\n{base}"))
+    path.write_text(path.read_text().partition("[[grid]]")[0] + "".join(f"[[grid]]\n{grid}\n" for grid in grids))
+    spec.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("design", "base", "grids"),
+    [
+        ("factorial", "clip = 1.0000001", ("clip = [1]", "dropout = [0.1]")),
+        ("factorial", 'init = "he"', ('model = [{ label = "A", init = "he" }]', 'model = [{ label = "A", init = "lecun" }]')),
+        ("one_at_a_time", 'init = "he"', ('model = [{ label = "base", init = "lecun" }]',)),
+    ],
+    ids=["six digits", "own factor", "one at a time"],
+)
+def test_a_label_that_stands_for_two_levels_is_refused(tiny, design, base, grids):
+    path = tiny(('title = "Tiny"', f'design = "{design}"'), ("epochs = 3", f"epochs = 3\n{base}"))
+    path.write_text(path.read_text().partition("[[grid]]")[0] + "".join(f"[[grid]]\n{grid}\n" for grid in grids))
+    with pytest.raises(UserError, match=r"write (another|other labels)"):
+        spec.load(str(path))
+
+
+@pytest.mark.parametrize(
     "name", ["history", "predictions", "run", "trials", "epoch", "failed", "working", "level", "p", "point", "test_pct", "sd"]
 )
 def test_a_factor_of_ones_own_is_not_called_as_a_column_of_the_tables(tiny, name):

@@ -109,6 +109,11 @@ WRONG = {
         'epochs = 3\nbatchnorm = { name = "simplified", affine = true }',
         "'simplified' and affine = true contradict",
     ),
+    "momentum of no average": (
+        "epochs = 3",
+        'epochs = 3\nbatchnorm = { evaluate = "batch", momentum = 0.5 }',
+        "evaluate = 'batch' keeps no running averages: leave momentum out",
+    ),
     "batch norm by number": (
         "epochs = 3",
         "epochs = 3\nbatchnorm = 5",
