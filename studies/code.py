@@ -11,7 +11,7 @@ from pathlib import Path
 from studies.streams import digest
 
 _STUDIES = Path(__file__).parent
-_MAKERS = ("build", "components", "csv_files", "data", "datasets", "peer", "products", "recording", "runner", "stack", "streams", "wrong")
+_MAKERS = ("build", "csv_files", "data", "datasets", "peer", "products", "recording", "runner", "stack", "streams", "wrong")
 
 
 @functools.cache
