@@ -12,12 +12,12 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from studies import claims, comparisons, design, devices, files, judge, plan, pool, runner, scores, spec, standing, tables
+from studies import claims, comparisons, design, devices, judge, plan, pool, runner, scores, spec, standing, tables
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import SHOWN, UserError
 from studies.outcomes import judged_on
 from studies.recording import covers
-from studies.rows import Rows, successful, to_csv
+from studies.rows import Rows, successful
 from studies.shards import Record
 from studies.spec import Study
 from studies.stack import Stack, Trial
@@ -392,10 +392,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
 
 def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
-    """What our trials say to every claim of the reports (see `judge.judge`).
-
-    By default of all reports, and then written to `results/verdicts.csv` too.
-    """
+    """What our trials say to every claim of the reports, by default of all of them; see `judge.judge`."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
@@ -405,7 +402,4 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
             raise UserError(f"{study.name} was not run: {study.command('run', results)}")
         return study, rows
 
-    table = pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
-    if not reports:
-        files.write(Path(results) / "verdicts.csv", to_csv(table.round(9)))
-    return table
+    return pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)

@@ -14,6 +14,7 @@ from studies import compare, files, spec, store, suite, tables, verdict_texts
 from studies.cli import options
 from studies.errors import UserError
 from studies.identity import differing
+from studies.rows import to_csv
 from studies.spec import Study
 
 
@@ -99,17 +100,21 @@ def write_report(study: str, overrides: Sequence[str], quick: bool, results: Pat
 @click.argument("reports", nargs=-1, metavar="[REPORT]...")
 @options.quick
 @options.results
+@options.out
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table of verdicts to this file too.")
-def verdict(reports: Sequence[str], quick: bool, results: Path, markdown: Path | None) -> None:
+def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None, markdown: Path | None) -> None:
     """Judge every claim of each REPORT by the rows in the results folder; of all five, writes verdicts.csv there."""
     if quick:
         click.echo(verdict_texts.QUICK)
     table = suite.verdicts(results, quick, reports)
+    path = (out or results) / "verdicts.csv"
+    if not reports:
+        files.write(path, to_csv(table.round(9)))
     console = Console()
     shown = verdict_texts.texts(table[table["role"] == "primary"])
     tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
     counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
-    written = "" if reports else f"; {results / 'verdicts.csv'}"
+    written = "" if reports else f"; {path}"
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + written)
     if markdown:
         files.write(markdown, verdict_texts.in_markdown(table))

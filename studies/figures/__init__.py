@@ -174,14 +174,18 @@ def _draw(
     summary = tables["summary"]
     nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
     for name, picture in pictures.items():
-        if not picture.applies(study):
-            continue
         path = folder / f"{name}.png"
+        missing = [table for table in picture.needs if tables[table].empty]
+        if not picture.applies(study):
+            path.unlink(missing_ok=True)  # of what the study was before
+            continue
         if picture.needs and nothing:
+            path.unlink(missing_ok=True)
             outcome[name] = "not drawn: every trial failed"
             continue
-        missing = [table for table in picture.needs if tables[table].empty]
         if missing:
+            if missing != ["predictions"]:  # which a fresh clone lacks beside its tables
+                path.unlink(missing_ok=True)
             needed = " and ".join(f"{table}.csv" for table in missing)
             outcome[name] = f"not drawn: {needed} is not there, as before a run of the study, or says nothing of it"
             continue
