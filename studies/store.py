@@ -109,7 +109,9 @@ class Store:
             if not any(not self._is_own(shard) and shards.is_finished(shard) for shard in grown):
                 break
         if not self.at_work():
-            for left in (*ended, *files.abandoned(self.folder)):
+            reasons = " ".join(pd.concat([own["reason"], kept["reason"]]).dropna())
+            told = [path for path in self.folder.glob("tracebacks/*.txt") if path.name not in reasons]
+            for left in (*ended, *told, *files.abandoned(self.folder)):
                 left.unlink(missing_ok=True)
         return rows.as_asked(written, self.plan)
 
