@@ -143,6 +143,30 @@ def test_a_click_sorts_by_number_and_a_second_one_turns_it(long):
     ] * 2
 
 
+SORTED = {
+    "rates": ("names", ["1e-05", "0.001", "0.25", "1", "10"]),
+    "settings": ("names", ["adam lr=1e-05", "adam lr=0.001", "sgd", "sgd lr=0.05", "sgd lr=0.1", "sgd lr=0.1 momentum=0.9"]),
+    "negative names": ("names", ["-1", "-0.5", "0", "0.5"]),
+    "widths": ("names", ["8-8", "16-2", "16-16"]),
+    "percent and minus signs": ("numbers", ["\u2212100.0%", "-3.5%", "\u22120.25%", "+0.25%", "12.5%"]),
+    "intervals": ("numbers", ["-9.00 to 1.00", "-1.00 to 1.00", "0.50 to 0.90", "-2.00 to 5.00", "1.00 to 4.00"]),
+    "thousands": ("numbers", ["< 0.001", "0.001", "999", "1,000", "1,000,000"]),
+}
+
+
+@pytest.mark.parametrize(("kind", "expected"), SORTED.values(), ids=SORTED)
+def test_numbers_sort_as_numbers_wherever_they_stand(browser, tmp_path, kind, expected):
+    shuffled = sorted(expected, key=lambda text: text[::-1])
+    table = page.table("A table", pd.DataFrame({"column": shuffled}), left=int(kind == "names"))
+    (tmp_path / "sorted.html").write_text(page.document("Sorted", table), encoding="utf-8")
+    browser.get((tmp_path / "sorted.html").as_uri())
+    browser.find_element("css selector", "thead button").click()
+    assert column(browser, 0) == expected
+    browser.find_element("css selector", "thead button").click()
+    assert column(browser, 0) == expected[::-1]
+    assert browser.get_log("browser") == []
+
+
 def test_what_is_no_number_comes_last_either_way(long):
     long.find_element("css selector", ".all").click()
     header = long.find_elements("css selector", "thead button")[1]

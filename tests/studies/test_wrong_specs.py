@@ -6,6 +6,17 @@ from studies import spec
 from studies.errors import UserError
 
 WRONG = {
+    "labels that join to one": (
+        'activation = ["relu", "tanh"]',
+        'a = [{ label = "p", init = "he" }, { label = "p | q", init = "xavier" }]\n'
+        'b = [{ label = "q | r", clip = 1.0 }, { label = "r", clip = 2.0 }]',
+        "grid: 'p | q | r | sgd lr=0.1' can be read as a = p, b = q | r, optimizer = sgd lr=0.1 and as a = p | q, b = r",
+    ),
+    "a factor named like a pair of others": (
+        'activation = ["relu", "tanh"]',
+        'a = [{ label = "p", init = "he" }]\nb = [{ label = "q", clip = 1.0 }]\n"a x b" = [{ label = "r", dropout = 0.1 }]',
+        "grid: 'a x b' is the name of two effects, of factors or pairs of them; give the factor another name",
+    ),
     "unknown section": ('title = "Tiny"', "titel = 1", "there is no key 'titel'; did you mean 'title'?"),
     "unknown key": ("epochs = 3", "epoch = 3", "there is no key 'epoch'; did you mean 'epochs'?"),
     "unknown factor": ("activation =", "activatoin =", "there is no factor 'activatoin'; did you mean 'activation'?"),
