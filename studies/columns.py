@@ -9,15 +9,15 @@ FIRST = ("study", "reading", "trial", "config", "label")
 LAST = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),
     *("train_loss", "val_loss", "test_loss", "diverged", "stuck", "epochs", "epochs_to_5_pct", "status", "reason", "wrong"),
-    *("stack", "device", "torch", "numpy", "threads", "numerics", "code", "seconds"),
+    *("stack", "device", "cpu", "torch", "numpy", "threads", "numerics", "code", "seconds"),
 )
 OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
     *("diverged", "stuck", "epochs_to_5_pct", "wrong"),
 )
-MADE_BY = ("device", "torch", "numpy", "threads", "numerics")  # within which they are
-NEWER = ("numpy", "wrong", "code")  # columns that rows of numerics 5, 8 and 9, and less, lack
-TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code", "truth", "predicted")
+MADE_BY = ("device", "cpu", "torch", "numpy", "threads", "numerics")  # within which they are
+NEWER = ("numpy", "wrong", "code", "cpu")  # columns that rows of numerics 5, 8 and 9, and less, lack
+TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code", "cpu", "truth", "predicted")
 FLAGS = ("diverged", "stuck")
 COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

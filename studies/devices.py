@@ -9,6 +9,7 @@ from typing import IO
 
 import torch
 from joblib.externals import loky
+from threadpoolctl import threadpool_info
 
 from studies.errors import UserError, unknown
 
@@ -44,6 +45,13 @@ def room(device: str) -> tuple[float, float]:
 def described(device: str) -> str:
     """What the column `device` says: rows are equal to the bit within one kind of device at most."""
     return "cpu" if device == "cpu" else f"cuda {torch.cuda.get_device_name(0)}"
+
+
+@functools.cache
+def instructions() -> str:
+    """The instruction sets that torch and the BLAS library of numpy use here: sums of another width round otherwise."""
+    kernels = {library["architecture"] for library in threadpool_info() if library.get("internal_api") == "openblas"}
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *sorted(kernels)])
 
 
 @functools.cache

@@ -71,7 +71,8 @@ def failed(stack: Stack, reason: str) -> list[Record]:
 def made_by(device: str) -> Record:
     """What trains here: within one of these, rows are equal to the bit."""
     versions = {"torch": torch.__version__, "numpy": np.__version__}
-    return {"device": devices.described(device), **versions, "threads": 1, "numerics": NUMERICS, "code": code()}
+    made = {"device": devices.described(device), "cpu": devices.instructions(), **versions, "threads": 1}
+    return {**made, "numerics": NUMERICS, "code": code()}
 
 
 @contextmanager

@@ -90,7 +90,7 @@ class Study:
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
-        data = {**asdict(self.data), "path": Path(self.data.path).name}
+        data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
         own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
         if not self.reading:
             return own
