@@ -19,6 +19,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 import framework as fw
 from studies import build, datasets, files, plan, runner
@@ -36,6 +37,7 @@ MESH = 150  # points along either axis at which the model is asked
 _SIZE = (5.4, 6.1)  # inches
 _PER_SECOND = 10
 _LAST = 1.5  # seconds for which the last frame stays
+_LISTED = 7  # classes in the legend at most; of more, each is named where its points are
 # Of each class in turn: the shade of its region, the colour and the marker of its points. The first two differ in lightness
 # too; from the sixth class on they repeat.
 _LOOKS = (
@@ -153,8 +155,22 @@ class Regions:
         self.wrong = [ax.plot([], [], "x", color=ink, ms=size + 3, mew=width)[0] for ink, width in (("w", 4.0), ("k", 1.9))]
         self._drawn: list[Artist] = []
         handles: list[Any] = [(Patch(color=look[0]), line) for look, line in zip(self._looks, self._right, strict=True)]
-        words = [*(f"class {label}" for label in range(len(handles))), "decided wrongly"]
+        words = [f"class {label}" for label in range(len(handles))]
+        if len(words) > _LISTED:
+            for label in np.unique(self._points.labels):
+                x, y = np.median(self._points.inputs[self._points.labels == label], axis=0)
+                ax.text(
+                    x,
+                    y,
+                    words[label],
+                    ha="center",
+                    fontsize=6,
+                    zorder=5,
+                    path_effects=[withStroke(linewidth=2, foreground="w")],
+                )
+            handles, words = [], []
         handles.append(tuple(self.wrong))
+        words.append("decided wrongly")
         overlaid = {tuple: HandlerTuple(ndivide=1, pad=0)}
         figure.legend(handles, words, handler_map=overlaid, loc="lower center", ncols=4, frameon=False)
 
