@@ -29,7 +29,7 @@ _TABLES = (  # names of columns in tables made from the rows, and of the parts o
     *("values", "trials", "failed", "working", "baseline", "chosen", "chosen_on", "usual", "order", "effect", "kind"),
     *("method", "working_method", "interval", "p", "p_adjusted", "share_p", "log_share_p", "working_share_p", "shown_equal"),
     *("better", "equal", "worse", "against", "other", "other_label"),
-    *("difference", "change", "sd", "configuration", "panel", "line", "moment", "pct"),
+    *("difference", "change", "sd", "configuration", "pairs", "panel", "line", "moment", "pct"),
 )
 _ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", " %")
 

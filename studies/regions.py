@@ -19,6 +19,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 import framework as fw
 from studies import build, datasets, files, plan, runner
@@ -36,6 +37,7 @@ MESH = 150  # points along either axis at which the model is asked
 _SIZE = (5.4, 6.1)  # inches
 _PER_SECOND = 10
 _LAST = 1.5  # seconds for which the last frame stays
+_LISTED = 7  # classes in the legend at most; of more, each is named where its points are
 # Of each class in turn: the shade of its region, the colour and the marker of its points. The first two differ in lightness
 # too; from the sixth class on they repeat.
 _LOOKS = (
@@ -137,7 +139,8 @@ class Regions:
         self._mesh, self._inputs = (torch.from_numpy(shown.normalise(x)) for x in (mesh, self._points.inputs))
 
         schema = shown.stack.source.schema
-        words = [*schema.class_labels, "decided wrongly"]
+        named_in_place = len(schema.classes) > _LISTED
+        words = [*([] if named_in_place else schema.class_labels), "decided wrongly"]
         columns = 4 if len(words) > 4 or max(map(len, schema.class_labels)) <= 12 else 2
         bottom = 0.1 + 0.03 * math.ceil(len(words) / columns)  # for the legend
         self._ax = ax = figure.add_axes((0.13, bottom, 0.84, 0.88 - bottom), box_aspect=1, facecolor="0.8")
@@ -158,6 +161,12 @@ class Regions:
         self._drawn: list[Artist] = []
         handles: list[Any] = [(Patch(color=look[0]), line) for look, line in zip(self._looks, self._right, strict=True)]
         handles.append(tuple(self.wrong))
+        if named_in_place:
+            for label in np.unique(self._points.labels):
+                place = np.median(self._points.inputs[self._points.labels == label], axis=0)
+                outline = [withStroke(linewidth=2, foreground="w")]
+                ax.text(*place, schema.class_labels[label], ha="center", fontsize=6, zorder=5, path_effects=outline)
+            handles = handles[-1:]
         figure.legend(
             handles,
             [shortened(word, 60 // columns) for word in words],

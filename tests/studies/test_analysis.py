@@ -6,7 +6,7 @@ import pytest
 from builders import random_bits, trials, trials_of_bits
 from scipy import stats
 
-from studies import analysis, estimates, outcomes, scores
+from studies import analysis, estimates, outcomes, scores, texts
 from studies.sampling import Sampling
 
 
@@ -171,3 +171,19 @@ def test_a_level_without_a_pair_has_no_difference():
     table = leveled(rows, ["a", "b"], Sampling(2), {"a": "x", "b": "p"}).set_index("level")
     assert table.loc[["y", "r"], ["difference_pct", "p_adjusted", "difference_ci_low_pct"]].isna().all(axis=None)
     assert table.loc["q", "difference_pct"] == 3
+
+
+def test_where_a_grid_has_holes_a_difference_stands_beside_the_means_of_its_pairs():
+    # a z, of error 90, has no partner b z: the means of a and b are over other cells than their difference
+    rows = trials({"a x": [10], "a y": [20], "a z": [90], "b x": [11], "b y": [23]}, ["first", "second"])
+    levels = leveled(rows, ["first", "second"], Sampling(0), {"first": "a", "second": "x"}).set_index("level")
+    assert levels.loc["b", ["test_mean_pct", "difference_pct", "pairs"]].tolist() == [17, 2, 2]
+    assert levels.loc["b", ["paired_mean_pct", "paired_baseline_pct"]].tolist() == [17, 15]
+    assert levels.loc["z", ["paired_mean_pct", "paired_baseline_pct", "pairs"]].tolist() == [90, 10, 1]
+    shown = texts.levels(levels.reset_index()).set_index("level")["of the same cells"]
+    assert shown.to_dict() == {
+        **{"a": "", "x": "", "b": "17.00 - 15.00 over 2 cells"},
+        **{"y": "21.50 - 10.50 over 2 cells", "z": "90.00 - 10.00 over 1 cell"},
+    }
+    full = leveled(rows[rows["second"] != "z"], ["first", "second"], Sampling(0), {"first": "a", "second": "x"})
+    assert "of the same cells" not in texts.levels(full)

@@ -246,3 +246,17 @@ def test_a_wrong_command_ends_with_status_2_before_anything_is_written(tiny, tmp
     assert called.exit_code == 2
     assert message in called.stderr
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("classes", "named"), [(7, 0), (8, 8)])
+def test_many_classes_are_named_where_their_points_are(tmp_path, classes, named):
+    lines = [f"{index % 4}.{repeat},{index // 4}.{repeat},{index}" for index in range(classes) for repeat in range(4)]
+    (tmp_path / "many.csv").write_text("\n".join(["u,v,k", *lines]))
+    (tmp_path / "many.toml").write_text(
+        'title = "Many"\n[data]\nname = "csv"\npath = "many.csv"\ntarget = "k"\n[validation]\nfolds = 2\n[base]\nhidden = [4]\n'
+        "batch_size = 4\nepochs = 1\n"
+    )
+    figure = Figure()
+    regions.Regions(figure, regions.scene(spec.load(str(tmp_path / "many.toml"))))
+    assert len(figure.axes[0].texts) == named
+    assert len(figure.legends[0].get_texts()) == 1 + classes - named
