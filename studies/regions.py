@@ -163,9 +163,9 @@ class Regions:
         handles.append(tuple(self.wrong))
         if named_in_place:
             for label in np.unique(self._points.labels):
-                place = np.median(self._points.inputs[self._points.labels == label], axis=0)
+                x, y = np.median(self._points.inputs[self._points.labels == label], axis=0)
                 outline = [withStroke(linewidth=2, foreground="w")]
-                ax.text(*place, schema.class_labels[label], ha="center", fontsize=6, zorder=5, path_effects=outline)
+                ax.text(x, y, schema.class_labels[label], ha="center", fontsize=6, zorder=5, path_effects=outline)
             handles = handles[-1:]
         figure.legend(
             handles,
