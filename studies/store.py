@@ -176,6 +176,7 @@ class _Found:
     """
 
     def __init__(self, store: Store) -> None:
+        read_manifest(store.folder)  # raises where the files are of another format
         self._factors = store.study.factors
         self._folders = (store.folder, store.folder / KEPT)
         # Before the files: a shard that is removed meanwhile has its rows in them. Own files before kept ones, for rows that go
