@@ -180,17 +180,22 @@ class _Run:
         return [*standing.of_other_code(self.study, self._rows), *standing.at_work(self.store)]
 
     def free(self) -> list[Trial]:
-        """The pending trials that no other run at work has begun; those that one has done are pending no more."""
+        """The pending trials that no other run at work has begun."""
+        begun = self._begun_by_others()
+        return [trial for key, trial in self.pending.items() if key not in begun]
+
+    def _begun_by_others(self) -> set[str]:
+        """The keys of trials that other runs at work have begun; trials that they have done are pending no more."""
         begun, done = self._others.look()
         for key, record in done.items():
             if key in self.pending and covers(record, self.pending[key].configuration.settings):
                 del self.pending[key]
-        return [trial for key, trial in self.pending.items() if key not in begun]
+        return begun
 
     def begin(self, stack: Stack) -> Iterator[Stack]:
         """The stack without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
-        free = {trial.key for trial in self.free()}
-        left = [trial for trial in stack.trials if trial.key in free]
+        begun = self._begun_by_others()
+        left = [trial for trial in stack.trials if trial.key in self.pending and trial.key not in begun]
         if not left:
             return
         if self._clock is None:  # what trained before was another study
