@@ -119,7 +119,7 @@ def as_asked(rows: Rows, plan: pd.DataFrame) -> Rows:
     history[norms] = history[norms].where(history["trial"].map(asked["gradient_norms"]) == 1)
     predictions = predictions[predictions["trial"].map(asked["keep_predictions"]) == 1].reset_index(drop=True)
     if predictions.empty:
-        predictions = predictions[[*REPEATED, PARTS["predictions"]]]
+        predictions = pd.DataFrame(columns=[*REPEATED, PARTS["predictions"]])
     return Rows(
         _with_first_fast_epochs(trials, history, fuller).assign(
             **{key: plan.loc[trials["trial"], key].to_numpy() for key in recording.SETTINGS}

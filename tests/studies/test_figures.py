@@ -110,7 +110,7 @@ def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path)
     for name in ("trials", "history", "curves", "pairs", "values", "budget", "predictions"):
         (tmp_path / "r" / "tiny" / f"{name}.csv").unlink()
     study = spec.load(str(path))
-    predictions = suite.predictions_of(study, tmp_path / "r")
+    predictions = suite.rows_of(study, tmp_path / "r").predictions
     outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: curves.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["points"] == "not drawn: predictions.csv is not there, as before a run of the study, or says nothing of it"
@@ -138,7 +138,7 @@ def rich(tmp_path_factory):
 def draw(rich):
     """Draws one picture of one reading of the rich study, and returns the figure."""
     study, folder, _ = rich
-    found = {**suite.tables_of(study, folder), "predictions": suite.predictions_of(study, folder)}
+    found = {**suite.tables_of(study, folder), "predictions": suite.rows_of(study, folder).predictions}
 
     def picture(name, reading="tested", **changed):
         (own,) = (each for each in study.readings if each.reading == reading)

@@ -52,7 +52,7 @@ def call(folder, command, *arguments):
 def test_the_names_of_a_file_are_what_a_user_sees(folder):
     call(folder, "run", "-j", "1")
     study = spec.load(str(folder / "s.toml"))
-    said = suite.predictions_of(study, folder / "r")
+    said = suite.rows_of(study, folder / "r").predictions
     file = pd.read_csv(folder / "grades.csv", dtype={"grade": str})
     assert file["grade"].iloc[said["row"] - 1].tolist() == said["truth"].tolist()
     assert (said["truth"] == said["predicted"]).mean() > 0.8
