@@ -107,11 +107,12 @@ def test_a_picture_is_drawn_only_where_it_means_something(tiny, name, changes):
 def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path):
     path = tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"))
     studies.run(path, results=tmp_path / "r", jobs=1)
-    for name in ("trials", "history", "curves", "pairs", "values", "budget", "predictions"):
+    for name in ("trials", "history", "predictions"):
         (tmp_path / "r" / "tiny" / f"{name}.csv").unlink()
     study = spec.load(str(path))
     predictions = suite.rows_of(study, tmp_path / "r").predictions
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f", predictions)
+    without = dict.fromkeys(("curves", "pairs", "values", "budget"), pd.DataFrame())
+    outcome = figures.draw(study, {**suite.tables_of(study, tmp_path / "r"), **without}, tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: curves.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["points"] == "not drawn: predictions.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["matrix"] == "not drawn: pairs.csv is not there, as before a run of the study, or says nothing of it"
@@ -232,7 +233,8 @@ def test_small_losses_and_norms_survive_the_tables(rich, tmp_path):
     study, folder, _ = rich
     found = suite.tables_of(study, folder)
     gradients = found["gradients"].assign(norm_q50=1.23456789e-9)
-    tables.write(study, {**found, "gradients": gradients}, tmp_path)
+    rounded = {**found, "gradients": tables._rounded("gradients", gradients)}
+    tables.write(study, rounded, tmp_path, suite.rows_of(study, folder))
     assert (tables.read(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
 
 

@@ -229,8 +229,9 @@ def test_no_sentence_has_an_empty_number_or_a_false_plural(tiny, changes, apart)
 
 
 def test_tables_read_back_as_they_were_written(study, tmp_path):
-    found = tables.compute(study, trained(study, lambda levels: 10 + 5 * (levels["activation"] == "tanh")))
-    tables.write(study, found, tmp_path)
+    rows = trained(study, lambda levels: 10 + 5 * (levels["activation"] == "tanh"))
+    found = tables.compute(study, rows)
+    tables.write(study, found, tmp_path, rows)
     again = tables.read(study, tmp_path)
     for name in ("summary", "levels", "effects", "comparisons", "ladder"):
         assert to_csv(again[name]) == to_csv(found[name].round(6))
