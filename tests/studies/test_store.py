@@ -90,6 +90,7 @@ def test_a_run_goes_on_after_an_interrupt_and_a_torn_line(trained, tmp_path):
     lines = content.splitlines(keepends=True)
     assert len(lines) == 9  # what the run begins, what it is, a stack, and that it ended
     shard.write_bytes(b"".join(lines[:-1])[:-100])
+    os.utime(shard, (0, 0))  # as of a run that is long dead
     assert len(Store(tmp_path / "again", spec.load(str(path))).load().trials) == 5
     assert numbers_trained(path, tmp_path / "again") == 7
     # all columns agree with the undisturbed run but those that tell how it was trained
@@ -116,6 +117,7 @@ def test_a_compaction_that_is_cut_short_loses_nothing_even_if_the_shard_is_torn_
     (shard,) = (tmp_path / "again" / "tiny" / "shards").iterdir()
     # without its end, the second note of what the run was, and half of the last record
     shard.write_bytes(b"\n".join(shard.read_bytes().splitlines()[:-2])[:-300])
+    os.utime(shard, (0, 0))
     studies.run(path, results=tmp_path / "again", jobs=1)
     assert (undisturbed / "history.csv").read_bytes() == (tmp_path / "again" / "tiny" / "history.csv").read_bytes()
 
