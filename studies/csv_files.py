@@ -105,7 +105,7 @@ def _is_data(names: Sequence[str], cells: pd.DataFrame) -> bool:
 
 
 def _no_header(names: Sequence[str]) -> str:
-    """What to do about a file without names."""
+    """Remedy for a file without names."""
     header = ",".join([*(f"x{place}" for place in range(len(names) - 1)), "class"])
     return (
         f"the first line looks like data, {listed(map(quoted, names))}: put a line of {len(names)} names above it, such as "
@@ -155,7 +155,7 @@ def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[st
 
 
 def _fault(text: str) -> str:
-    """What a cell of a feature is that is no number which a model can take."""
+    """Kind of a feature's cell that is no number which a model can take."""
     if _is_missing(text):
         return "missing cells"
     if _WITH_COMMA.fullmatch(text):

@@ -222,7 +222,7 @@ def training_pool(data: Data, schema: Schema, seed: int) -> Table:
 
 
 def doubts(data: Data) -> list[str]:
-    """What is rarely meant: constant features, identifiers and repeated rows; nothing in generated data."""
+    """Doubtful things: constant features, identifiers and repeated rows; none in generated data."""
     if data.name in GENERATED:
         return []
     inputs, labels, features, *_ = whole(data)

@@ -38,7 +38,7 @@ def _dotted(name: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
 
 
 def differing(theirs: object, ours: object) -> str:
-    """Where two resolved specs differ: "base.epochs is 200 there, 50 here", the first few; empty where they do not."""
+    """Differences of two resolved specs: "base.epochs is 200 there, 50 here", the first few; empty where they do not."""
     found = list(_walk(theirs, ours, ""))
     more = f", and {len(found) - 4} more" if len(found) > 4 else ""
     return ", ".join(found[:4]) + more

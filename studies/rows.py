@@ -25,7 +25,7 @@ _FROM_TRAINING = [column for column in LAST if column not in _OF_THE_PLAN]
 
 
 class Rows(NamedTuple):
-    """What models left behind: a row for each trial, and its lines by epoch (`history`) and by sample (`predictions`)."""
+    """Results of models: a row for each trial, and its lines by epoch (`history`) and by sample (`predictions`)."""
 
     trials: pd.DataFrame
     history: pd.DataFrame
@@ -89,7 +89,7 @@ def _recorded(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _extent(there: pd.DataFrame) -> pd.Series:
-    """How much rows record beside their numbers: predictions above gradient norms above lines of the history."""
+    """Rank of rows by what they record: predictions above gradient norms above lines of the history."""
     every = there["history_every"]
     return 4 * there["keep_predictions"] + 2 * there["gradient_norms"] + (every > 0) / np.maximum(every, 1)
 

@@ -26,9 +26,9 @@ def status(study: Study, results: Path) -> list[str]:
     Raises UserError where the folder holds results of another format.
     """
     store = Store(results, study)
-    rows = store.load().trials
+    (rows, *_), kept = store.load_all()
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
-    if rows.empty and store.kept().empty and (store.folder / "summary.csv").exists():
+    if rows.empty and kept.empty and (store.folder / "summary.csv").exists():
         lines.append(
             f"tables         committed in {store.folder}, without the rows that they were computed from: "
             f"{study.command('run', results)} trains these"
@@ -39,7 +39,7 @@ def status(study: Study, results: Path) -> list[str]:
     hosts = [shards.writer(Path(run["shard"])).host for run in store.runs() if "shard" in run]
     if hosts:
         lines.append(f"runs           on {_counted(pd.Series(hosts))}")
-    return [*lines, *at_work(store), *outside(store)]
+    return [*lines, *at_work(store), *outside(store, kept)]
 
 
 def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
@@ -48,8 +48,9 @@ def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
     Raises UserError where the folder holds results of another format.
     """
     store = Store(results, study)
-    done = successful(store.load().trials)
-    return [trial for trial in plan.trials(study) if trial.key not in done], outside(store)
+    (rows, *_), kept = store.load_all()
+    done = successful(rows)
+    return [trial for trial in plan.trials(study) if trial.key not in done], outside(store, kept)
 
 
 def mixed(rows: pd.DataFrame) -> list[str]:
@@ -78,9 +79,8 @@ def at_work(store: Store) -> list[str]:
     return [f"at work        process {writer.process} on {writer.host}" for writer in writers]
 
 
-def outside(store: Store) -> list[str]:
+def outside(store: Store, kept: pd.DataFrame) -> list[str]:
     """Lines about rows in the folder that belong to no trial of the study as it is: how many, and what does not fit."""
-    kept = store.kept()
     if kept.empty:
         return []
     lines = [f"kept           {len(kept):,} rows of other trials in {store.folder / KEPT}, for a study that comes back to them"]
@@ -93,7 +93,7 @@ def outside(store: Store) -> list[str]:
 
 
 def changed(store: Store) -> list[str]:
-    """What of a study differs from its last run in the folder, in a line; none where nothing does."""
+    """Differences of a study from its last run in the folder, in a line; none where there are none."""
     manifest = read_manifest(store.folder)
     differences = differing(manifest["identity"], plain(store.study.identity())) if manifest else ""
     return [f"since the last run: {differences}"] if differences else []
@@ -139,7 +139,7 @@ def explain(study: Study, results: Path, beginning: str) -> list[str]:
     """
     trial = plan.find(study, beginning)
     store = Store(results, study)
-    rows, kept = store.load().trials, store.kept()
+    (rows, *_), kept = store.load_all()
     lines = [f"trial          {trial.key}: {trial.configuration.label}, {trial.place}"]
     row = rows[rows["trial"] == trial.key] if len(rows) else rows
     if trial.key in successful(rows):

@@ -45,7 +45,7 @@ class Store:
 
     @cached_property
     def plan(self) -> pd.DataFrame:
-        """What the study says of its trials, by key: see `rows.planned`."""
+        """The columns that the study gives to its trials, by key: see `rows.planned`."""
         return rows.planned(self.study, plan.trials(self.study))
 
     def begin(self) -> None:
@@ -117,13 +117,15 @@ class Store:
 
     def load(self) -> Rows:
         """The rows of the study's trials: what is on disk, a run that is at work included."""
-        found = _Found(self)
-        own = found.with_parts(found.divided(self.plan)[0])
-        return rows.as_asked(own._replace(trials=rows.named_by(own.trials, self.plan)), self.plan)
+        return self.load_all()[0]
 
-    def kept(self) -> pd.DataFrame:
-        """The rows that belong to no trial of the study as it is today, one of each key."""
-        return _Found(self).divided(self.plan)[1].drop(columns="_place", errors="ignore")
+    def load_all(self) -> tuple[Rows, pd.DataFrame]:
+        """The rows of the study's trials, and the rows that belong to none of them, one of each key."""
+        found = _Found(self)
+        trials, others = found.divided(self.plan)
+        own = found.with_parts(trials)
+        own = rows.as_asked(own._replace(trials=rows.named_by(own.trials, self.plan)), self.plan)
+        return own, others.drop(columns="_place", errors="ignore")
 
     def runs(self) -> list[Mapping[str, Any]]:
         """The last note of every run, those that were killed included."""

@@ -1,4 +1,4 @@
-"""What the command line shares with the shell around it: output streams, signals and warnings."""
+"""Output streams, signals and warnings, which the command line shares with the shell around it."""
 
 import errno
 import io

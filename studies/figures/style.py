@@ -82,7 +82,7 @@ def choose_fonts(figure: Figure) -> str:
 
 
 def without_font(letters: str) -> str:
-    """What stands in pictures for letters that no font has, and what to do."""
+    """Sentence about letters that no font has, with the remedy."""
     shown = textwrap.shorten(" ".join(letters), 40, placeholder=" ...")
     return f"no font of this machine has {shown}: boxes stand in their place; install one that has, and draw again"
 
@@ -252,7 +252,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def of_all(shown: Sequence[str], names: Sequence[str]) -> str:
-    """How many of the names are shown, in brackets; nothing where all are."""
+    """The number of names shown, in brackets; nothing where all are."""
     return "" if len(shown) == len(names) else f" ({len(shown)} of {len(names)})"
 
 
