@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.estimates import ALPHA, Estimate, Moments, Numbers, crossed, prior_of_variances
+from studies.estimates import ALPHA, Estimate, Moments, Numbers, crossed, prior_of_variances, skewness
 
 DRAWS = 2000  # resamples of a family of contrasts
 ALIKE = 10  # configurations from which on the variance of a pair is shrunken to that of the others
@@ -96,7 +96,10 @@ def family_of_leading(by_place: Numbers, by_row: Numbers, overlap: float, means:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """Contrasts of scores: `by_place (contrasts, places)`, `by_row (contrasts, rows)`, and mean `square` of one by one."""
+    """Contrasts of scores: `by_place (contrasts, places)`, `by_row (contrasts, rows)`, and mean `square` of one by one.
+
+    `paired`: differences of two configurations, whose skewness counts; sums over many have little.
+    """
 
     by_place: Numbers
     by_row: Numbers
@@ -104,6 +107,7 @@ class Contrasts:
     blank: NDArray[np.bool_]
     repeats: Indices
     overlap: float
+    paired: bool = False
 
     def estimate(self, family: Family | None = None) -> Estimate:
         """The mean of each contrast, each for itself or as one of a family: intervals hold together, and p is adjusted.
@@ -116,7 +120,8 @@ class Contrasts:
             return crossed(Moments(mean, np.full(len(mean), np.nan), count))
         number = self.by_row.shape[1]
         row_sd = self.by_row.std(1, ddof=1) if number > 1 else np.zeros(len(mean))
-        moments = Moments(mean, self.by_place.std(1, ddof=1), count, number, row_sd, self.square)
+        skew = skewness(self.by_place) if self.paired else 0.0
+        moments = Moments(mean, self.by_place.std(1, ddof=1), count, number, row_sd, self.square, skew)
         found = blanked(crossed(moments, self.overlap), self.blank)
         if family is None:
             return found

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
 ALPHA = 0.05  # level of every test; intervals are those of 95%
+SKEWED = 2.5  # times the shift of t by skewness: chosen on 660 data sets of `make calibration`, 20 resampled repeats each
 POWER = 0.8  # of what is called resolvable: a difference that would show four times in five
 
 Numbers = NDArray[np.float64]
@@ -38,7 +39,8 @@ class Moments:
     """Moments of values x_pj of places p = 1..F (folds, repeats) by judged rows j = 1..n, from which their mean is estimated.
 
     `sd` is over places, of their means over rows; `row_sd` over rows, of their means over places (both with ddof 1); `square`
-    the mean of x^2, NaN where it is not known. Where `rows` is 0, nothing is known of single rows.
+    the mean of x^2, NaN where it is not known. Where `rows` is 0, nothing is known of single rows. `skew` is the `skewness`
+    over places, 0 to take them for symmetric.
     """
 
     mean: Any
@@ -47,6 +49,7 @@ class Moments:
     rows: int = 0
     row_sd: Any = 0.0
     square: Any = 0.0
+    skew: Any = 0.0
 
 
 def estimate(values: ArrayLike, overlap: float = 0.0) -> Estimate:
@@ -72,7 +75,8 @@ def crossed(moments: Moments, overlap: float = 0.0) -> Estimate:
     """The mean of a crossed design: places and judged rows are both drawn at random (Cornfield and Tukey 1956).
 
     variance = A + B - C with A = sd^2 (1 / F + overlap), B = row_sd^2 / n, and C = MS / (F n) of the interaction, which A and
-    B both contain; at least A and at least B. Degrees of freedom by Satterthwaite 1946, from A and B.
+    B both contain; at least A and at least B. Degrees of freedom by Satterthwaite 1946, from A and B. Where places are
+    independent and nothing is known of rows, the error is that of `_for_skewness`.
     """
     mean, sd, count = (np.asarray(each, dtype=float) for each in (moments.mean, moments.sd, moments.count))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -86,6 +90,8 @@ def crossed(moments: Moments, overlap: float = 0.0) -> Estimate:
             both = np.nan_to_num(np.maximum(interaction, 0)) / ((count - 1) * (n - 1)) / (count * n)
             variance = np.maximum(by_place + by_row - both, np.maximum(by_place, by_row))
             freedom = np.minimum(variance**2 / (by_place**2 / (count - 1) + by_row**2 / (n - 1)), n - 1)
+        elif not overlap:
+            variance = by_place * _for_skewness(moments.skew, count) ** 2
         # Means of equal numbers that were added in another order differ in the last digits.
         error = np.where(np.sqrt(variance) > 1e-9 * np.maximum(np.abs(mean), 1e-3), np.sqrt(variance), variance * 0)
         error = np.where(count > 1, error, np.nan)
@@ -96,6 +102,26 @@ def crossed(moments: Moments, overlap: float = 0.0) -> Estimate:
         p = np.where(np.isfinite(error), p, np.nan)
     found = (mean, sd, count, error, np.where(spread, freedom, np.nan), mean - half, mean + half, p)
     return Estimate(*(each if np.ndim(each) else float(each) for each in found))
+
+
+def skewness(values: Numbers) -> Numbers:
+    """The skewness m3 / m2^1.5 of the finite ones of values `(..., n)` over the last axis; 0 where these are equal."""
+    there = np.isfinite(values)
+    count = np.maximum(there.sum(-1, keepdims=True), 1)
+    off = np.where(there, values - np.where(there, values, 0).sum(-1, keepdims=True) / count, 0)
+    second, third = ((off**power).sum(-1) / count[..., 0] for power in (2, 3))
+    return np.where(second > 0, third / np.where(second > 0, second, 1) ** 1.5, 0)
+
+
+def _for_skewness(skew: ArrayLike, count: Numbers) -> Numbers:
+    """The factor of a standard error that covers the skewness g of its values: 1 + `SKEWED` |g| (1 + 2 z^2) / (6 z sqrt(n)).
+
+    The mean of few skewed values, of a model that rarely fails, lies off the truth on the side where their sd is small: t is
+    off by g (1 + 2 t^2) / (6 sqrt(n)) (Johnson 1978). A sample shows less skewness than it was drawn from; so `SKEWED` times as
+    much is taken, on both sides, at the normal quantile z of 95%.
+    """
+    quantile = stats.norm.ppf(1 - ALPHA / 2)
+    return np.asarray(1 + SKEWED * np.abs(skew) * (1 + 2 * quantile**2) / (6 * quantile * np.sqrt(count)))
 
 
 def within_percent(found: Estimate) -> Estimate:

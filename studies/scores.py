@@ -165,7 +165,7 @@ class Scores:
                 part = slice(start, start + size)
                 different = np.bitwise_count(self.wrong[one[part]] ^ self.wrong[other[part]]).sum((1, 2), dtype=np.int64)
                 square[part] = 100.0**2 * different / (self.errors.shape[1] * self.sampling.rows)
-        return self._contrasts(values, rows, square, self.guessing[one] | self.guessing[other])
+        return replace(self._contrasts(values, rows, square, self.guessing[one] | self.guessing[other]), paired=True)
 
     def _contrasts(self, by_place: Numbers, by_row: Numbers, square: Numbers, blank: NDArray[np.bool_]) -> Contrasts:
         return Contrasts(by_place, by_row, square, blank, self.repeats, self.sampling.overlap)

@@ -1,6 +1,7 @@
 """Intervals and tests against hand-computed numbers, scipy, statsmodels, and their own level in simulations."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,30 @@ def test_a_crossed_mean_is_at_least_as_uncertain_as_places_or_rows_alone():
     values = np.array([[1, -1, 1, -1], [-1, 1, -1, 1.0]]) + np.array([[0.1], [0]])
     found = estimates.crossed(moments_of(values))
     assert found.error**2 == pytest.approx(0.1**2 / 2 / 2)
+
+
+def test_skewness_is_that_of_scipy_and_leaves_out_what_is_missing():
+    values = np.array([[1.0, 2.0, 4.0, 9.0], [3.0, 3.0, 3.0, 3.0], [1.0, math.nan, 4.0, 9.0], [math.nan] * 4])
+    assert estimates.skewness(values).tolist() == pytest.approx([stats.skew(values[0]), 0, stats.skew(values[2, [0, 2, 3]]), 0])
+
+
+def test_the_interval_of_a_difference_to_a_model_that_rarely_fails():
+    rng, sets = np.random.default_rng(0), 4000
+    values = rng.normal(0, 0.5, (sets, 20)) + rng.gamma(0.3, 6, (sets, 20))  # of mean 1.8 and skewness 3.3
+    plain = Moments(values.mean(1), values.std(1, ddof=1), 20)
+    holds = [
+        ((found.ci_low <= 1.8) & (1.8 <= found.ci_high)).mean()
+        for found in map(estimates.crossed, (plain, replace(plain, skew=estimates.skewness(values))))
+    ]
+    # what none of 20 values shows, no interval can hold
+    assert holds[0] < 0.87 < 0.91 < holds[1]
+
+
+def test_skewness_counts_only_where_values_are_all_there_is():
+    moments = Moments(1.0, 2.0, 10, 50, 3.0, math.nan)
+    assert estimates.crossed(replace(moments, skew=3.0)) == estimates.crossed(moments)
+    on_folds = [estimates.crossed(Moments(1.0, 2.0, 10, skew=skew), overlap=1 / 9) for skew in (0.0, 3.0)]
+    assert on_folds[0] == on_folds[1]
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (10, 30)], ids=str)
