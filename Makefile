@@ -24,7 +24,7 @@ PICTURES := $(if $(QUICK),quick/figures,figures)
 QUICK_OPTION := $(if $(QUICK),--quick)
 
 reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/): studies, pictures, verdicts
-	@$(if $(QUICK),.venv/bin/python -c 'from studies.verdict_texts import QUICK; print(QUICK)')
+	@$(if $(QUICK),.venv/bin/python -c 'from studies.show.verdict_texts import QUICK; print(QUICK)')
 	$(RUN) run $(REPORTS) $(JOBS_OPTION) $(QUICK_OPTION) --results $(RESULTS)
 	$(RUN) figures $(REPORTS) $(QUICK_OPTION) --results $(RESULTS) --figures $(PICTURES)
 	$(RUN) animate history_and_boundary --on validation --epochs 30 --every 1 $(QUICK_OPTION) --figures $(PICTURES) & \

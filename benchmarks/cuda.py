@@ -26,11 +26,13 @@ from benchmarks import data, scale, tables
 from benchmarks.engines import ours
 from benchmarks.work import Rows, Work, steps
 from framework import capture
-from studies import devices, files, runner
+from studies import files
 from studies.errors import UserError
-from studies.rows import to_csv
-from studies.stack import Stack
-from studies.tables import markdown
+from studies.plan import devices
+from studies.plan.units import Stack
+from studies.show.tables import markdown
+from studies.store.rows import to_csv
+from studies.train import runner
 
 CASES = (scale.CASES[0], scale.CASES[4], scale.CASES[7])
 MODELS = (60, 120, 1_000, 10_000, 30_000)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.work import FOLDS, Rows, Work
-from studies import datasets, plan, spec
-from studies.spec import Study
-from studies.stack import Stack
+from studies.data import datasets
+from studies.plan import plan
+from studies.plan.units import Stack
+from studies.spec import spec
+from studies.spec.spec import Study
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "disk": {"name": "disk", "samples": 1000, "test_samples": 1000},

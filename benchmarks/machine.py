@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines import floor
-from studies import files, runner, store
+from studies import files
+from studies.store import store
+from studies.train import runner
 
 _PEERS = ("scikit-learn", "jax", "jaxlib")
 

@@ -13,9 +13,10 @@ from benchmarks import data, scale
 from benchmarks.engines import ours
 from benchmarks.work import steps
 from framework import ops
-from studies import files, products, runner
-from studies.rows import to_csv
-from studies.tables import markdown
+from studies import files
+from studies.show.tables import markdown
+from studies.store.rows import to_csv
+from studies.train import products, runner
 
 
 def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> tuple[float, pd.DataFrame]:

@@ -12,7 +12,7 @@ from benchmarks.engines import TITLES
 from benchmarks.tables import CASE, ratios, spread
 from benchmarks.work import operations
 from studies import files
-from studies.tables import markdown
+from studies.show.tables import markdown
 
 ALONE, TWO = "ours, 1 process", "ours, 2 processes"
 Section = tuple[str, pd.DataFrame]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from studies import files
-from studies.rows import to_csv
+from studies.store.rows import to_csv
 
 NAMES = ("steps", "learned", "grid", "growth", "processes", "memory")
 _OF_EVERY_STAGE = ("learned", "memory")

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from studies import files, verdict_texts
-from studies.rows import to_csv
-from studies.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
-from studies.verdicts import Outcome, Published, judge_numbers
+from studies import files
+from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
+from studies.claims.verdicts import Outcome, Published, judge_numbers
+from studies.show import verdict_texts
+from studies.store.rows import to_csv
 
 SIMULATED = 500
 DRAWS = 500  # hypothetical reports behind each p-value; verdicts take more

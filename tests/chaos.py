@@ -23,8 +23,8 @@ import pandas as pd
 from commands import Command, Commands
 
 from studies import files
-from studies.rows import to_csv
-from studies.shards import read
+from studies.store.rows import to_csv
+from studies.store.shards import read
 
 SPEC = """
 title = "Chaos"

@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 PATIENCE = 120.0  # seconds for what takes one or two on a quiet machine
 _SERVER = """
 import gc, json, os, signal, sys
-from studies import cli, cluster, figures
+from studies import cli
+from studies.show import figures
+from studies.train import cluster
 
 gc.freeze()  # else every process looks through all that was imported as it ends, for 2 s
 for line in sys.stdin:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from studies import spec, verdict_texts
 from studies.cli import main
+from studies.show import verdict_texts
+from studies.spec import spec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

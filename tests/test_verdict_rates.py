@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import verdict_rates
-from studies import claims, verdict_texts
+from studies.claims import claims
+from studies.show import verdict_texts
 
 SIMULATED = 60
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studies import spec
-from studies.sampling import Population, Sampling
-from studies.spec import Study
+from studies.spec import spec
+from studies.spec.sampling import Population, Sampling
+from studies.spec.spec import Study
 
 SOURCES = ("disk", "moons", "circles")
 POOL, TRUTH = 250, 4000  # training rows, and rows beyond the largest test set by which the truth is known

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.calibration.designs import LARGEST, LEARNERS, TRUTH, Design, View
-from studies import analysis, compare, comparisons, effects, plan, runner, scores
-from studies.estimates import Estimate, Numbers, within_percent
-from studies.sampling import Population, Sampling
-from studies.scores import Scores
-from studies.wrong import pack, unpack
+from studies.analysis import compare, comparisons, effects, scores, summaries
+from studies.analysis.estimates import Estimate, Numbers, within_percent
+from studies.analysis.scores import Scores
+from studies.data.wrong import pack, unpack
+from studies.plan import plan
+from studies.spec.sampling import Population, Sampling
+from studies.train import runner
 
 Line = dict[str, Any]
 
@@ -83,7 +85,7 @@ def _statements(seen: pd.DataFrame, sampling: Sampling, truth: Scores) -> Iterat
 
     factors = list(LEARNERS)
     baseline = {factor: str(seen[factor].iloc[0]) for factor in factors}
-    levels, weights = analysis.level_weights(seen, factors, found, baseline)
+    levels, weights = summaries.level_weights(seen, factors, found, baseline)
     contrasts, true = found.contrast(weights), truth.contrast(weights).estimate()
     yield from _lines("levels", [" = ".join(level) for level in levels], contrasts.estimate(contrasts.family), true)
 

@@ -11,11 +11,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from studies import effects, files
-from studies.estimates import ALPHA, rate
-from studies.rows import to_csv
-from studies.sampling import Population
-from studies.tables import markdown
+from studies import files
+from studies.analysis import effects
+from studies.analysis.estimates import ALPHA, rate
+from studies.show.tables import markdown
+from studies.spec.sampling import Population
+from studies.store.rows import to_csv
 
 INTERVALS = {  # kinds of statements, and whether those of one study hold together
     "means": False,

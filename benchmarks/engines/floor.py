@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.work import Prepared, Rows, Trained, Work, steps, widths
-from studies.products import product
+from studies.train.products import product
 
 LARGE = 1024  # rows and columns
 

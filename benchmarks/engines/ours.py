@@ -11,9 +11,11 @@ import torch
 import framework as fw
 from benchmarks import data
 from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, percent_wrong, widths
-from studies import build, runner, suite
-from studies.stack import Stack
-from studies.streams import seed_for
+from studies import api
+from studies.plan.units import Stack
+from studies.seeds import seed_for
+from studies.spec import build
+from studies.train import runner
 
 
 def prepare(work: Work, rows: Rows) -> Prepared:
@@ -27,7 +29,7 @@ def prepare(work: Work, rows: Rows) -> Prepared:
 def start(
     work: Work, stack: Stack, rows: Rows, seed: int, device: torch.device | str = "cpu"
 ) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
-    """A stack at its first weights, as `studies.runner` starts it."""
+    """A stack at its first weights, as `studies.train.runner` starts it."""
     settings = [trial.configuration.settings for trial in stack.trials]
     features, *_, classes = widths(work, rows)
     model = build.model(settings, features, classes, device)
@@ -51,7 +53,7 @@ def grid(works: Sequence[Work], rows: Rows, jobs: int, seed: int) -> GridRun:  #
     """The whole grid, from its spec to its tables on disk."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        trials = suite.run(data.grid_study(works, seed), jobs=jobs, results=folder)
+        trials = api.run(data.grid_study(works, seed), jobs=jobs, results=folder)
         seconds = time.perf_counter() - started
     lrs = list(works[0].lrs)
     trials["member"] = trials["optimizer.lr"].astype(float).map(lrs.index) * FOLDS + trials["fold"]

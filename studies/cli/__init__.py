@@ -48,7 +48,7 @@ def main() -> None:
 
 for command in (
     *(specs.init, specs.list_studies, specs.show_plan),
-    *(runs.run, runs.status, runs.explain, runs.verify),
+    *(runs.run, runs.show_status, runs.explain, runs.verify),
     *(results.show_tables, results.figures, results.write_report, results.show_changes, results.verdict),
     *(trials.show, trials.animate),
 ):

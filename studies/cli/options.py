@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from studies import claims, spec
+from studies.claims import claims
+from studies.spec import spec
 
 study = click.argument("study")
 overrides = click.option(

@@ -10,12 +10,16 @@ import joblib
 import pandas as pd
 from rich.console import Console
 
-from studies import compare, files, spec, store, suite, tables, verdict_texts
+from studies import api, files
+from studies.analysis import compare
 from studies.cli import options
 from studies.errors import UserError
-from studies.identity import differing
-from studies.rows import to_csv
-from studies.spec import Study
+from studies.show import tables, verdict_texts
+from studies.spec import spec
+from studies.spec.identity import differing
+from studies.spec.spec import Study
+from studies.store import store
+from studies.store.rows import to_csv
 
 
 @click.command("tables")
@@ -31,9 +35,9 @@ def show_tables(
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     planned = spec.load(study, overrides, quick, results)
     if against is not None:
-        tables.show_comparison(planned, suite.against(planned, results, against), Console())
+        tables.show_comparison(planned, api.against(planned, results, against), Console())
         return
-    tables.show(planned, suite.tables_of(planned, results, out), Console())
+    tables.show(planned, api.tables_of(planned, results, out), Console())
 
 
 @click.command()
@@ -66,7 +70,7 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
 def _has_tables(study: Study, results: Path) -> bool:
     """True where a study has tables that can be drawn; says so where it has not."""
     try:
-        suite.tables_of(study, results)
+        api.tables_of(study, results)
     except UserError as error:
         click.echo(f"{study.name}: not drawn: {error}")
         return False
@@ -75,11 +79,9 @@ def _has_tables(study: Study, results: Path) -> bool:
 
 def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
     """Draw what there is of a study."""
-    from studies import figures as pictures  # matplotlib takes a second that no other command needs
+    from studies.show import figures as pictures  # matplotlib takes a second that no other command needs
 
-    return pictures.draw(
-        study, suite.tables_of(study, results), figures / study.name, suite.rows_of(study, results).predictions
-    )
+    return pictures.draw(study, api.tables_of(study, results), figures / study.name, api.rows_of(study, results).predictions)
 
 
 @click.command("report")
@@ -91,7 +93,7 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
 @options.out
 def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path, out: Path | None) -> None:
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
-    from studies import report  # matplotlib takes a second that no other command needs
+    from studies.show import report  # matplotlib takes a second that no other command needs
 
     click.echo(report.write(spec.load(study, overrides, quick, results), results, figures, out))
 
@@ -106,7 +108,7 @@ def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None
     """Judge every claim of each REPORT by the rows in the results folder; of all five, writes verdicts.csv there."""
     if quick:
         click.echo(verdict_texts.QUICK)
-    table = suite.verdicts(results, quick, reports)
+    table = api.verdicts(results, quick, reports)
     path = (out or results) / "verdicts.csv"
     if not reports:
         files.write(path, to_csv(table.round(9)))

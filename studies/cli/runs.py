@@ -7,10 +7,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from studies import devices, spec, standing, suite, tables
+from studies import api
 from studies.cli import options, terminal
-from studies.screen import Screen
-from studies.spec import Study
+from studies.plan import devices
+from studies.show import tables
+from studies.show.console import Screen
+from studies.spec import spec
+from studies.spec.spec import Study
+from studies.store import status
 
 
 @click.command()
@@ -20,7 +24,7 @@ from studies.spec import Study
 @options.results
 @options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
-@click.option("--backend", type=click.Choice(suite.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option("--backend", type=click.Choice(api.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )
@@ -54,14 +58,14 @@ def run(
     """
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
     for study in planned if dry_run else ():
-        click.echo("\n".join(suite.describe_missing(study, results, jobs or devices.processes(device))))
+        click.echo("\n".join(api.describe_missing(study, results, jobs or devices.processes(device))))
     if dry_run:
         return
     for study in planned if live else ():
         _show_live(study)
     with Screen(results, quiet) as screen:
         try:
-            suite.run_all(
+            api.run_all(
                 planned,
                 jobs=jobs,
                 backend=backend,
@@ -89,7 +93,7 @@ def run(
 
 def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> None:
     """Put what the study found on a page."""
-    from studies import report  # matplotlib takes a second that a run alone does not need
+    from studies.show import report  # matplotlib takes a second that a run alone does not need
 
     written = report.write(study, results, figures)
     if not quiet:
@@ -98,7 +102,7 @@ def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> No
 
 def _show_live(study: Study) -> None:
     """Show the training of the study's first trial, or say why not."""
-    from studies import regions  # only where asked for: a run is to start at once
+    from studies.show import regions  # only where asked for: a run is to start at once
 
     if not regions.live(study):
         click.echo(
@@ -106,14 +110,14 @@ def _show_live(study: Study) -> None:
         )
 
 
-@click.command()
+@click.command("status")
 @options.study
 @options.overrides
 @options.quick
 @options.results
-def status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+def show_status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
-    for line in standing.status(spec.load(study, overrides, quick, results), results):
+    for line in status.status(spec.load(study, overrides, quick, results), results):
         click.echo(line)
 
 
@@ -129,7 +133,7 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst.
     """
     planned = spec.load(study, overrides, quick, results)
-    for line in standing.explain(planned, results, suite.find_trial(planned, results, trial).key):
+    for line in status.explain(planned, results, api.find_trial(planned, results, trial).key):
         click.echo(line)
 
 
@@ -142,7 +146,7 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another sample.")
 def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
     """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
-    verified, differences = suite.verify(spec.load(study, overrides, quick), results, sample, seed)
+    verified, differences = api.verify(spec.load(study, overrides, quick), results, sample, seed)
     if differences.empty:
         click.echo(
             f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"

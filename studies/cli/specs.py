@@ -7,10 +7,14 @@ from pathlib import Path
 
 import click
 
-from studies import design, devices, files, plan, spec, standing, suite
+from studies import api, files
+from studies.analysis import power
 from studies.cli import options
 from studies.errors import UserError
-from studies.rules import number, require
+from studies.plan import devices, plan
+from studies.spec import spec
+from studies.spec.rules import number, require
+from studies.store import status
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 
@@ -69,9 +73,9 @@ def show_plan(
         if points is not None:
             require(name, points, number(0, above=True))
     planned = spec.load(study, overrides, quick)
-    given = {each.reading: design.Spread(sd, math.nan) for each in planned.readings} if sd else {}
-    spreads = given or suite.spreads(planned, results)
+    given = {each.reading: power.Spread(sd, math.nan) for each in planned.readings} if sd else {}
+    spreads = given or api.spreads(planned, results)
     source = "given" if sd else f"by the rows in {results / planned.name}"
-    missing, outside = standing.missing(planned, results)
+    missing, outside = status.missing(planned, results)
     for line in (*plan.describe(planned, jobs or devices.processes("cpu"), missing, spreads, difference, source), *outside):
         click.echo(line)

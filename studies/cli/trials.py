@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from studies import spec, suite
+from studies import api
 from studies.cli import options
-from studies.data import Split
+from studies.data.types import Split
+from studies.spec import spec
 
 
 @click.command()
@@ -36,10 +37,10 @@ def animate(
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst; by
     default the first of the primary reading.
     """
-    from studies import regions  # matplotlib takes a second that no other command needs
+    from studies.show import regions  # matplotlib takes a second that no other command needs
 
     planned = spec.load(study, overrides, quick)
-    key = trial and suite.find_trial(planned, results, trial).key
+    key = trial and api.find_trial(planned, results, trial).key
     shown = regions.scene(planned, key, on=on, epochs=epochs, every=every)
     for path, content in regions.animate(shown, figures / planned.name).items():
         click.echo(f"{path}: {content}")
@@ -58,10 +59,10 @@ def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results:
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst. Torch
     alone loads the model's file.
     """
-    from studies import show as one  # matplotlib and torch.nn take a second that no other command needs
+    from studies.show import trial as one  # matplotlib and torch.nn take a second that no other command needs
 
     planned = spec.load(study, overrides, quick)
-    trained = one.retrain(planned, suite.find_trial(planned, results, trial).key)
+    trained = one.retrain(planned, api.find_trial(planned, results, trial).key)
     for line in one.described(trained):
         click.echo(line)
     click.echo()

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from studies.sampling import Sampling
-from studies.scores import Scores
-from studies.wrong import pack
+from studies.analysis.scores import Scores
+from studies.data.wrong import pack
+from studies.spec.sampling import Sampling
 
 
 def trials(errors, factors="", rows=100, judged="test", **columns):

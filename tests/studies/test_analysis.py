@@ -6,16 +6,17 @@ import pytest
 from builders import random_bits, trials, trials_of_bits
 from scipy import stats
 
-from studies import analysis, estimates, outcomes, scores, texts
-from studies.sampling import Sampling
+from studies.analysis import estimates, outcomes, scores, summaries
+from studies.show import texts
+from studies.spec.sampling import Sampling
 
 
 def summarised(rows, sampling):
-    return analysis.summarise(rows, ["config"], scores.of(rows, sampling))
+    return summaries.summarise(rows, ["config"], scores.of(rows, sampling))
 
 
 def leveled(rows, factors, sampling, baseline=None):
-    return analysis.by_level(rows, factors, scores.of(rows, sampling), baseline)
+    return summaries.by_level(rows, factors, scores.of(rows, sampling), baseline)
 
 
 def test_a_summary_by_hand():
@@ -92,7 +93,7 @@ def test_curves_have_quartiles_by_level():
     rows = trials({f"c{i}": [1] for i in range(5)}).assign(trial=[f"t{i}" for i in range(5)], factor_a="x", n_train=200)
     history = pd.DataFrame({"trial": [f"t{i}" for i in range(5)], "epoch": 10, "train_loss": [1.0, 2, 3, 4, 5],
                             "train_errors": 2, "test_loss": 1.0, "test_errors": [10, 20, 30, 40, 50]})  # fmt: skip
-    curve = analysis.curves(rows, history, ["factor_a"]).iloc[0]
+    curve = summaries.curves(rows, history, ["factor_a"]).iloc[0]
     assert (curve["factor"], curve["level"], curve["epoch"]) == ("factor_a", "x", 10)
     assert [curve[f"test_pct_q{q}"] for q in (25, 50, 75)] == [20, 30, 40]
     assert curve["train_loss_q50"] == 3
@@ -147,7 +148,7 @@ def test_a_level_is_compared_with_the_baseline_in_pairs():
     rows = trials({"x p": [1, 2], "x q": [3, 6], "y p": [5, 9], "y q": [9, 10]}, "ab", judged="val")
     sampling = Sampling(2, judged="val")
     found = scores.of(rows, sampling)
-    table = analysis.by_level(rows, ["a", "b"], found, {"a": "x", "b": "q"})
+    table = summaries.by_level(rows, ["a", "b"], found, {"a": "x", "b": "q"})
     assert table["baseline"].tolist() == [True, False, False, True]
     # y less x: folds (4 + 6) / 2 = 5 and (7 + 4) / 2 = 5.5
     assert table["difference_pct"].tolist() == pytest.approx([np.nan, 5.25, -2.75, np.nan], nan_ok=True)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studies.cli import main
-from studies.settings import DEFAULTS
+from studies.spec.settings import DEFAULTS
 
 SPEC = {
     "title": "Generated",

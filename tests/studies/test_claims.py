@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import claims, judge, spec, suite
-from studies.claims import Number, Part, Report, Statement
+from studies import api
+from studies.claims import claims, judge
+from studies.claims.claims import Number, Part, Report, Statement
 from studies.errors import UserError
-from studies.store import Store
+from studies.spec import spec
+from studies.store.store import Store
 
 SPEC = """
 title = "Claims"
@@ -387,7 +389,7 @@ def test_a_misspelt_study_or_reading_of_a_claim_is_refused(tmp_path, monkeypatch
 
 
 def test_nothing_is_decided_where_nothing_was_run(tmp_path):
-    assert set(suite.verdicts(tmp_path)["verdict"]) == {"UNDECIDED", "UNCLEAR"}
+    assert set(api.verdicts(tmp_path)["verdict"]) == {"UNDECIDED", "UNCLEAR"}
 
 
 def test_trials_of_one_stack_share_one_measurement_of_time():

@@ -16,14 +16,15 @@ import pytest
 from commands import PATIENCE
 
 import studies
-from studies import cluster as dask
-from studies import plan, spec
 from studies.errors import UserError
+from studies.plan import plan
+from studies.spec import spec
+from studies.train import cluster as dask
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
 import os, signal, time
-from studies import runner
+from studies.train import runner
 def dask_setup(worker):
     fit = runner.fit
     def told(stack, observe=None):
@@ -39,7 +40,7 @@ NANNY = """  # a worker that is started again is forked from a process that has 
 import multiprocessing
 from distributed.utils import get_mp_context
 get_mp_context()
-multiprocessing.set_forkserver_preload(["distributed", "studies.cluster"])
+multiprocessing.set_forkserver_preload(["distributed", "studies.train.cluster"])
 """
 
 
@@ -150,7 +151,7 @@ def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(ca
 UNLIKE = {
     "no package": ({"studies/__init__.py": "raise ImportError"}, 1, "ablation-suite is missing"),
     "another version": (
-        {"framework/__init__.py": "", "studies/__init__.py": "", "studies/stack.py": "NUMERICS = 999"},
+        {"framework/__init__.py": "", "studies/__init__.py": "", "studies/plan/units.py": "NUMERICS = 999"},
         1,
         "numerics 999 there",
     ),
@@ -251,7 +252,7 @@ def test_silence_and_a_lost_scheduler_are_one_clear_error_and_the_next_run_goes_
 
 
 def test_the_parts_of_joblib_that_are_replaced_are_as_they_were():
-    """Where this fails, compare `studies.cluster.Backend` with the new joblib; it may be needed no more."""
+    """Where this fails, compare `studies.train.cluster.Backend` with the new joblib; it may be needed no more."""
     source = inspect.getsource(joblib._dask.DaskDistributedBackend)
     for line in (
         "self.client.loop.add_callback(self._collect)",

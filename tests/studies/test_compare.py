@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 import studies
-from studies import cli, compare, estimates
+from studies import cli
+from studies.analysis import compare, estimates
 
 
 def trials(errors, **columns):

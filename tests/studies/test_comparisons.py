@@ -8,9 +8,9 @@ import pytest
 from builders import trials
 from scipy import stats
 
-from studies import comparisons, scores
-from studies.estimates import ALPHA, estimate
-from studies.sampling import Sampling
+from studies.analysis import comparisons, scores
+from studies.analysis.estimates import ALPHA, estimate
+from studies.spec.sampling import Sampling
 
 FOLDS = Sampling(4, judged="val")
 ERRORS = {"x p": [4, 5, 6, 9], "x q": [3, 3, 3, 3], "y p": [1, 2, 3, 6], "y q": [9, 9, 9, 9]}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from studies import costs, plan, spec
+from studies.plan import costs, plan
+from studies.spec import spec
 
 
 def cost(tiny, *changes):

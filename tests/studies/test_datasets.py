@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
-from studies import datasets
-from studies.csv_files import read_csv
-from studies.data import Data, Table, Validation
+from studies.data import datasets
+from studies.data.csv_files import read_csv
+from studies.data.types import Data, Table, Validation
 from studies.errors import UserError
 
 PLAIN = {"validation_samples": 0, "normalize": "none", "noise": 0.0, "resample": False}

@@ -9,9 +9,12 @@ from builders import scores_of
 from click.testing import CliRunner
 from scipy import stats
 
-from studies import cli, design, plan, spec
-from studies.design import Spread
-from studies.sampling import Population, Sampling
+from studies import cli
+from studies.analysis import power
+from studies.analysis.power import Spread
+from studies.plan import plan
+from studies.spec import spec
+from studies.spec.sampling import Population, Sampling
 
 FULL = [(a, b, c) for a in "012" for b in "01" for c in "01"]
 ABC, ALL_PAIRS = ("a", "b", "c"), {("a", "b"), ("a", "c"), ("b", "c")}
@@ -34,8 +37,8 @@ POINTS = {
 @pytest.mark.parametrize(("points", "open_"), POINTS.values(), ids=POINTS)
 def test_what_a_design_leaves_open(points, open_):
     table = pd.DataFrame([list(point) for point in points], columns=list(ABC))
-    assert design.unseparated(table) == open_
-    assert design.unseparated(table.sample(frac=1, random_state=0)) == open_
+    assert power.unseparated(table) == open_
+    assert power.unseparated(table.sample(frac=1, random_state=0)) == open_
 
 
 def test_what_is_separated_is_estimated():
@@ -60,7 +63,7 @@ LINES = {
 
 @pytest.mark.parametrize(("changes", "lines"), LINES.values(), ids=LINES)
 def test_the_lines_of_a_plan(tiny, changes, lines):
-    assert design.separation(spec.load(str(tiny(*changes)))) == lines
+    assert power.separation(spec.load(str(tiny(*changes)))) == lines
 
 
 def test_factors_that_change_together_are_named(tiny):
@@ -69,7 +72,7 @@ def test_factors_that_change_together_are_named(tiny):
         ('[[grid]]\nactivation = ["relu", "tanh"]', grids),
         ('optimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]', ""),
     )
-    assert design.separation(spec.load(str(path))) == [
+    assert power.separation(spec.load(str(path))) == [
         "separates      0 of 2 factors and 0 of 1 pairs",
         "does not       activation (changes together with loss); loss (changes together with activation); "
         "activation x loss (2 of 4 cells empty)",
@@ -79,7 +82,7 @@ def test_factors_that_change_together_are_named(tiny):
 def test_the_spread_is_that_of_differences_to_the_best():
     # differences 1, 2, 3 of sd 1, and 8, 8, 8 of none
     found = scores_of([[1, 2, 3], [2, 4, 6], [9, 10, 11]], Sampling(3, judged="val"))
-    assert design.spread(found) == Spread(0.5, 0)
+    assert power.spread(found) == Spread(0.5, 0)
 
 
 def test_the_spread_over_rows_is_that_of_mean_differences():
@@ -87,19 +90,19 @@ def test_the_spread_over_rows_is_that_of_mean_differences():
     wrong[1, 0, :10], wrong[1, 1, :20] = True, True
     # mean differences by row: 100 for ten rows, 50 for ten, 0 for eighty
     rows = np.repeat([100, 50, 0], [10, 10, 80]).std(ddof=1)
-    assert design.spread(scores_of(None, Sampling(2, rows=100), wrong)) == pytest.approx((np.std([10, 20], ddof=1), rows))
+    assert power.spread(scores_of(None, Sampling(2, rows=100), wrong)) == pytest.approx((np.std([10, 20], ddof=1), rows))
 
 
 @pytest.mark.parametrize(
     "errors", [[[1, 2, 3]], [[1], [2]], [[np.nan, 1], [2, np.nan]]], ids=["one", "one value", "all lack one"]
 )
 def test_no_spread_where_there_are_no_differences(errors):
-    assert np.isnan(design.spread(scores_of(errors, Sampling(len(errors[0]))))).all()
+    assert np.isnan(power.spread(scores_of(errors, Sampling(len(errors[0]))))).all()
 
 
 def lines(study, *arguments):
     """The lines on power, by their first word."""
-    found = design.power(study, *arguments)
+    found = power.power(study, *arguments)
     return {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in found}
 
 

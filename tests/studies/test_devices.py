@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import studies
-from studies import devices
 from studies.errors import UserError
+from studies.plan import devices
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from builders import scores_of
 from scipy import stats
 
-from studies import analysis, comparisons
-from studies.sampling import Sampling
+from studies.analysis import comparisons, summaries
+from studies.spec.sampling import Sampling
 
 FOLDS = Sampling(folds=2)
 
@@ -34,7 +34,7 @@ def trials(errors):
 
 
 def test_values_are_the_means_of_a_level_in_each_fold():
-    table = analysis.values(
+    table = summaries.values(
         trials({("a", "relu"): [1, 2], ("b", "relu"): [3, 6], ("c", "tanh"): [9, 9]}), ["activation"], FOLDS
     )
     assert table.to_dict("list") == {
@@ -47,7 +47,7 @@ def test_values_are_the_means_of_a_level_in_each_fold():
 
 
 def test_values_are_means_of_repeats_where_these_draw_new_data():
-    table = analysis.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, repeats=2, fresh=True))
+    table = summaries.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, repeats=2, fresh=True))
     assert table[["repeat", "test_pct"]].to_dict("list") == {"repeat": [0, 1], "test_pct": [2.0, 7.0]}
     assert "fold" not in table
 
@@ -73,7 +73,7 @@ def test_within_a_budget_validation_chooses_configuration_and_epoch():
         ("b0", 2, 5, 3),
         ("c0", 2, 9, 20),
     ]
-    table = analysis.budget(rows, history(lines), ["activation"])
+    table = summaries.budget(rows, history(lines), ["activation"])
     # relu: a at epoch 0; a at 1; at 2, b is no better than a was. tanh: epoch 0 stays the best until epoch 2.
     assert table.to_dict("list") == {
         "factor": ["activation"] * 6,
@@ -87,13 +87,13 @@ def test_within_a_budget_validation_chooses_configuration_and_epoch():
 def test_without_validation_rows_the_judged_set_chooses():
     rows = trials({("a", "relu"): [0]}).assign(n_val=0, val_errors=None)
     lines = history([("a0", 0, None, 40), ("a0", 1, None, 50)])
-    table = analysis.budget(rows, lines, ["activation"])
+    table = summaries.budget(rows, lines, ["activation"])
     assert list(table["test_pct"]) == [40.0, 40.0]
     assert set(table["chosen_on"]) == {"test"}
 
 
 def test_no_history_no_budget():
-    assert analysis.budget(trials({("a", "relu"): [0]}), pd.DataFrame(), ["activation"]).empty
+    assert summaries.budget(trials({("a", "relu"): [0]}), pd.DataFrame(), ["activation"]).empty
 
 
 def scores(rows):

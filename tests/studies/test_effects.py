@@ -9,9 +9,9 @@ import statsmodels.formula.api as smf
 from builders import random_bits, scores_of, trials
 from statsmodels.stats.anova import anova_lm
 
-from studies import effects, scores
-from studies.estimates import ALPHA, estimate, holm
-from studies.sampling import Sampling
+from studies.analysis import effects, scores
+from studies.analysis.estimates import ALPHA, estimate, holm
+from studies.spec.sampling import Sampling
 
 ONE = Sampling(0, 1)
 

@@ -10,8 +10,8 @@ import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
-from studies import estimates
-from studies.estimates import Estimate, Moments
+from studies.analysis import estimates
+from studies.analysis.estimates import Estimate, Moments
 
 
 def moments_of(values):

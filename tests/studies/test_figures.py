@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import figures, spec, suite, tables
-from studies.figures import grid, style
+from studies import api
+from studies.show import figures, tables
+from studies.show.figures import grid, style
+from studies.spec import spec
 
 ALL = {"models", "seeds", "curves", "learning", "activations", "data"}
 FACTORIAL = {"grid", "levels", "effects", "interactions"}
@@ -90,7 +92,7 @@ def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes, expected
     path = tiny(*changes)
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert set(outcome) == expected
     for name in {name for name in expected if isinstance(outcome[name], Path)}:
         pixels = matplotlib.image.imread(tmp_path / "f" / f"{name}.png")
@@ -110,9 +112,9 @@ def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path)
     for name in ("trials", "history", "predictions"):
         (tmp_path / "r" / "tiny" / f"{name}.csv").unlink()
     study = spec.load(str(path))
-    predictions = suite.rows_of(study, tmp_path / "r").predictions
+    predictions = api.rows_of(study, tmp_path / "r").predictions
     without = dict.fromkeys(("curves", "pairs", "values", "budget"), pd.DataFrame())
-    outcome = figures.draw(study, {**suite.tables_of(study, tmp_path / "r"), **without}, tmp_path / "f", predictions)
+    outcome = figures.draw(study, {**api.tables_of(study, tmp_path / "r"), **without}, tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: curves.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["points"] == "not drawn: predictions.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["matrix"] == "not drawn: pairs.csv is not there, as before a run of the study, or says nothing of it"
@@ -139,7 +141,7 @@ def rich(tmp_path_factory):
 def draw(rich):
     """Draws one picture of one reading of the rich study, and returns the figure."""
     study, folder, _ = rich
-    found = {**suite.tables_of(study, folder), "predictions": suite.rows_of(study, folder).predictions}
+    found = {**api.tables_of(study, folder), "predictions": api.rows_of(study, folder).predictions}
 
     def picture(name, reading="tested", **changed):
         (own,) = (each for each in study.readings if each.reading == reading)
@@ -152,7 +154,7 @@ def test_readings_have_folders_of_their_own(tiny, tmp_path):
     path = tiny(NO_GRID, ("folds = 3", "folds = 3\n[reading.one]\nprimary = true\n[reading.two]\ndata = { test_samples = 0 }"))
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert outcome["models"] == tmp_path / "f" / "models.png"
     assert outcome["two/models"] == tmp_path / "f" / "two" / "models.png"
     assert set(outcome) == {*(ALL - {"activations"}), "two/models", "two/learning"}
@@ -165,7 +167,7 @@ def test_a_reading_without_test_rows_is_judged_on_its_own(draw):
 
 
 def test_far_worse_models_are_shown_apart(draw, rich):
-    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     together = draw("models", summary=summary.assign(test_mean_pct=np.arange(12) + 20.0))
     assert [ax.get_title(loc="left") for ax in together.axes] == ["All configurations"]
     means = [2.0] * 10 + [10.0, 10.1]  # five times the median, and more
@@ -192,7 +194,7 @@ def test_learning_is_by_set_with_a_mark_at_the_smallest_validation_loss(tiny, tm
     path = tiny(ONE_OPTIMIZER)
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
-    found = suite.tables_of(study, tmp_path / "r")
+    found = api.tables_of(study, tmp_path / "r")
     curves = found["curves"].query("factor == 'label'")
     curves.loc[(curves["level"] == "tanh") & (curves["epoch"] == 2), "val_loss_q50"] = 0.001
     figure = figures.PICTURES["learning"].figure(study, {**found, "curves": curves})
@@ -209,7 +211,7 @@ def test_learning_is_by_set_with_a_mark_at_the_smallest_validation_loss(tiny, tm
 def test_gradients_are_by_layer_before_and_after_training(draw, rich):
     figure = draw("gradients")
     assert len(figure.axes) == 2 * 6  # moments, and models x schedules; lines are activations
-    norms = suite.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested' and label == 'tanh | BCE | constant'")
+    norms = api.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested' and label == 'tanh | BCE | constant'")
     title = "model\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}BCE, schedule\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}constant"
     (before,) = (ax for ax in figure.axes if ax.get_title() == title)
     np.testing.assert_array_equal(before.get_lines()[1].get_xdata(), [1, 2, 3])
@@ -219,7 +221,7 @@ def test_gradients_are_by_layer_before_and_after_training(draw, rich):
 
 
 def test_a_gradient_of_0_is_on_the_axis(draw, rich):
-    table = suite.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested'").fillna(1.0)
+    table = api.tables_of(rich[0], rich[1])["gradients"].query("reading == 'tested'").fillna(1.0)
     columns = ["norm_q25", "norm_q50", "norm_q75"]
     assert draw("gradients", gradients=table.assign(**dict.fromkeys(columns, 3e-5))).axes[0].get_yscale() == "log"
     table = table.assign(**dict.fromkeys(columns, 3e-5))
@@ -231,10 +233,10 @@ def test_a_gradient_of_0_is_on_the_axis(draw, rich):
 
 def test_small_losses_and_norms_survive_the_tables(rich, tmp_path):
     study, folder, _ = rich
-    found = suite.tables_of(study, folder)
+    found = api.tables_of(study, folder)
     gradients = found["gradients"].assign(norm_q50=1.23456789e-9)
     rounded = {**found, "gradients": tables._rounded("gradients", gradients)}
-    tables.write(study, rounded, tmp_path, suite.rows_of(study, folder))
+    tables.write(study, rounded, tmp_path, api.rows_of(study, folder))
     assert (tables.read(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
 
 
@@ -322,7 +324,7 @@ def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
     figure = draw("interactions", effects=effects)
     (ax,) = figure.axes
     assert ax.get_title(loc="left") == "model x activation: 20.0% of the variance [15.0, 25.0]"
-    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
     expected = [
         summary.query("activation == 'tanh' and model == @model")["test_mean_pct"].mean() for model in ("MSE", "BCE", "CE")
@@ -357,7 +359,7 @@ def test_the_ladder_marks_what_is_more_than_chance(draw):
 
 
 def test_the_matrix_is_each_row_less_each_column(draw, rich):
-    summary = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     one, two, three = summary["config"][:3]
     pairs = pd.DataFrame(
         [(two, one, 0.25, 0.5), (three, one, 2.0, 0.001), (three, two, np.nan, np.nan)],
@@ -370,7 +372,7 @@ def test_the_matrix_is_each_row_less_each_column(draw, rich):
 
 
 def test_every_value_lies_under_its_mean(draw, rich):
-    found = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])
+    found = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])
     (ax,) = draw("seeds").axes
     order = found["summary"].sort_values("test_mean_pct", kind="stable")
     assert [text.get_text() for text in ax.get_yticklabels()] == list(order["label"])
@@ -382,7 +384,7 @@ def test_every_value_lies_under_its_mean(draw, rich):
 
 
 def test_a_budget_starts_with_the_first_epoch(draw, rich):
-    table = tables.of_reading(suite.tables_of(rich[0], rich[1]), rich[0])["budget"]
+    table = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["budget"]
     activation, model, schedule = draw("budget").axes[:3]
     assert [ax.get_title(loc="left") for ax in (activation, model, schedule)] == ["activation", "model", "schedule"]
     line = next(line for line in model.get_lines() if line.get_label() == "BCE")

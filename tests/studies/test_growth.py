@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import grid, identity, plan, rules, settings, spec, standing, suite
+from studies import api
 from studies.errors import UserError
-from studies.store import Store
+from studies.plan import plan
+from studies.spec import grid, identity, rules, settings, spec
+from studies.store import status
+from studies.store.store import Store
 
 TRAINED = ["stack", "seconds"]  # columns that tell how a row was trained, which may differ
 THIRD = ('"tanh"]', '"tanh", "elu"]')
@@ -91,7 +94,7 @@ def test_a_row_that_records_more_is_used_and_looks_as_if_it_recorded_what_is_ask
     pd.testing.assert_frame_equal(rows.drop(columns=TRAINED), undisturbed.drop(columns=TRAINED), check_exact=True)
     study = spec.load(str(tiny(*after)))
     for name in ("history", "predictions"):
-        one, other = (getattr(suite.rows_of(study, tmp_path / folder), name) for folder in ("results", "undisturbed"))
+        one, other = (getattr(api.rows_of(study, tmp_path / folder), name) for folder in ("results", "undisturbed"))
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     assert train(tiny(*before))[0] == 0  # nothing that was recorded is lost
 
@@ -151,15 +154,15 @@ def test_rows_of_other_code_are_told_with_what_to_do(tiny, train, tmp_path):
     trials = tmp_path / "results" / "tiny" / "trials.csv"
     pd.read_csv(trials).assign(code="0" * 12).to_csv(trials, index=False)
     study = spec.load(str(path))
-    told = [line for line in standing.status(study, tmp_path / "results") if line.startswith("other code")]
+    told = [line for line in status.status(study, tmp_path / "results") if line.startswith("other code")]
     assert told == [
         "other code     made 12 of 12 rows; if `ablation verify tiny` finds that numbers differ, raise NUMERICS in "
-        "studies/stack.py, and run again"
+        "studies/plan/units.py, and run again"
     ]
     said = []
-    suite.run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
+    api.run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
     assert said == told
-    assert suite.verify(study, tmp_path / "results", sample=1)[1].empty
+    assert api.verify(study, tmp_path / "results", sample=1)[1].empty
 
 
 def test_a_second_run_takes_what_the_first_has_not_begun_and_waits_for_the_rest(tiny, tmp_path):
@@ -173,10 +176,10 @@ def test_a_second_run_takes_what_the_first_has_not_begun_and_waits_for_the_rest(
             second[0].join(0.5)
 
     def other():
-        suite.run_all([study], jobs=1, results=tmp_path, received=counted.extend, said=said.append)
+        api.run_all([study], jobs=1, results=tmp_path, received=counted.extend, said=said.append)
 
     first = []
-    suite.run_all([study], jobs=1, results=tmp_path, received=lambda records: (first.extend(records), meanwhile(records)))
+    api.run_all([study], jobs=1, results=tmp_path, received=lambda records: (first.extend(records), meanwhile(records)))
     second[0].join()
     keys = [record["trial"] for record in (*first, *counted)]
     assert sorted(keys) == sorted(trial.key for trial in plan.trials(study))
@@ -189,8 +192,7 @@ def test_a_second_run_takes_what_the_first_has_not_begun_and_waits_for_the_rest(
 def test_two_specs_of_one_name_at_once_lose_no_row(tiny, tmp_path):
     one, other = spec.load(str(tiny())), spec.load(str(tiny(("epochs = 3", "epochs = 4"))))
     threads = [
-        threading.Thread(target=suite.run_all, args=([study],), kwargs={"jobs": 1, "results": tmp_path})
-        for study in (one, other)
+        threading.Thread(target=api.run_all, args=([study],), kwargs={"jobs": 1, "results": tmp_path}) for study in (one, other)
     ]
     for thread in threads:
         thread.start()
@@ -207,10 +209,10 @@ def test_derived_files_follow_the_rows(tiny, train, tmp_path):
     before = (folder / "summary.csv").read_bytes()
     (folder / "summary.csv").write_bytes(before[:100])
     (folder / "pairs.csv").unlink()
-    assert not suite.tables_of(spec.load(str(path)), tmp_path / "results")["pairs"].empty
+    assert not api.tables_of(spec.load(str(path)), tmp_path / "results")["pairs"].empty
     assert (folder / "summary.csv").read_bytes() == before
     one = tiny(('activation = ["relu", "tanh"]', 'activation = ["relu"]'), (', { name = "adam", lr = 0.01 }', ""))
-    suite.tables_of(spec.load(str(one)), tmp_path / "results")
+    api.tables_of(spec.load(str(one)), tmp_path / "results")
     assert not (folder / "pairs.csv").exists()  # of one configuration there is none
 
 
@@ -218,10 +220,10 @@ def test_tables_without_rows_are_read_as_they_are_and_refused_for_another_study(
     path = tiny()
     train(path)
     folder = tmp_path / "results" / "tiny"
-    computed = suite.tables_of(spec.load(str(path)), tmp_path / "results")
+    computed = api.tables_of(spec.load(str(path)), tmp_path / "results")
     for name in ("trials", "history"):
         (folder / f"{name}.csv").unlink()
-    read = suite.tables_of(spec.load(str(path)), tmp_path / "results")
+    read = api.tables_of(spec.load(str(path)), tmp_path / "results")
     assert read["summary"]["label"].tolist() == computed["summary"]["label"].tolist()
     for change, message in (
         (["margin=5"], "margin is 0.5 there, 5.0 here"),
@@ -229,17 +231,17 @@ def test_tables_without_rows_are_read_as_they_are_and_refused_for_another_study(
         (["base.epochs=4"], "base.epochs is 3 there, 4 here"),
     ):
         with pytest.raises(UserError, match="are of another study, and there are no rows") as told:
-            suite.tables_of(spec.load(str(path), change), tmp_path / "results")
+            api.tables_of(spec.load(str(path), change), tmp_path / "results")
         assert message in str(told.value)
     (folder / "levels.csv").write_text("")
     with pytest.raises(UserError, match="were changed or are missing, and there are no rows"):
-        suite.tables_of(spec.load(str(path)), tmp_path / "results")
+        api.tables_of(spec.load(str(path)), tmp_path / "results")
 
 
 def test_new_words_never_stand_beside_old_numbers(tiny, train, tmp_path):
     path = tiny()
     train(path)
-    suite.tables_of(spec.load(str(path), ["margin=50"]), tmp_path / "results")
+    api.tables_of(spec.load(str(path), ["margin=50"]), tmp_path / "results")
     folder = tmp_path / "results" / "tiny"
     assert json.loads((folder / "tables.json").read_text())["study"]["margin"] == 50
     assert "50 points" in (folder / "tables.md").read_text()
@@ -249,16 +251,16 @@ def test_results_that_cannot_be_written_to_are_read_and_written_elsewhere(tiny, 
     path = tiny()
     train(path)
     study, results = spec.load(str(path), ["margin=5"]), tmp_path / "results"
-    write = suite.tables.files.write
+    write = api.tables.files.write
 
     def read_only(target, content):
         if results in target.parents:
             raise OSError(30, "Read-only file system", str(target))
         write(target, content)
 
-    monkeypatch.setattr(suite.tables.files, "write", read_only)
-    assert len(suite.tables_of(study, results)["summary"]) == 4
-    suite.tables_of(study, results, tmp_path / "out")
+    monkeypatch.setattr(api.tables.files, "write", read_only)
+    assert len(api.tables_of(study, results)["summary"]) == 4
+    api.tables_of(study, results, tmp_path / "out")
     assert (tmp_path / "out" / "tiny" / "summary.csv").exists()
 
 

@@ -2,9 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studies import datasets, measures, spec
+from studies.claims import measures
+from studies.data import datasets
 from studies.errors import UserError
-from studies.rows import Rows
+from studies.spec import spec
+from studies.store.rows import Rows
 
 # Two configurations of two repeats; the second of "b" failed.
 TRIALS = pd.DataFrame(

@@ -6,8 +6,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from studies import cli, datasets, figures, spec, suite
-from studies.figures import points
+from studies import api, cli
+from studies.data import datasets
+from studies.show import figures
+from studies.show.figures import points
+from studies.spec import spec
 
 GRADES = """
 title = "Three heaps"
@@ -52,7 +55,7 @@ def call(folder, command, *arguments):
 def test_the_names_of_a_file_are_what_a_user_sees(folder):
     call(folder, "run", "-j", "1")
     study = spec.load(str(folder / "s.toml"))
-    said = suite.rows_of(study, folder / "r").predictions
+    said = api.rows_of(study, folder / "r").predictions
     file = pd.read_csv(folder / "grades.csv", dtype={"grade": str})
     assert file["grade"].iloc[said["row"] - 1].tolist() == said["truth"].tolist()
     assert (said["truth"] == said["predicted"]).mean() > 0.8

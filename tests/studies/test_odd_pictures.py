@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import studies
-from studies import figures, spec, suite
-from studies.figures import effects, labels, style
-from studies.figures.style import LARGEST
+from studies import api
+from studies.show import figures
+from studies.show.figures import effects, labels, style
+from studies.show.figures.style import LARGEST
+from studies.spec import spec
 
 LONG = "He init with batch norm after the activation, dropout 0.1, cosine schedule and a weight decay of 1e-4 on all layers"
 ACTIVATIONS = '["relu", "tanh"]'
@@ -58,7 +60,7 @@ def test_odd_studies_have_pictures_of_a_size_or_reasons(tiny, tmp_path, changes)
     path = tiny(*changes)
     study = spec.load(str(path))
     studies.run(study, results=tmp_path / "r", jobs=1)
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")  # a warning is an error
+    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")  # a warning is an error
     for name, drawn in outcome.items():
         if isinstance(drawn, str):
             assert drawn.startswith("not drawn: ") or name == "fonts"
@@ -72,7 +74,7 @@ def plain(tiny, tmp_path):
     """A study of two factors, and its tables."""
     study = spec.load(str(tiny((OPTIMIZERS, 'init = ["he", "xavier", "lecun"]'))))
     studies.run(study, results=tmp_path, jobs=1)
-    return study, dict(suite.tables_of(study, tmp_path))
+    return study, dict(api.tables_of(study, tmp_path))
 
 
 RC = {"text.usetex": True, "font.size": 30, "axes.facecolor": "red", "savefig.dpi": 7, "figure.dpi": 20, "lines.linewidth": 9}

@@ -6,8 +6,10 @@ import torch
 
 import framework as fw
 import studies
-from studies import build, peer, plan, runner, spec
 from studies.errors import UserError
+from studies.plan import plan
+from studies.spec import build, spec
+from studies.train import runner, torch_nn
 
 COUNTS = ["train_errors", "val_errors", "test_errors", "diverged", "stuck", "epochs_to_5_pct", "status"]
 LOSSES = ["train_loss", "val_loss", "test_loss"]
@@ -133,7 +135,7 @@ def test_dropout_draws_are_torchs_own_and_belong_to_the_trial(tiny):
 
 def test_dropout_drops_the_share_asked_for(tiny):
     settings = alone(both(tiny, "dropout = 0.3\nhidden = [400]"))[1].trials[0].configuration.settings
-    model, _, _ = peer.of(build.model([settings], 2, 2), settings)
+    model, _, _ = torch_nn.of(build.model([settings], 2, 2), settings)
     ones = torch.ones(1, 400, 50)
     assert (model.network[2](ones) == 0).float().mean() == pytest.approx(0.3, abs=0.02)
 

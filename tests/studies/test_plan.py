@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from studies import plan, spec
-from studies.settings import DEFAULTS
-from studies.stack import NUMERICS, Structure, batch_size
+from studies.plan import plan
+from studies.plan.units import NUMERICS, Structure, batch_size
+from studies.spec import spec
+from studies.spec.settings import DEFAULTS
 
 
 def keys(study):

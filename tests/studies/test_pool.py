@@ -8,9 +8,11 @@ from dataclasses import asdict, replace
 import pytest
 
 import studies
-from studies import plan, pool, runner, spec
-from studies.stack import Source
-from studies.worker import Lost
+from studies.plan import plan
+from studies.plan.units import Source
+from studies.spec import spec
+from studies.train import pool, runner
+from studies.train.worker import Lost
 
 
 class Deadly(Source):
@@ -129,7 +131,7 @@ def test_halves_are_the_stack(stacks):
 
 
 def test_a_process_that_trains_imports_little_more_than_torch():
-    code = "import sys, studies.worker; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, studies.train.worker; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"sklearn", "scipy", "pandas", "matplotlib"} & set(done.stdout.split())
 

@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_info
 
 import framework as fw
 from framework import ops
-from studies import products
-from studies.products import WIDE, fast_products, inner, product
+from studies.train import products
+from studies.train.products import WIDE, fast_products, inner, product
 
 SIZES = [
     (25, 25, 100),

@@ -13,9 +13,14 @@ from PIL import Image
 
 import framework as fw
 import studies
-from studies import cli, datasets, plan, regions, runner, spec
+from studies import cli
+from studies.data import datasets
 from studies.errors import UserError
-from studies.streams import seed_for
+from studies.plan import plan
+from studies.seeds import seed_for
+from studies.show import regions
+from studies.spec import spec
+from studies.train import runner
 
 EVERY_OTHER = ("history_every = 1", "history_every = 2")
 
@@ -222,7 +227,7 @@ def test_without_a_display_a_live_run_says_so_and_goes_on(tiny, tmp_path):
 
 def test_a_run_that_nobody_watches_needs_nothing_to_draw_with(tiny, tmp_path, monkeypatch):
     monkeypatch.delattr(studies, "regions")
-    for module in ("studies.regions", "matplotlib", "PIL"):
+    for module in ("studies.show.regions", "matplotlib", "PIL"):
         monkeypatch.setitem(sys.modules, module, None)
     called = CliRunner().invoke(cli.main, ["run", str(tiny()), "-j", "1", "--results", str(tmp_path / "r")])
     assert called.exit_code == 0, called.output

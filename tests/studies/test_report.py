@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import figures, page, report, spec, suite, tables, texts
+from studies import api
+from studies.show import figures, html, report, tables, texts
+from studies.spec import spec
 
 SPEC = """
 title = "Odd <b>names</b>"
@@ -79,7 +81,7 @@ def opened(browser, written):
 @pytest.fixture
 def long(browser, tmp_path):
     """A page with one long table in the browser."""
-    (tmp_path / "long.html").write_text(page.document("Long", page.table("A long table", LONG, left=1)))
+    (tmp_path / "long.html").write_text(html.document("Long", html.table("A long table", LONG, left=1)))
     browser.get((tmp_path / "long.html").as_uri())
     return browser
 
@@ -157,8 +159,8 @@ SORTED = {
 @pytest.mark.parametrize(("kind", "expected"), SORTED.values(), ids=SORTED)
 def test_numbers_sort_as_numbers_wherever_they_stand(browser, tmp_path, kind, expected):
     shuffled = sorted(expected, key=lambda text: text[::-1])
-    table = page.table("A table", pd.DataFrame({"column": shuffled}), left=int(kind == "names"))
-    (tmp_path / "sorted.html").write_text(page.document("Sorted", table), encoding="utf-8")
+    table = html.table("A table", pd.DataFrame({"column": shuffled}), left=int(kind == "names"))
+    (tmp_path / "sorted.html").write_text(html.document("Sorted", table), encoding="utf-8")
     browser.get((tmp_path / "sorted.html").as_uri())
     browser.find_element("css selector", "thead button").click()
     assert column(browser, 0) == expected
@@ -229,7 +231,7 @@ def test_the_pictures_are_those_of_these_results(written):
 def test_it_says_what_failed(written):
     study, folder, path = written
     html = path.read_text()
-    working = suite.tables_of(study, folder / "results")["summary"]["working"].sum()
+    working = api.tables_of(study, folder / "results")["summary"]["working"].sum()
     assert f"{18 - working} of 18 trials did not work: 6 diverged" in html
     # as often in every fold: no interval
     assert "<tr><th scope=row>model<th scope=row>diverging<td>100.0<td><td>6<td>" in html
@@ -294,7 +296,7 @@ def test_it_says_of_whom_intervals_speak_and_what_they_leave_out(tiny, tmp_path,
     path = tiny(*changes)
     studies.run(path, results=tmp_path, jobs=1)
     study = spec.load(str(path))
-    html = report.compose(study, suite.tables_of(study, tmp_path), {}, None, pd.DataFrame())
+    html = report.compose(study, api.tables_of(study, tmp_path), {}, None, pd.DataFrame())
     for words in [*said, "selected on the same errors", "would show", "There is no manifest.json"]:
         assert words in html
     assert ("A wider population" in html) == ("wider" in " ".join(said))
@@ -305,7 +307,7 @@ def test_one_value_each_has_no_interval(tiny, tmp_path):
     path = tiny(("folds = 3", "folds = 0"))
     studies.run(path, results=tmp_path, jobs=1)
     study = spec.load(str(path))
-    html = report.compose(study, suite.tables_of(study, tmp_path), {}, None, pd.DataFrame())
+    html = report.compose(study, api.tables_of(study, tmp_path), {}, None, pd.DataFrame())
     assert "Each configuration has one value, and one value has no interval: add folds or repeats." in html
     assert "Population:" not in html
     assert ">nan" not in html
@@ -316,7 +318,7 @@ def test_verdicts_have_a_section_and_reasons_are_told(written):
     claim = {"source": "Reader (mine)", "id": "1", "claim": "He is <better>", "study": "odd", "reading": "", "role": "primary"}
     numbers = dict.fromkeys(["published_mean", "published_sd", "published_units", "mean", "sd", "ci_low", "ci_high", "rounds"])
     verdicts = pd.DataFrame([{**claim, "measure": "test_pct", **numbers, "verdict": "UNDECIDED", "reason": "Too few."}])
-    found = suite.tables_of(study, folder / "results")
+    found = api.tables_of(study, folder / "results")
     html = report.compose(study, found, {"curves": "not drawn: it needs a run"}, None, verdicts)
     assert "<th scope=row>1: He is &lt;better&gt;<th scope=row>UNDECIDED<th scope=row>Too few." in html
     assert "<li>Picture curves: not drawn: it needs a run." in html
@@ -339,7 +341,7 @@ def test_a_page_of_studies_without_test_rows(tiny, tmp_path, changes, readings, 
     path.write_text(path.read_text() + readings)
     study = spec.load(str(path))
     studies.run(study, results=tmp_path, jobs=1)
-    own = tables.of_reading(suite.tables_of(study, tmp_path), study)
+    own = tables.of_reading(api.tables_of(study, tmp_path), study)
     assert own["budget"][f"{judged}_pct"].notna().all()
     html = report.write(study, tmp_path, tmp_path / "figures").read_text()
     assert "nan%" not in html

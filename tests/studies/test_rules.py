@@ -4,10 +4,10 @@ import inspect
 
 import pytest
 
-from studies import build, spec
 from studies.errors import UserError
-from studies.rules import require
-from studies.settings import resolve
+from studies.spec import build, spec
+from studies.spec.rules import require
+from studies.spec.settings import resolve
 
 COMPONENTS = {
     f"{kind} {name}": component

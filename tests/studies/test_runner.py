@@ -8,10 +8,15 @@ import torch
 from scipy import stats
 
 import studies
-from studies import build, datasets, figures, plan, runner, spec, suite
+from studies import api
+from studies.data import datasets
+from studies.data.wrong import unpack
 from studies.errors import UserError
-from studies.streams import seed_for
-from studies.wrong import unpack
+from studies.plan import plan
+from studies.seeds import seed_for
+from studies.show import figures
+from studies.spec import build, spec
+from studies.train import runner
 
 NUMBERS = [
     "train_errors",
@@ -265,7 +270,7 @@ def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monke
     table = rows(path, tmp_path, "r", jobs=1)
     assert (table["status"] == "failed").all()
     study = spec.load(str(path))
-    outcome = figures.draw(study, suite.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert outcome["curves"].startswith("not drawn")
 
 
@@ -289,7 +294,7 @@ def test_overrides_of_a_study_that_is_read_already_are_refused(tiny, tmp_path):
 def test_a_run_in_this_process_is_planned_for_one(tiny, tmp_path, monkeypatch):
     planned, stacks = [], plan.stacks
     monkeypatch.setattr(plan, "stacks", lambda *given: planned.append(given[2]) or stacks(*given))
-    monkeypatch.setattr("studies.devices.processes", lambda _: 7)
+    monkeypatch.setattr("studies.plan.devices.processes", lambda _: 7)
     rows(tiny(), tmp_path, "r", backend="sequential")
     assert planned == [1]
     with pytest.raises(UserError, match="trains in this process alone: jobs = 2 was given; leave it out, or write backend"):
@@ -327,7 +332,7 @@ def test_every_reading_of_a_study_is_trained_and_told_apart(tiny, tmp_path):
 
 def _tables(path, results):
     study = spec.load(str(path))
-    return study, suite.tables_of(study, results)
+    return study, api.tables_of(study, results)
 
 
 def test_a_limit_on_stacks_changes_no_number(tiny, tmp_path):
@@ -370,7 +375,7 @@ def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_name
     path = tiny()
     rows(path, tmp_path, "r", backend="sequential")
     study = spec.load(str(path))
-    verified, differences = suite.verify(study, tmp_path / "r", sample=1000)
+    verified, differences = api.verify(study, tmp_path / "r", sample=1000)
     assert verified == 12
     assert differences.empty
     table = tmp_path / "r" / "tiny" / "trials.csv"
@@ -378,7 +383,7 @@ def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_name
     loss = float(trials.loc[5, "test_loss"])
     trials.loc[5, "test_loss"] = repr(float(np.nextafter(loss, 1.0)))
     trials.to_csv(table, index=False)
-    (difference,) = suite.verify(study, tmp_path / "r", sample=12)[1].to_dict("records")
+    (difference,) = api.verify(study, tmp_path / "r", sample=12)[1].to_dict("records")
     assert difference == {
         "trial": trials.loc[5, "trial"],
         "column": "test_loss",
@@ -388,6 +393,6 @@ def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_name
     trials["torch"] = "1.0"
     trials.to_csv(table, index=False)
     with pytest.raises(UserError, match=r"equal to the bit within one torch: .* was made with 1.0"):
-        suite.verify(study, tmp_path / "r", sample=1)
+        api.verify(study, tmp_path / "r", sample=1)
     with pytest.raises(UserError, match="no rows to compare with"):
-        suite.verify(study, tmp_path / "nowhere", sample=1)
+        api.verify(study, tmp_path / "nowhere", sample=1)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from studies import spec
-from studies.sampling import Population, Sampling
+from studies.spec import spec
+from studies.spec.sampling import Population, Sampling
 
 NEW_DATA, NEW_ROWS, NEW_SEEDS = Population.NEW_DATA, Population.NEW_ROWS, Population.NEW_SEEDS
 AGAIN = "for new data sets: data.resample = true with validation.repeats of 10 or more"

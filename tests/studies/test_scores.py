@@ -7,11 +7,11 @@ from builders import random_bits, scores_of, trials, trials_of_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies import analysis, comparisons, contrasts, estimates, scores
-from studies.contrasts import Family
+from studies.analysis import comparisons, contrasts, estimates, scores, summaries
+from studies.analysis.contrasts import Family
+from studies.analysis.estimates import ALPHA, Moments
 from studies.errors import UserError
-from studies.estimates import ALPHA, Moments
-from studies.sampling import Sampling
+from studies.spec.sampling import Sampling
 
 ROWS = 100
 DESIGNS = {
@@ -204,7 +204,7 @@ def test_one_pair_has_one_answer_in_every_table():
     levels = {"a": list(wrong), "b": ["p"]}
     ladder = comparisons.ladder(found, rows, levels, {"a": "c0", "b": "p"}, 0.5)
     ladder = ladder[ladder["kind"] == "one at a time"].assign(other=start)
-    table = analysis.by_level(rows, ["a"], found, {"a": "c0"})
+    table = summaries.by_level(rows, ["a"], found, {"a": "c0"})
     of_levels = table.assign(config=table["level"] + " p", other=start)
     renamed = [
         compared,

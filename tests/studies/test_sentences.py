@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from studies import plan, spec, tables
-from studies.rows import Rows, to_csv
-from studies.sentences import sentences
+from studies.plan import plan
+from studies.show import tables
+from studies.show.sentences import sentences
+from studies.spec import spec
+from studies.store.rows import Rows, to_csv
 
 
 def trained(study, error, failing=(), sd=1.0, missing=()):

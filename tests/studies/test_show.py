@@ -11,8 +11,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 import framework as fw
-from studies import build, cli, datasets, plan, runner, show, spec
+from studies import cli
 from studies.columns import OUTCOMES
+from studies.data import datasets
+from studies.plan import plan
+from studies.show import trial
+from studies.spec import build, spec
+from studies.train import runner
 
 SINGLE = 'outputs = "single"'
 MODELS = {
@@ -53,8 +58,8 @@ def loaded(path):
 @pytest.mark.parametrize("base", MODELS.values(), ids=MODELS)
 def test_torch_alone_predicts_the_same(tiny, tmp_path, base):
     study = spec.load(str(one(tiny, base)))
-    trained = show.retrain(study, plan.trials(study)[1].key)
-    show.write(trained, tmp_path / "figures", tmp_path / "results")
+    trained = trial.retrain(study, plan.trials(study)[1].key)
+    trial.write(trained, tmp_path / "figures", tmp_path / "results")
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     raw = trained.scene.raw.test.inputs
@@ -99,7 +104,7 @@ def stamped(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32], ids=str)
 def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped, tmp_path, dtype):
-    show.write(show.retrain(stamped, plan.trials(stamped)[0].key), tmp_path / "figures", tmp_path / "results")
+    trial.write(trial.retrain(stamped, plan.trials(stamped)[0].key), tmp_path / "figures", tmp_path / "results")
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     assert [saved[name] for name in ("features", "target", "classes")] == [["time", "u"], "kind", ["early", "late"]]
@@ -120,7 +125,7 @@ def test_a_trial_has_the_bits_of_its_row(tiny):
     study = spec.load(str(tiny()))
     (stack,) = plan.stacks(study, plan.trials(study)[:3], jobs=1)
     for row in runner.train(stack):
-        record = show.retrain(study, row["trial"]).record
+        record = trial.retrain(study, row["trial"]).record
         assert {name: record[name] for name in OUTCOMES} == {name: row[name] for name in OUTCOMES}
 
 
@@ -146,14 +151,14 @@ def test_the_command(tiny, tmp_path, changes, width):
 
 def test_a_model_without_an_equal_in_torch_is_drawn_and_not_written(tiny, tmp_path):
     study = spec.load(str(one(tiny, 'batchnorm = { affine = false, evaluate = "batch", unbiased = true }')))
-    written = show.write(show.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
+    written = trial.write(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
     assert [path.exists() for path in written] == [True, False]
     assert "has no equal there" in list(written.values())[1]
 
 
 def test_the_file_needs_torch_alone(tiny, tmp_path):
     study = spec.load(str(one(tiny, 'batchnorm = "affine"')))
-    written = show.write(show.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
+    written = trial.write(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
     script = f"""
 import sys, torch
 saved = torch.load({str(list(written)[1])!r})

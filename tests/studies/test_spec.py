@@ -1,8 +1,10 @@
 import pytest
 
-from studies import datasets, plan, spec
-from studies.data import Data
+from studies.data import datasets
+from studies.data.types import Data
 from studies.errors import UserError
+from studies.plan import plan
+from studies.spec import spec
 
 SGD_MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 

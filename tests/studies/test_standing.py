@@ -10,10 +10,14 @@ import pytest
 from test_plan import CHANGES
 
 import studies
-from studies import files, plan, runner, shards, spec, standing, suite
+from studies import api, files
 from studies.errors import UserError
-from studies.stack import NUMERICS
-from studies.store import Store
+from studies.plan import plan
+from studies.plan.units import NUMERICS
+from studies.spec import spec
+from studies.store import shards, status
+from studies.store.store import Store
+from studies.train import runner
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def records(study):
 
 
 def explained(study, folder, trial=0):
-    return "\n".join(standing.explain(study, folder.parent, plan.trials(study)[trial].key))
+    return "\n".join(status.explain(study, folder.parent, plan.trials(study)[trial].key))
 
 
 def test_two_runs_that_finish_at_once_lose_no_row_and_no_run(tiny, tmp_path, monkeypatch):
@@ -95,7 +99,7 @@ def test_a_shard_of_another_host_stays_as_long_as_it_is_touched(trained):
     shard.write_text(json.dumps(records(study)[0]) + "\n")
     Store(folder.parent, study).compact()
     assert shard.exists()
-    assert "at work        process 1 on elsewhere" in standing.status(study, folder.parent)
+    assert "at work        process 1 on elsewhere" in status.status(study, folder.parent)
     os.utime(shard, (0, time.time() - 2 * shards.SILENT))
     Store(folder.parent, study).compact()
     assert not shard.exists()
@@ -162,7 +166,7 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
     assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
     for name, rows in (("trials", 12), ("history", 48)):
         assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / "kept" / f"{name}.csv")) == rows
-    told = standing.status(study, folder.parent)
+    told = status.status(study, folder.parent)
     assert told[-2].startswith("kept           12 rows of other trials in ")
     assert told[-1].strip() == f"numerics is 1 (12), not {NUMERICS}"
     assert "reused" in explained(study, folder)
@@ -171,7 +175,7 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
 def test_two_devices_are_not_mixed_and_two_builds_are_told(trained):
     study, folder = trained
     rewrite(folder / "trials.csv", lambda table: table.assign(torch=["1.0"] + ["2.0"] * 11))
-    assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in standing.status(study, folder.parent))
+    assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in status.status(study, folder.parent))
     rewrite(folder / "trials.csv", lambda table: table.assign(device="cuda")[1:])
     before = (folder / "trials.csv").read_bytes()
     with pytest.raises(UserError, match=r"never mixed: .* has rows of cuda, this run trains on cpu"):
@@ -194,7 +198,7 @@ DAMAGED = {
 def test_what_cannot_be_read_is_told_and_left_as_it_is(trained, name, content, message):
     study, folder = trained
     (folder / name).write_text(content)
-    for call in (lambda: studies.run(study, results=folder.parent, jobs=1), lambda: standing.status(study, folder.parent)):
+    for call in (lambda: studies.run(study, results=folder.parent, jobs=1), lambda: status.status(study, folder.parent)):
         with pytest.raises(UserError) as told:
             call()
         assert message in str(told.value)
@@ -209,7 +213,7 @@ def test_status_counts_what_is_done_missing_and_failed_and_why(trained):
         return table.assign(reason=table["reason"].astype(str).where(table["status"] == "failed"), stuck=True)[:-2]
 
     rewrite(folder / "trials.csv", lambda table: damage(table.astype({"reason": object})))
-    first, second, third, *_ = standing.status(study, folder.parent)
+    first, second, third, *_ = status.status(study, folder.parent)
     assert first == "tiny           12 trials: 9 done, 2 missing, 1 failed; of those done, 0 diverged, 9 stuck"
     assert second == "failed         1: ValueError: x"
     assert third.startswith("made by        device cpu (10), cpu ")
@@ -257,7 +261,7 @@ def test_status_tells_committed_tables_from_rows(trained):
     for file in folder.glob("*.csv"):
         if file.stem in ("trials", "history"):
             file.unlink()
-    lines = standing.status(study, folder.parent)
+    lines = status.status(study, folder.parent)
     assert lines[1] == (
         f"tables         committed in {folder}, without the rows that they were computed from: "
         f"ablation run {folder.parents[1] / 'tiny.toml'} --results {folder.parent} trains these"
@@ -273,9 +277,9 @@ def test_a_trial_is_found_by_key_label_best_and_worst(trained, given):
         config = summary["config"].iloc[0 if given == "best" else -1]
         expected = next(trial for trial in plan.trials(study) if trial.configuration.id == config)
     words = {"id": expected.configuration.id, "key": expected.key[:10]}
-    assert suite.find_trial(study, folder.parent, words.get(given, given)) == expected
+    assert api.find_trial(study, folder.parent, words.get(given, given)) == expected
 
 
 def test_without_rows_no_trial_is_the_best(tiny, tmp_path):
     with pytest.raises(UserError, match=r"has neither rows nor tables; train the study first: ablation run"):
-        suite.find_trial(spec.load(str(tiny())), tmp_path, "best")
+        api.find_trial(spec.load(str(tiny())), tmp_path, "best")

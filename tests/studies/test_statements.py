@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from studies import estimates, statements
-from studies.statements import Comparison, Share, across_readings, judge_statements
-from studies.verdicts import Outcome
+from studies.analysis import estimates
+from studies.claims import statements
+from studies.claims.statements import Comparison, Share, across_readings, judge_statements
+from studies.claims.verdicts import Outcome
 
 
 def evidence(part):

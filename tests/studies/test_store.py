@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 import studies
-from studies import files, spec
+from studies import files
 from studies.columns import is_taken
 from studies.errors import UserError
-from studies.rows import read_csv, to_csv
-from studies.settings import DEFAULTS
-from studies.store import Store, commit
+from studies.spec import spec
+from studies.spec.settings import DEFAULTS
+from studies.store.rows import read_csv, to_csv
+from studies.store.store import Store, commit
 
 FILES = {
     "trials.csv",

@@ -5,9 +5,11 @@ import pytest
 from click.testing import CliRunner
 
 import studies
-from studies import cli, estimates, scores, spec, tuning
+from studies import cli
+from studies.analysis import estimates, scores, tuning
 from studies.errors import UserError
-from studies.sampling import Sampling
+from studies.spec import spec
+from studies.spec.sampling import Sampling
 
 ONE_SET, FRESH = Sampling(2, rows=99), Sampling(2, 2, fresh=True)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from studies import verdicts
-from studies.verdicts import Outcome, Published
+from studies.claims import verdicts
+from studies.claims.verdicts import Outcome, Published
 
 SIMULATED = 300  # reports per row
 

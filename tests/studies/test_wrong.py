@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from studies.wrong import pack, unpack
+from studies.data.wrong import pack, unpack
 
 
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 1000])

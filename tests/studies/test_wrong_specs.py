@@ -2,8 +2,8 @@
 
 import pytest
 
-from studies import spec
 from studies.errors import UserError
+from studies.spec import spec
 
 WRONG = {
     "labels that join to one": (

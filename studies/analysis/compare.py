@@ -1,0 +1,314 @@
+"""Two results of one study, trial by trial: the changes that another commit, machine or version of torch makes.
+
+Within one build of torch and numpy, rows are equal to the bit. Another build sums in another order, training amplifies the last
+bit, and single trials err a little more or less. An upgrade can be trusted where these changes have no direction.
+
+Both results have equal rows and equal splits. Given these, the differences of two folds are independent, so a change is judged
+by a paired t test over (repeat, fold), without a term for the overlap of training sets. The statement is about new seeds on
+these rows, not about new data.
+
+Three questions are asked: has the mean error over all configurations become worse, the number of failures, that of any one
+configuration? The mean may raise a false alarm in 2.5% of comparisons, which makes its interval the usual 95% interval. The two
+others share 2%. The last 0.5% are for errors that are whole numbers of rows: of these, t tests of small levels reject up to 1.2
+times too often. So "worse" is found by chance in at most 5% of comparisons, and "better" too.
+
+In 20,000 simulated comparisons of each of 16 designs (1 to 100 configurations, 3 to 40 folds), "worse" is found in 1.5 to 4.6%
+where nothing changed. With 10 folds, 4 configurations and a standard deviation over seeds of 2 points, it is found in 4.2%, and
+in 21, 56 and 98% where every error is 0.5, 1 and 2 points higher. McNemar's test of failures, which takes trials for
+independent, would reject in up to 61% where failures cluster by fold.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from studies.analysis import outcomes
+from studies.analysis.estimates import ALPHA, from_moments, resolvable
+from studies.columns import MADE_BY, OUTCOMES
+from studies.show import texts
+from studies.spec.identity import differing
+
+SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
+NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status
+KEYS = ("reading", "config", "repeat", "fold")
+UNITS = ("repeat", "fold")  # whose differences are independent, given the rows
+QUESTIONS = {"mean": "the mean error", "failures": "failures", "configuration": "configurations"}  # and in words
+INTERVALS = "an interval excludes 0 where its adjusted p is below 5%; those of one question hold simultaneously"
+POPULATION = "all this is about new seeds on these rows, as if both had been trained again, and not about new data"
+_MUST_AGREE = ("seed", "data", "validation")  # else the trials of one configuration are about other rows
+_OTHERS = 2.5 / 2  # of false alarms the mean may raise 2.5%, the other questions 2%
+_NO_SPREAD = 1e-9  # points: standard deviations below are of rounding
+
+
+def readings(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved spec of each reading, from the `identity` of a manifest; a single reading is called ""."""
+    return {"": dict(identity)} if "seed" in identity else dict(identity)
+
+
+def obstacle(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """The reason that two results cannot be compared, from the identities in their manifests; empty where they can.
+
+    Grids and numbers of repeats may differ: the trials that both have are compared.
+    """
+    theirs, ours = readings(a), readings(b)
+    common = [name for name in theirs if name in ours]
+    if not common:
+        named = [", ".join(name or "the only one" for name in each) for each in (theirs, ours)]
+        return f"they have no reading in common: {named[0]} there, {named[1]} here"
+    found = differing(*({name: _rows(each[name]) for name in common} for each in (theirs, ours)))
+    return found and f"they are about other rows: {found}"
+
+
+def _rows(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a spec that decides on which rows a fold trains; a CSV file counts by its content."""
+    found = {key: dict(reading[key]) if isinstance(reading[key], Mapping) else reading[key] for key in _MUST_AGREE}
+    found["validation"].pop("repeats")
+    found["data"].pop("path", None)  # rows of numerics 9 and less say it
+    return found
+
+
+def matched(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+    """The trials that both have, one row each; columns that both sides have end in `_a` and `_b`.
+
+    `equal` is true where every number is the same to the bit. `difference` is the error of B less that of A in points, on the
+    rows that the reading is judged on. Configuration, repeat and fold identify a trial: its key changes with numerics.
+    """
+    sides = [_judged(trials) for trials in (a, b)]
+    both = sides[0].merge(sides[1], on=list(KEYS), suffixes=("_a", "_b"), validate="one_to_one")
+    pairs = [(both[f"{name}_a"], both[f"{name}_b"]) for name in ("status", *OUTCOMES) if f"{name}_a" in both]
+    equal = np.logical_and.reduce([(one == other).fillna(False) | (one.isna() & other.isna()) for one, other in pairs])
+    return both.assign(equal=equal.astype(bool), difference=both["pct_b"] - both["pct_a"])
+
+
+def _judged(trials: pd.DataFrame) -> pd.DataFrame:
+    """The columns that a comparison needs, with `pct`, the error that counts, and flags that are never missing."""
+    trials = trials.assign(reading=trials["reading"].fillna(""))
+    parts = [outcomes.in_percent(part) for _, part in trials.groupby("reading", sort=False)]
+    table = pd.concat([part.assign(pct=part[f"{outcomes.judged_on(part)}_pct"]) for part in parts])
+    flags = {flag: table[flag].fillna(False).astype(bool) for flag in outcomes.COUNTED}
+    kept = [*KEYS, "label", "pct", "status", *(name for name in OUTCOMES if name in table), "failed", "seconds"]
+    return table.assign(**flags)[list(dict.fromkeys(kept))]
+
+
+def changes(both: pd.DataFrame) -> pd.DataFrame:
+    """The changes between `matched` trials: one row for each mean, kind of failure and configuration, in this order.
+
+    * `question`: one of `QUESTIONS`; `what`: the kind of failure or the configuration's label.
+    * `a`, `b`, `difference`: errors in percent and points; of failures the numbers of trials.
+    * `sd`, `count`: of the differences by (repeat, fold); `p`: of their paired t test, two-sided. Where they are all the same,
+      p is that of the sign test, and there is no interval. Failures cluster by fold, so trials are not counted as independent.
+    * `tests`: the number that `p` is multiplied by in `p_adjusted`. Rows without any change are no tests.
+    * `ci_low`, `ci_high`: the interval of level 1 - 0.05 / `tests`, which excludes 0 where `p_adjusted` is below 5%; an error
+      changes by 100 points at most.
+    * `bound`: 95% upper bound of the difference; for configurations `ci_high`.
+    * `seen`: the change that would be found four times in five.
+    * `worse`, `better`: where `p_adjusted` is below 5%. Where nothing changed, any row is `worse` with probability 5% at most.
+
+    A configuration that is alone in its reading is the mean, and has no row. With one (repeat, fold) nothing has a p, and where
+    there are few for so many configurations, these have no adjusted p and no interval.
+    """
+    errors = both.dropna(subset="difference").assign(all="mean over all configurations")
+    alone = errors.groupby("reading")["config"].transform("nunique") == 1
+    table = pd.concat(
+        [
+            _errors("mean", errors, ["reading", "all"]),
+            _failures(both),
+            _errors("configuration", errors[~alone], ["reading", "config", "label_b"]),
+        ],
+        ignore_index=True,
+    )
+    return _adjusted(table)
+
+
+def _errors(question: str, errors: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
+    """The change of error of each group of trials; the last of `groups` is its name."""
+    samples = errors.groupby([*groups, *UNITS], sort=False)[["pct_a", "pct_b", "difference"]].mean().round(9)
+    by_unit, by_trial = samples.groupby(list(groups), sort=False), errors.groupby(list(groups), sort=False)
+    means = by_unit[["pct_a", "pct_b"]].mean().rename(columns={"pct_a": "a", "pct_b": "b"})
+    moments = by_unit["difference"].agg(["mean", "std", "count"]).rename(columns={"mean": "difference", "std": "sd"})
+    table = means.join(moments).assign(trials=by_trial.size(), equal=by_trial["equal"].sum(), question=question)
+    return table.reset_index().rename(columns={groups[-1]: "what"}).drop(columns="config", errors="ignore")
+
+
+def _failures(both: pd.DataFrame) -> pd.DataFrame:
+    """The change of the number of trials that fail, by kind; a (repeat, fold) counts once, over all readings."""
+    rows = []
+    for flag in outcomes.COUNTED:
+        theirs, ours = both[f"{flag}_a"].astype(int), both[f"{flag}_b"].astype(int)
+        by_unit = (ours - theirs).groupby([both[name] for name in UNITS]).sum()
+        counts = {"a": theirs.sum(), "b": ours.sum(), "difference": by_unit.sum(), "sd": by_unit.std(), "count": len(by_unit)}
+        rows.append({"question": "failures", "what": flag, **counts, "trials": len(both), "equal": both["equal"].sum()})
+    return pd.DataFrame(rows)
+
+
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with tests and intervals, both at the level that a row has left after all others."""
+    units = table["count"].where(table["question"] == "failures", 1)  # failures are sums over (repeat, fold), all else means
+    count = table["count"].where(table["count"] >= 2)
+    sd = table["sd"].where(~(table["sd"] < _NO_SPREAD), 0.0)
+    found = from_moments(table["difference"] / units, sd, count, 0.0)
+    tests = _tests(table["question"], (table["difference"] != 0) | (sd > 0))
+    usual, half, upper = (
+        (stats.t.ppf(1 - tail, count - 1) * pd.Series(found.error, table.index)).where(sd > 0)
+        for tail in (ALPHA / 2, ALPHA / 2 / tests, ALPHA)
+    )
+    # A model that gets stuck in half of its trials, in A as in B, changes by the same in all n folds with probability 2 / 4^n:
+    # more often than a t test of n values and a still smaller level takes into account.
+    few = (table["question"] == "configuration") & ~(tests * 2 * 4.0**-count < ALPHA)
+    half = half.mask(few)
+    upper = upper.where(table["question"] == "mean", half)
+    # n equal changes bound the next one as the sign test does.
+    upper = upper.where(~((sd == 0) & (2.0**-count < ALPHA)), 0.0)
+    seen = np.array([resolvable(*each) for each in zip(sd, count, strict=True)]) + half - usual
+    largest = table["trials"].where(table["question"] == "failures", 100)  # change that there can be
+    adjusted = (pd.Series(found.p, table.index) * tests).clip(upper=1).mask(few)
+    return table.assign(
+        p=found.p,
+        tests=tests,
+        p_adjusted=adjusted,
+        ci_low=(table["difference"] - units * half).clip(lower=-largest),
+        ci_high=(table["difference"] + units * half).clip(upper=largest),
+        bound=(table["difference"] + units * upper).clip(upper=largest),
+        seen=units * seen,
+        worse=(adjusted < ALPHA) & (table["difference"] > 0),
+        better=(adjusted < ALPHA) & (table["difference"] < 0),
+    )
+
+
+def _tests(question: pd.Series, changed: pd.Series) -> pd.Series:
+    """The number by which the p of each row is multiplied: tests of its question, times questions with any change.
+
+    A row where nothing changed cannot be found, whatever its sign: it is no test (Tarone 1990).
+    """
+    sizes = changed.groupby(question).sum().drop("mean", errors="ignore")
+    shared = sizes * (sizes > 0).sum() * _OTHERS
+    return question.map({**shared.to_dict(), "mean": (question == "mean").sum()}).clip(lower=1)
+
+
+def order(found: pd.DataFrame) -> float:
+    """Spearman's rank correlation of the configurations' mean errors on both sides; NaN where one side has no order."""
+    means = found.loc[found["question"] == "configuration", ["a", "b"]].rank()
+    return float(means["a"].corr(means["b"])) if means.std().gt(0).all() else np.nan
+
+
+def made_by(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, trials_b: pd.DataFrame) -> list[str]:
+    """The differences in the making of the two: "torch: 2.13.0+cpu in A, 2.14.0+cpu in B"."""
+    sides = []
+    for manifest, trials in ((a, trials_a), (b, trials_b)):
+        runs: dict[str, list[Any]] = {}
+        for run in manifest["runs"]:
+            for key in ("commit", "python", "system", "processor"):
+                runs.setdefault(key, []).append(run.get(key))
+        made = {column: trials[column].dropna().tolist() for column in MADE_BY if column in trials}
+        sides.append({key: ", ".join(map(str, dict.fromkeys(values))) for key, values in {**made, **runs}.items()})
+    return [
+        f"{key}: {sides[0].get(key) or 'unknown'} in A, {sides[1].get(key) or 'unknown'} in B"
+        for key in dict.fromkeys([*sides[0], *sides[1]])
+        if sides[0].get(key) != sides[1].get(key)
+    ]
+
+
+def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = None) -> tuple[int, list[str]]:
+    """The exit status that the `changes` of `matched` trials mean, and sentences that say why.
+
+    With a `margin`, in points, the status is `WORSE` unless the means are shown to be worse by less than that. A configuration
+    that is worse, but shown to be so by less than the margin, then counts as not worse.
+    """
+    if (both["failed_a"] & both["failed_b"]).all():
+        return UNTOLD, [f"nothing can be compared: all {len(both):,} trials failed on both sides"]
+    # The trials of a stack share its seconds, so there are fewer measurements of time than trials.
+    a, b = both[["seconds_a", "seconds_b"]].mean()
+    times = [f"{a:.3g} s a trial in A, {b:.3g} s in B: times judge machines too, and are not judged"] if a > 0 and b > 0 else []
+    if both["equal"].all():
+        return NOTHING, [f"nothing changed: all {len(both):,} trials are equal to the bit", *times]
+    means = found[found["question"] == "mean"]
+    lines = [f"{both['equal'].sum():,} of {len(both):,} trials are equal to the bit"]
+    lines += [_change(row) for row in means.to_dict("records")]
+    if np.isfinite(order(found)):
+        lines.append(f"the order of the configurations: rank correlation {order(found):.3f} (Spearman)")
+    lines += times
+    small = found["worse"] & (found["question"] != "failures") & (found["bound"] < (0 if margin is None else margin))
+    for way, rows in (
+        ("worse", found["worse"] & ~small),
+        ("worse by less than the margin", small),
+        ("better", found["better"]),
+    ):
+        counts = found.loc[rows, "question"].value_counts()
+        if len(counts):
+            lines.append(f"{way} beyond chance: {', '.join(f'{QUESTIONS[name]} ({n})' for name, n in counts.items())}")
+    lost = int((both["failed_b"] & ~both["failed_a"]).sum())
+    if lost:
+        lines.append(f"trials that failed in B only: {lost:,}; no mean has their errors")
+    worse = bool((found["worse"] & ~small).any())
+    if means["p"].isna().all():
+        few = "one value of each configuration tells no change from chance: compare runs with folds or repeats"
+        lines.append("no trial has an error on both sides" if means.empty else few)
+        return WORSE if worse else UNTOLD, lines
+    few = found["p"].notna() & found["p_adjusted"].isna()
+    if few.any():
+        lines.append(f"{few.sum():,} configurations are too many to be judged one by one by so few folds and repeats")
+    lines += [INTERVALS, POPULATION]
+    if margin is not None:
+        shown = not lost and bool((means["bound"] < margin).all())
+        lines += [_shown(row, margin, lost) for row in means.to_dict("records")]
+        return WORSE if worse or not shown else NOTHING, lines
+    if not worse:
+        lines.append("nothing is worse beyond chance; that does not show that nothing is worse: --margin asks for it")
+    return WORSE if worse else NOTHING, lines
+
+
+def _mean_of(row: Mapping[str, Any]) -> str:
+    """The name of a mean in a sentence."""
+    return f"the mean error of reading {row['reading']}" if row["reading"] else "the mean error"
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    """A sentence about a mean: its change with the interval, and the change that would have been found."""
+    changed = f"{_mean_of(row)} changes by {row['difference']:+.3f} points"
+    if not np.isfinite(row["ci_high"]):
+        return f"{changed}: no interval, for lack of spread or of values"
+    return (
+        f"{changed}, 95% interval {row['ci_low']:+.3f} to {row['ci_high']:+.3f}; "
+        f"a change by {row['seen']:.3f} would be found four times in five"
+    )
+
+
+def _shown(row: Mapping[str, Any], margin: float, lost: int) -> str:
+    """A sentence about a mean: the bound of its change, and on which side of the margin that is."""
+    if not np.isfinite(row["bound"]):
+        return f"not shown: {_mean_of(row)} is worse by less than {margin:g} points; there are too few values for a bound"
+    bound = f"95% upper bound of the change {row['bound']:+.3f}"
+    if row["bound"] < margin and lost:
+        return f"not shown: {_mean_of(row)} is worse by less than {margin:g} points; {bound}, but without the failed trials"
+    verdict = "shown" if row["bound"] < margin else "not shown"
+    return f"{verdict}: {_mean_of(row)} is worse by less than {margin:g} points, if at all; {bound}"
+
+
+def shown(found: pd.DataFrame) -> pd.DataFrame:
+    """The means, the failures, and the configurations of the smallest adjusted p, as texts for a table."""
+    single = found["question"] == "configuration"
+    changed = found[single & (found["difference"] != 0)]
+    order = changed.assign(size=-changed["difference"].abs()).sort_values(["p_adjusted", "size"], kind="stable").index
+    rows = []
+    for row in found.loc[[*found.index[~single], *order[:SHOWN]]].to_dict("records"):
+        count = row["question"] == "failures"
+        what = f"{row['what']} (trials)" if count else f"{row['what']} (%)"
+        reading = row.get("reading")
+        digits = 0 if count else 2
+        rows.append(
+            {
+                "what": f"{reading}: {what}" if isinstance(reading, str) and reading else what,
+                "A": texts.number(row["a"], digits),
+                "B": texts.number(row["b"], digits),
+                "B - A": texts.signed(row["difference"], digits),
+                "95% interval": texts.interval(row["ci_low"], row["ci_high"]),
+                "p": texts.probability(row["p"]),
+                "adjusted p": texts.probability(row["p_adjusted"]),
+                "equal to the bit": "" if count else f"{row['equal']:,.0f} of {row['trials']:,.0f}",
+                "beyond chance": "worse" if row["worse"] else "better" if row["better"] else "",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,416 @@
+"""What a user asks of a study, as functions: train what is missing, write its tables, compare, verify and judge its rows."""
+
+import contextlib
+import datetime
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from studies.analysis import comparisons, power, scores
+from studies.analysis.outcomes import judged_on
+from studies.claims import claims, judge
+from studies.columns import MADE_BY, OUTCOMES
+from studies.errors import SHOWN, UserError
+from studies.plan import devices, plan
+from studies.plan.units import Stack, Trial
+from studies.show import tables
+from studies.show.tables import Tables
+from studies.spec import spec
+from studies.spec.recording import covers
+from studies.spec.spec import Study
+from studies.store import status
+from studies.store.rows import Rows, successful
+from studies.store.shards import Record
+from studies.store.store import Store, machine
+from studies.train import pool, runner
+
+BACKENDS = ("loky", "sequential", "dask")
+WAIT = 1.0  # seconds between two looks at trials that another run has begun
+Train = Callable[..., None]  # (stacks, received=...): `received` gets the records of each stack
+
+
+def run(
+    study: str | Path | Study,
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    device: str = "cpu",
+    results: str | Path = "results",
+    overrides: Sequence[str] = (),
+    received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+) -> pd.DataFrame:
+    """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
+
+    Parameters
+    ----------
+    study
+        A name in `studies/spec/specs`, the path of a TOML file, or a `Study`.
+    jobs
+        Processes; by default one for each usable core or CUDA device, and with "sequential" 1.
+    backend
+        "loky", "sequential" in this process, or "dask".
+    scheduler
+        With "dask", the address of the scheduler whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
+    device
+        "cpu" or "cuda".
+    results
+        Folder in which each study has a folder of its name.
+    overrides
+        `key=value` changes to the spec of a `study` that is a name or a path.
+    received
+        Called with the records of each stack as it is done.
+
+    Returns
+    -------
+    DataFrame
+        One row for each trial, in the order of the plan; see `columns`.
+
+    Raises
+    ------
+    UserError
+        The spec is wrong, or the folder holds rows of another device.
+    OSError
+        The folder cannot be written to, or goes away.
+    """
+    if not isinstance(study, Study):
+        study = spec.load(str(study), overrides)
+    elif overrides:
+        raise UserError(
+            f"overrides change a spec while it is read, and {study.name!r} was read before: give them to spec.load, or give "
+            "the study's name or path"
+        )
+    (rows,) = run_all(
+        [study], jobs=jobs, backend=backend, scheduler=scheduler, device=device, results=results, received=received
+    )
+    return rows
+
+
+def run_all(
+    studies: Sequence[Study],
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    device: str = "cpu",
+    results: str | Path = "results",
+    started: Callable[[Study, int, int], None] = lambda study, done, trials: None,  # noqa: ARG005
+    received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+    finished: Callable[[Study, pd.DataFrame], None] = lambda study, rows: None,  # noqa: ARG005
+    said: Callable[[str], None] = lambda line: None,  # noqa: ARG005
+) -> list[pd.DataFrame]:
+    """`run` for several studies, one after the other; only at the end of the last does a process wait for another.
+
+    `started` gets each study with the numbers of its trials that are done and of all, before any trains; `finished` gets its
+    rows; `said` gets lines about rows of other code and about other runs at work in the same folder.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
+    if jobs is not None and not (type(jobs) is int and jobs >= 1):
+        raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    if backend == "sequential" and jobs not in (None, 1):
+        raise UserError(
+            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'loky'"
+        )
+    if scheduler and (backend != "dask" or jobs):
+        raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
+    devices.require(device)
+    _require_engine(studies, device)
+    if len({study.name for study in studies}) < len(studies):
+        raise UserError("studies of one run have different names, since each has a folder: one was given twice")
+    rows_of_all: dict[str, pd.DataFrame] = {}
+    jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
+        about = {"jobs": jobs, "backend": backend, **machine()}
+        runs = {study.name: at_end.enter_context(_Run(study, Path(results), device, about)) for study in studies}
+
+        def finish(run: _Run) -> None:
+            if not run.pending and run.study.name not in rows_of_all:
+                rows_of_all[run.study.name] = run.finish()
+                finished(run.study, rows_of_all[run.study.name])
+
+        def keep(records: list[Record]) -> None:
+            run = runs[records[0]["study"]]
+            run.keep(records)
+            received(records)
+            finish(run)
+
+        for run in runs.values():
+            started(run.study, len(run.trials) - len(run.pending), len(run.trials))
+            for line in run.notes():
+                said(line)
+        while any(run.pending for run in runs.values()):
+            free = {run.study.name: run.free() for run in runs.values()}
+            planned = [stack for run in runs.values() for stack in plan.stacks(run.study, free[run.study.name], jobs, device)]
+            begun = (left for stack in planned for left in runs[stack.source.study].begin(stack))
+            for run in runs.values():
+                finish(run)
+            train(begun, received=keep)
+            if not planned:
+                time.sleep(WAIT)
+        for run in runs.values():
+            finish(run)
+    return [rows_of_all[study.name] for study in studies]
+
+
+class _Run:
+    """A study at work: `pending` are the trials that it lacks, by key."""
+
+    def __init__(self, study: Study, results: Path, device: str, about: Record) -> None:
+        self.study, self.store, self._about = study, Store(results, study), about
+        self.trials, self._rows = plan.trials(study), self.store.load().trials
+        done = successful(self._rows)
+        self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
+        if self.pending:
+            _require_device(self._rows, self.store.folder, devices.described(device))
+        self.store.begin()
+        self._others = self.store.others()
+        self._trained = 0
+        self._clock: float | None = None
+        self._began = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.end()
+
+    def notes(self) -> list[str]:
+        """Lines about rows of other code, and about other runs at work."""
+        return [*status.of_other_code(self.study, self._rows), *status.at_work(self.store)]
+
+    def free(self) -> list[Trial]:
+        """The pending trials that no other run at work has begun."""
+        begun = self._begun_by_others()
+        return [trial for key, trial in self.pending.items() if key not in begun]
+
+    def _begun_by_others(self) -> set[str]:
+        """The keys of trials that other runs at work have begun; trials that they have done are pending no more."""
+        begun, done = self._others.look()
+        for key, record in done.items():
+            if key in self.pending and covers(record, self.pending[key].configuration.settings):
+                del self.pending[key]
+        return begun
+
+    def begin(self, stack: Stack) -> Iterator[Stack]:
+        """The stack without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
+        begun = self._begun_by_others()
+        left = [trial for trial in stack.trials if trial.key in self.pending and trial.key not in begun]
+        if not left:
+            return
+        if self._clock is None:  # what trained before was another study
+            self._clock = time.perf_counter()
+            self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.store.append([{"begun": [trial.key for trial in left]}])
+        yield plan.of_trials(stack, left)
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Put the records of a stack on disk, after a note of what makes them."""
+        if not self._trained:
+            self.store.note({"started": self._began, **self._about})
+        self.store.append(records)
+        self._trained += len(records)
+        for record in records:
+            self.pending.pop(record["trial"], None)
+
+    def finish(self) -> pd.DataFrame:
+        """Write the files that rows end up in, and the tables."""
+        if self._clock is not None:
+            seconds = time.perf_counter() - self._clock
+            rate = round(self._trained / seconds, 2)
+            counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
+            self.store.note({"started": self._began, **self._about, **counts})
+        written = self.store.compact()
+        if not tables.is_current(self.study, self.store.folder, written):
+            tables.write(self.study, tables.compute(self.study, written), self.store.folder, written)
+        return written.trials
+
+
+def _require_engine(studies: Sequence[Study], device: str) -> None:
+    """Raise UserError where torch.nn's models would train on a CUDA device: their steps cannot be recorded."""
+    for study in studies:
+        for reading in study.readings:
+            if device == "cuda" and any(each.settings["engine"] == "torch_nn" for each in reading.grid.configurations):
+                raise UserError(
+                    f"engine torch_nn trains on the CPU, for comparison: {study.name} has configurations with it and "
+                    "--device cuda was given; give --device cpu, or exclude them"
+                )
+
+
+def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
+    """Raise UserError where rows were made on another device than this run would use."""
+    others = sorted({*rows["device"]} - {ours}) if len(rows) else []
+    if others:
+        raise UserError(
+            f"rows of two devices are never mixed: {folder} has rows of {', '.join(others)}, this run trains on {ours}; give "
+            "--results another folder"
+        )
+
+
+@contextlib.contextmanager
+def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
+    """How many processes train at once, and what trains stacks on them."""
+    if backend != "dask":
+        jobs = pool.possible(jobs) if backend == "loky" else jobs
+        yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
+        return
+    from studies.train import cluster  # needs the extra `distributed`
+
+    with cluster.opened(scheduler, jobs) as client:
+        yield (
+            len(client.nthreads()),
+            functools.partial(cluster.run, client=client, resources={"GPU": 1} if device == "cuda" else None),
+        )
+
+
+def rows_of(study: Study, results: str | Path) -> Rows:
+    """The rows of a study on disk, of a run that is at work too."""
+    return Store(Path(results), study).load()
+
+
+def tables_of(study: Study, results: str | Path, out: str | Path | None = None) -> Tables:
+    """The tables of a study, computed from its rows as they are; where there are none, those that lie in the folder.
+
+    They are written to the folder, or to `out`, unless they lie there already. The folder may be one that cannot be written to.
+
+    Raises UserError where there are neither rows nor tables of this study; OSError where `out` cannot be written to.
+    """
+    folder, rows = Path(results) / study.name, rows_of(study, results)
+    if rows.trials.empty:
+        try:
+            found = tables.read(study, folder)
+        except UserError as error:
+            raise UserError(f"{error}; {_remedy(study, results)}") from None
+        if not found:
+            raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
+    elif tables.is_current(study, folder, rows):
+        found = tables.read(study, folder)
+    else:
+        found = tables.compute(study, rows)
+        with contextlib.suppress(OSError):
+            tables.write(study, found, folder, rows)
+    if out is not None:
+        tables.write(study, found, Path(out) / study.name, rows)
+    return found
+
+
+def _remedy(study: Study, results: str | Path) -> str:
+    return f"train the study first: {study.command('run', results)}"
+
+
+def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
+    """The spread of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
+    try:
+        rows = rows_of(study, results)._asdict()
+    except UserError:  # they are of another spec
+        return {}
+    found = {}
+    for reading in study.readings:
+        trials = tables.of_reading(rows, reading)["trials"]
+        if len(trials) and len(reading.grid.configurations) > 1:
+            found[reading.reading] = power.spread(scores.of(trials, reading.sampling))
+    return {reading: spread for reading, spread in found.items() if spread.trials > 0}
+
+
+def find_trial(study: Study, results: str | Path, given: str) -> Trial:
+    """The trial of `plan.find`; "best" and "worst" are the configurations of extreme mean error in the primary reading.
+
+    Raises UserError where there is none, or several.
+    """
+    if given in ("best", "worst") and given not in study.grid.labels.values():
+        summary = tables.of_reading(tables_of(study, results), study)["summary"]
+        error = f"{judged_on(summary)}_mean_pct"
+        known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
+        if known.empty:
+            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; {_remedy(study, results)}")
+        given = known.iloc[0 if given == "best" else -1]
+    return plan.find(study, given)
+
+
+def describe_missing(study: Study, results: str | Path, jobs: int) -> list[str]:
+    """The trials that a run would train, by configuration, and a rough time; in lines."""
+    missing, _ = status.missing(study, Path(results))
+    counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
+    trials = sum(reading.trials for reading in study.readings)
+    time = plan.rough_time(plan.stacks(study, missing, jobs), jobs)
+    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
+    lines = [f"  {count:,} of {name}" for name, count in counts.items()]
+    more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
+    return [total, *lines[:SHOWN], *more]
+
+
+def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
+    """Every configuration of the primary reading compared with the one whose label, or beginning of the id, is given.
+
+    Raises UserError where there is none, or no rows.
+    """
+    other = study.grid.find(given)
+    trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
+    if len(study.grid.configurations) < 2:
+        raise UserError(
+            f"{study.name} has one configuration, {other.label}: none to compare it with; add levels under [[grid]]"
+        )
+    if trials.empty or not (trials["config"] == other.id).any():
+        raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
+    start = study.grid.baseline_configuration
+    known = scores.of(trials, study.sampling, start.id if start else None)
+    found = comparisons.against(known, other.id, study.margin)
+    return comparisons.labelled(found, study.grid.labels)
+
+
+def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tuple[int, pd.DataFrame]:
+    """Retrain a random sample of a study's trials, each alone, and compare them with their rows to the last bit.
+
+    Returns how many were retrained, and a line for each number that differs: trial, column, the number in the rows, and that of
+    the trial alone.
+
+    Raises UserError where there are no rows, or they were made by another torch, device or numerics.
+    """
+    rows = rows_of(study, results).trials
+    done = successful(rows)
+    trials = [trial for trial in plan.trials(study) if trial.key in done]
+    if not trials:
+        folder = Path(results) / study.name
+        if len(rows):
+            why = study.command("status", results)
+            raise UserError(f"{folder} has nothing to verify: all {len(rows):,} trials failed; see why: {why}")
+        raise UserError(f"{folder} has no rows to compare with; {_remedy(study, results)}")
+    rows = rows.set_index("trial")
+    chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
+    differences = []
+    for index in chosen:
+        trial = trials[index]
+        (stack,) = plan.stacks(study, [trial], jobs=1)
+        (alone,) = runner.train(stack)
+        kept = rows.loc[trial.key]
+        for column in MADE_BY:
+            if kept[column] != alone[column]:
+                raise UserError(
+                    f"rows are equal to the bit within one {column}: trial {trial.key} was made with {kept[column]}, "
+                    f"this is {alone[column]}"
+                )
+        for column in OUTCOMES:
+            theirs, ours = kept[column], alone.get(column)
+            if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
+                differences.append((trial.key, column, theirs, ours))
+    return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])
+
+
+def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
+    """What our trials say to every claim of the reports, by default of all of them; see `judge.judge`."""
+
+    @functools.lru_cache(maxsize=4)
+    def find(name: str) -> tuple[Study, Rows]:
+        study = spec.load(name, quick=quick)
+        rows = rows_of(study, results)
+        if rows.trials.empty:
+            raise UserError(f"{study.name} was not run: {study.command('run', results)}")
+        return study, rows
+
+    return pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)

@@ -1,0 +1,1 @@
+"""The five reports: published values, measures and verdicts."""

@@ -1,0 +1,1 @@
+"""Rows: generators, CSV files, preprocessing and splits."""

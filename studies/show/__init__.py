@@ -1,0 +1,1 @@
+"""From numbers to texts, tables, pictures and pages."""

@@ -1,0 +1,222 @@
+"""Numbers to pictures: drawn from the tables beside the rows, so that committed tables redraw them.
+
+A picture is drawn only where it means something, and says over how many models it is.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from studies import files
+from studies.analysis.outcomes import judged_on
+from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
+from studies.show.figures.labels import shortened
+from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
+from studies.show.tables import Tables, of_reading
+from studies.spec.spec import Study
+
+
+class Picture(NamedTuple):
+    """Which tables a picture needs, for which studies it means something, how it is drawn, and what it shows, in words.
+
+    In place of a figure there may be the reason why there is none.
+    """
+
+    needs: Sequence[str]
+    applies: Callable[[Study], bool]
+    figure: Callable[[Study, Tables], Figure | str]
+    shows: str
+
+
+EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
+PICTURES = {
+    "effects": Picture(
+        ["summary", "effects"],
+        grid.has_several_factors,
+        effects.effects,
+        "How much of the difference between configurations each factor and each pair of factors explains, with intervals: on "
+        "the error, on its logarithm, and among the configurations that work.",
+    ),
+    "interactions": Picture(
+        ["summary", "effects"],
+        grid.has_several_factors,
+        effects.interactions,
+        "Mean error of every two levels of the pairs of factors that matter. Where lines are parallel, neither choice depends "
+        "on the other.",
+    ),
+    "levels": Picture(
+        ["summary", "levels"],
+        grid.has_several_factors,
+        grid.levels,
+        "Error by level of each factor: a dot for each configuration, and the mean over the grid with its interval.",
+    ),
+    "ladder": Picture(
+        ["summary", "ladder"],
+        differences.has_baseline,
+        differences.ladder,
+        "Change in error when one choice of the baseline is changed, and when one choice of the best is taken back.",
+    ),
+    "grid": Picture(
+        ["summary"],
+        grid.has_several_factors,
+        grid.grid,
+        "Mean and standard deviation of the error of every configuration, as heat maps: darker is worse.",
+    ),
+    "models": Picture(
+        ["summary"],
+        lambda _: True,
+        grid.models,
+        "Training error and error of each configuration, mean and standard deviation; best and worst where there are many.",
+    ),
+    "seeds": Picture(
+        ["summary", "values"],
+        lambda _: True,
+        grid.seeds,
+        "The single values under each mean, as points: how much depends on the split and the first weights.",
+    ),
+    "matrix": Picture(
+        ["summary", "pairs"],
+        differences.several,
+        differences.matrix,
+        "Paired differences in error between the best configurations and the baseline, each with each.",
+    ),
+    "budget": Picture(
+        ["budget"],
+        curves.budgeted,
+        curves.budget,
+        "Error that each level reaches within a number of epochs, when the rest of the grid is chosen for it.",
+    ),
+    "curves": Picture(
+        ["curves"],
+        curves.recorded,
+        curves.curves,
+        "Training loss and error by epoch for each level of every factor: median and quartiles of its models.",
+    ),
+    "compared": Picture(
+        ["curves"],
+        curves.comparable,
+        curves.compared,
+        "Training loss and error by epoch, all configurations together.",
+    ),
+    "learning": Picture(
+        ["curves"],
+        curves.few,
+        curves.learning,
+        "Loss and error by epoch on each set of rows, a column for each configuration.",
+    ),
+    "gradients": Picture(
+        ["gradients"],
+        gradients.recorded,
+        gradients.gradients,
+        "Norm of the gradient by layer, before and after training.",
+    ),
+    "activations": Picture(
+        [],
+        functions.differently_bent,
+        functions.activations,
+        "The activation functions of the study and their derivatives.",
+    ),
+    "schedules": Picture([], functions.scheduled, functions.schedules, "The learning rate by epoch."),
+    "data": Picture([], points.flat, points.data, "The rows that there are to learn, by class."),
+    "points": Picture(
+        ["summary", "predictions"],
+        points.predicted,
+        points.points,
+        "What models make of the rows that they are judged on: crosses are wrong.",
+    ),
+}
+
+
+def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, Path | str]:
+    """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
+
+    `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path, or why
+    there is none; a picture that means nothing for the study is not named. Where no font has a letter, `fonts` says so.
+    """
+    known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
+    written: list[Future[None]] = []
+    missing: set[str] = set()
+    with ThreadPoolExecutor(1) as writer:  # a third of a picture's time is compression, which leaves the interpreter free
+
+        def save(path: Path, figure: Figure) -> None:
+            missing.update(choose_fonts(figure))
+            written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
+
+        outcome = _draw(study, PICTURES, of_reading(known, study), folder, save)
+        explored = {name: PICTURES[name] for name in EXPLORED}
+        for other in study.others:
+            drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, save)
+            outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
+    for each in written:
+        each.result()  # raises what went wrong
+    if missing:
+        outcome["fonts"] = without_font("".join(sorted(missing)))
+    return outcome
+
+
+def _draw(
+    study: Study,
+    pictures: Mapping[str, Picture],
+    tables: Tables,
+    folder: Path,
+    save: Callable[[Path, Figure], None],
+) -> dict[str, Path | str]:
+    outcome: dict[str, Path | str] = {}
+    study, tables = shortened(study, tables)
+    summary = tables["summary"]
+    nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
+    for name, picture in pictures.items():
+        path = folder / f"{name}.png"
+        missing = [table for table in picture.needs if tables[table].empty]
+        if not picture.applies(study):
+            path.unlink(missing_ok=True)  # of what the study was before
+            continue
+        if picture.needs and nothing:
+            path.unlink(missing_ok=True)
+            outcome[name] = "not drawn: every trial failed"
+            continue
+        if missing:
+            if missing != ["predictions"]:  # which a fresh clone lacks beside its tables
+                path.unlink(missing_ok=True)
+            needed = " and ".join(f"{table}.csv" for table in missing)
+            outcome[name] = f"not drawn: {needed} is not there, as before a run of the study, or says nothing of it"
+            continue
+        with drawing():
+            try:
+                drawn = picture.figure(study, tables)
+            except TooLargeError as error:
+                drawn = f"not drawn: {error}"
+            if isinstance(drawn, Figure):
+                save(path, drawn)
+        outcome[name] = drawn if isinstance(drawn, str) else path
+    return outcome
+
+
+def png(figure: Figure) -> bytes:
+    """The picture in 256 colours, which is what it takes, and half the bytes: pictures are committed."""
+    return _encoded(_pixels(figure), figure.dpi)
+
+
+def _write(path: Path, pixels: Image.Image, dpi: float) -> None:
+    files.write(path, _encoded(pixels, dpi))
+
+
+def _pixels(figure: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba()))
+
+
+def _encoded(pixels: Image.Image, dpi: float) -> bytes:
+    content = io.BytesIO()
+    image = pixels.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image.save(content, format="png", optimize=True, dpi=(dpi, dpi))
+    return content.getvalue()

@@ -1,0 +1,255 @@
+"""Loss and error by epoch: by level of each factor, configuration beside configuration, and set of rows beside set."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import MaxNLocator
+
+from studies.analysis.outcomes import SET_WORDS, SETS, judged_on
+from studies.show.figures.style import (
+    chosen,
+    height_of_legend,
+    in_lines,
+    legend_below,
+    legend_beside,
+    lines_over,
+    log_axis,
+    looks,
+    new_figure,
+    of_all,
+    over,
+    percent_axis,
+    shape,
+    title_of,
+    titled,
+    used,
+)
+from studies.show.tables import COMPARED, Tables
+from studies.spec.spec import Study
+
+FEW = 8  # configurations at most that have panels of their own
+_ACROSS = 4  # panels side by side
+_MARKED = 12  # markers on a line at most
+
+
+def recorded(study: Study) -> bool:
+    """Whether models were looked at while they trained."""
+    return any(each.settings["history_every"] > 0 for each in study.grid.configurations)
+
+
+def budgeted(study: Study) -> bool:
+    """Whether there are levels to compare by the epochs they take."""
+    return recorded(study) and len(study.grid.configurations) > 1
+
+
+def comparable(study: Study) -> bool:
+    """Whether there are several configurations, but not too many to be told apart in one panel."""
+    return recorded(study) and 1 < len(study.grid.configurations) <= COMPARED
+
+
+def few(study: Study) -> bool:
+    """Whether every configuration can have a panel of its own."""
+    return recorded(study) and len(study.grid.configurations) <= FEW
+
+
+def curves(study: Study, tables: Tables) -> Figure:
+    """Training loss and error by epoch for each level of every factor: median over trials, and their quartiles."""
+    table = tables["curves"]
+    factors = study.grid.levels or {factor: part["level"].unique() for factor, part in table.groupby("factor")}
+    present = {factor: set(part["level"]) for factor, part in table.groupby("factor")}
+    levels = {factor: [name for name in names if name in present[factor]] for factor, names in factors.items()}
+    shown = {factor: chosen(names) for factor, names in levels.items()}
+    judged = _sets(table)[0]
+    measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]
+    down, across = shape(len(factors), _ACROSS)
+    width = max(5.0 / across, 3.3)
+    below = max(height_of_legend(names, width) for names in shown.values())
+    figure = new_figure(width * across, 0.8 + down * (5.4 + below))
+    axes = figure.subplots(2 * down, across, squeeze=False)
+    losses, errors = (used(axes[row::2].flat, len(factors)) for row in (0, 1))
+    for loss, error, (factor, names) in zip(losses, errors, shown.items(), strict=True):
+        loss.sharey(losses[0])
+        error.sharey(errors[0])
+        loss.sharex(error)
+        part = table[table["factor"] == factor]
+        for name, look in zip(names, looks(), strict=False):
+            for ax, (measure, _) in zip((loss, error), measures, strict=True):
+                _line(ax, part[part["level"] == name], measure, name, look)
+        loss.set_title(f"{factor}{of_all(names, levels[factor])}" if study.grid.levels else "")
+        loss.tick_params(labelbottom=False)
+        error.set_xlabel("epoch")
+        error.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        legend_below(error, width)
+    for axes_of, (_, words) in zip((losses, errors), measures, strict=True):
+        for ax in axes_of[::across]:
+            ax.set_ylabel(words)
+    log_axis(losses[0])
+    percent_axis(errors[0], measures[1][1], table[f"{judged}_pct_q25"].min())
+    titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
+    return figure
+
+
+def budget(study: Study, tables: Tables) -> Figure:
+    """Error that each level reaches within a budget of epochs, when the rest of the grid is chosen for it: a panel a factor.
+
+    Unlike `curves`, which is about the models of a level as they come, this is about what one can make of it.
+    """
+    table = tables["budget"][tables["budget"]["epoch"] > 0]
+    judged = judged_on(table)
+    factors = {factor: names for factor, names in study.grid.levels.items() if len(names) > 1}
+    shown = {factor: chosen(names) for factor, names in factors.items()}
+    down, across = shape(len(factors), _ACROSS)
+    width = max(6.0 / across, 3.6)
+    below = max(height_of_legend(names, width) for names in shown.values())
+    figure = new_figure(width * across, 0.9 + down * (3.5 + below))
+    axes = used(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat, len(factors))
+    for ax, (factor, names) in zip(axes, shown.items(), strict=True):
+        part = table[table["factor"] == factor].groupby("level")
+        for name, look in zip(names, looks(), strict=False):
+            if name in part.groups:
+                line = part.get_group(name)
+                every = max(1, math.ceil(len(line) / _MARKED))
+                drawn = "steps-post"
+                ax.plot(
+                    line["epoch"],
+                    line[f"{judged}_pct"],
+                    label=name,
+                    linewidth=1.4,
+                    markersize=4,
+                    markevery=every,
+                    drawstyle=drawn,
+                    **look,
+                )
+        ax.set_title(f"{factor}{of_all(names, factors[factor])}", loc="left")
+        ax.set_xlabel("budget of epochs")
+        ax.tick_params(labelbottom=True, labelleft=True)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        legend_below(ax, width)
+    percent_axis(axes[0], "", float(table[f"{judged}_pct"].min()), highest=float(table[f"{judged}_pct"].max()))
+    for ax in axes[::across]:
+        ax.set_ylabel(f"{SET_WORDS[judged]} error in %")
+    chooser = str(table["chosen_on"].iloc[0])
+    honest = "" if chooser != judged else ", which flatters: there is no other set to choose on"
+    titled(
+        figure,
+        title_of(study),
+        f"Mean {SET_WORDS[judged]} error ({over(study)}) of the configuration with this level, and the recorded epoch within "
+        f"the budget, that have the lowest mean {SET_WORDS[chooser]} error{honest}.",
+    )
+    return figure
+
+
+def compared(study: Study, tables: Tables) -> Figure:
+    """Training loss and error by epoch, all configurations together; a column for each loss, since their scales differ."""
+    lines = _by_configuration(tables)
+    sets = _sets(next(iter(lines.values())))
+    judged = "val" if "val" in sets else sets[0]
+    columns: dict[str, list[str]] = defaultdict(list)
+    for each in study.grid.configurations:
+        if each.label in lines:
+            columns[each.settings["loss"]].append(each.label)
+    width = 7.5 if len(columns) == 1 else 4.4
+    below = max(height_of_legend(labels, width) for labels in columns.values())
+    figure = new_figure(width * len(columns), 5.8 + below)
+    axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
+    lowest = min(line[f"{judged}_pct_q25"].min() for line in lines.values())
+    for (loss, error), (name, labels) in zip(axes.T, columns.items(), strict=True):
+        for label, look in zip(labels, looks(), strict=False):
+            _line(loss, lines[label], "train_loss", label, look)
+            _line(error, lines[label], f"{judged}_pct", label, look)
+        loss.set_title(f"loss = {name}", loc="left")
+        log_axis(loss)
+        percent_axis(error, "", lowest)
+        error.set_xlabel("epoch")
+        error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        legend_below(error, width)
+    axes[0, 0].set_ylabel("training loss per sample")
+    axes[1, 0].set_ylabel(f"{SET_WORDS[judged]} error in %")
+    titled(figure, title_of(study), lines_over(study))
+    return figure
+
+
+def learning(study: Study, tables: Tables) -> Figure:
+    """Loss and error by epoch on each set of rows, with the epoch of the smallest validation loss; a column a configuration."""
+    lines = _by_configuration(tables)
+    configurations = [each for each in study.grid.configurations if each.label in lines]
+    down, across = shape(len(configurations), _ACROSS)
+    figure = new_figure(2.4 + 2.7 * across, 0.8 + 4.8 * down)
+    axes = figure.subplots(2 * down, across, squeeze=False)
+    losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
+    sets = _sets(next(iter(lines.values())))[::-1]
+    lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
+    of_scale: dict[str, Axes] = {}
+    for loss, error, each in zip(losses, errors, configurations, strict=True):
+        first = of_scale.setdefault(each.settings["loss"], loss)
+        if first is not loss:
+            loss.sharey(first)
+        _learning(loss, error, lines[each.label], sets)
+        loss.set_title(in_lines(each.label, 34))
+        percent_axis(error, "", lowest)
+    for first in of_scale.values():
+        log_axis(first)
+    for loss, error in zip(losses[::across], errors[::across], strict=True):
+        loss.set_ylabel("loss per sample")
+        error.set_ylabel("error in %")
+    legend_beside(figure, *axes[0, 0].get_legend_handles_labels())
+    titled(figure, title_of(study), lines_over(study))
+    return figure
+
+
+def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
+    """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
+    history = record["history"]
+    sets = [name for name in SETS[::-1] if f"{name}_errors" in history]
+    loss, error = figure.subplots(2, 1, sharex=True)
+    lowest = 100.0
+    for name, look in zip(sets, looks(), strict=False):
+        percent = [100 * errors / record[f"n_{name}"] for errors in history[f"{name}_errors"]]
+        lowest = min(lowest, *percent)
+        for ax, values in ((loss, history[f"{name}_loss"]), (error, percent)):
+            every = max(1, math.ceil(len(values) / _MARKED))
+            ax.plot(history["epoch"], values, label=SET_WORDS[name], linewidth=1.4, markersize=4, markevery=every, **look)
+    loss.set_ylabel("loss per sample")
+    log_axis(loss)
+    percent_axis(error, "error in %", lowest)
+    error.set_xlabel("epoch")
+    error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    loss.legend()
+
+
+def _learning(loss: Axes, error: Axes, line: pd.DataFrame, sets: Sequence[str]) -> None:
+    """The panels of one configuration."""
+    for name, look in zip(sets, looks(), strict=False):
+        _line(loss, line, f"{name}_loss", f"{SET_WORDS[name]} set", look)
+        _line(error, line, f"{name}_pct", f"{SET_WORDS[name]} set", look)
+    if "val" in sets and line["val_loss_q50"].notna().any():
+        best = line.loc[line["val_loss_q50"].idxmin(), "epoch"]
+        for ax in (loss, error):
+            ax.axvline(best, color="k", linewidth=1, linestyle=(0, (1, 2)), label="smallest\nvalidation loss")
+    loss.sharex(error)
+    loss.tick_params(labelbottom=False)
+    error.set_xlabel("epoch")
+    error.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _by_configuration(tables: Tables) -> dict[str, pd.DataFrame]:
+    """The curves of each configuration that left any, by its label."""
+    table = tables["curves"]
+    return dict(list(table[table["factor"] == "label"].groupby("level", sort=False)))
+
+
+def _sets(table: pd.DataFrame) -> list[str]:
+    """The sets of rows that a table of curves has, the one that its errors are about first."""
+    return [name for name in SETS if f"{name}_pct_q50" in table and table[f"{name}_pct_q50"].notna().any()]
+
+
+def _line(ax: Axes, line: pd.DataFrame, measure: str, label: str, look: Mapping[str, Any]) -> None:
+    """The median of a measure by epoch, in the band of its quartiles."""
+    every = max(1, math.ceil(len(line) / _MARKED))
+    ax.plot(line["epoch"], line[f"{measure}_q50"], label=label, linewidth=1.4, markersize=4, markevery=every, **look)
+    ax.fill_between(line["epoch"], line[f"{measure}_q25"], line[f"{measure}_q75"], color=look["color"], alpha=0.08)

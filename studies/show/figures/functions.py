@@ -1,0 +1,108 @@
+"""Functions that a study uses, as the framework computes them: activations, and learning rates by epoch."""
+
+import math
+from collections import defaultdict
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from studies.show.figures.style import (
+    chosen,
+    height_of_legend,
+    legend_below,
+    log_axis,
+    looks,
+    new_figure,
+    of_all,
+    shape,
+    title_of,
+    titled,
+    used,
+)
+from studies.show.tables import Tables
+from studies.spec import build
+from studies.spec.grid import words
+from studies.spec.spec import Study
+
+_ACROSS = 3  # panels side by side
+_FAR = 20  # starting rates that differ by a larger factor need a logarithmic axis
+
+
+def differently_bent(study: Study) -> bool:
+    """Whether there are activation functions to compare."""
+    return len(_activations(study)) > 1
+
+
+def scheduled(study: Study) -> bool:
+    """Whether any learning rate changes."""
+    return any(each.settings["schedule"]["name"] != "constant" for each in study.grid.configurations)
+
+
+def activations(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from the framework itself
+    """The activation functions of a study with their derivatives, as the framework computes them."""
+    names = _activations(study)
+    x = torch.linspace(-4, 4, 401, dtype=torch.float64)[None, None]
+    down, across = shape(len(names), _ACROSS)
+    figure = new_figure(3.0 * across, 2.5 * down + 0.4)
+    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for ax, name in zip(used(axes.flat, len(names)), names, strict=True):
+        stack = build.fw.Sequential(build.ACTIVATIONS[name](), dtype=torch.float64)
+        value = stack.forward(x)[0, 0].clone()
+        slope = stack.backward(torch.ones_like(x))[0, 0]
+        ax.plot(x[0, 0], value, "-", color="C0", label="f(x)")
+        ax.plot(x[0, 0], slope, "--", color="C3", label="f'(x)")
+        ax.set_title(name)
+        ax.set_ylim(-2, 4)
+    for ax in axes[-1]:
+        ax.set_xlabel("x")
+    axes[0, 0].legend(fontsize=8)
+    titled(figure, "Activation functions and their derivatives")
+    return figure
+
+
+def schedules(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from the framework itself
+    """The learning rate by epoch from every starting rate and under every schedule, one panel for each kind of optimizer."""
+    rates = _rates(study)
+    down, across = shape(len(rates), _ACROSS)
+    width = max(6.0 / across, 4.0)
+    shown = {optimizer: chosen(list(lines)) for optimizer, lines in rates.items()}
+    figure = new_figure(width * across, 0.7 + down * (3.0 + max(height_of_legend(names, width) for names in shown.values())))
+    axes = figure.subplots(down, across, squeeze=False)
+    for ax, (optimizer, names) in zip(used(axes.flat, len(rates)), shown.items(), strict=True):
+        lines = {name: rates[optimizer][name] for name in names}
+        for (name, values), look in zip(lines.items(), looks(), strict=False):
+            every = math.ceil(len(values) / 10)
+            ax.plot(values, label=name, linewidth=1.4, markersize=4, markevery=every, **look)
+        starts = [values[0] for values in lines.values()]
+        if max(starts) > _FAR * min(starts):
+            log_axis(ax)
+            ax.set_ylim(bottom=min(starts) / 100)
+        else:
+            ax.set_ylim(bottom=0)
+        ax.set_title(optimizer + of_all(names, list(rates[optimizer])))
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        legend_below(ax, width)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("learning rate")
+    titled(figure, title_of(study), "The learning rate of each epoch, counted from 0, as the framework's schedules have it.")
+    return figure
+
+
+def _activations(study: Study) -> list[str]:
+    """The activations of all hidden layers; softmax, a function of several numbers, is no line."""
+    every = (name for each in study.grid.configurations for name in each.settings["activation"])
+    return [name for name in dict.fromkeys(every) if name != "softmax"]
+
+
+def _rates(study: Study) -> dict[str, dict[str, list[float]]]:
+    """The learning rates of all epochs, by optimizer, and by the rate it starts from and its schedule."""
+    rates: dict[str, dict[str, list[float]]] = defaultdict(dict)
+    several = len({each.settings["epochs"] for each in study.grid.configurations}) > 1
+    for each in study.grid.configurations:
+        optimizer, epochs = each.settings["optimizer"], each.settings["epochs"]
+        factor = build.schedule(each.settings)
+        name = f"lr={words(optimizer['lr'])}, {words(each.settings['schedule'])}" + (f", {epochs} epochs" if several else "")
+        rates[optimizer["name"]][name] = [optimizer["lr"] * factor(epoch) for epoch in range(epochs)]
+    return rates

@@ -1,0 +1,287 @@
+"""What a study found, as one HTML page: the answer, the tables and pictures it stands on, what fails, and how it was made."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from studies import api, files
+from studies.analysis.estimates import ALPHA
+from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.show import html, texts, verdict_texts
+from studies.show.figures import PICTURES, draw
+from studies.show.figures.style import over
+from studies.show.sentences import sentences
+from studies.show.tables import Tables, around, of_reading
+from studies.show.texts import counted
+from studies.spec.spec import Study
+from studies.store.rows import read_csv
+from studies.store.store import read_manifest
+
+Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
+Section = tuple[str, str, Sequence[str]]  # id, title, parts
+
+PLACES = {  # the pictures of each section
+    "matters": ("effects", "interactions"),
+    "levels": ("levels",),
+    "changes": ("ladder",),
+    "configurations": ("grid", "models", "seeds"),
+    "comparisons": ("matrix",),
+    "training": ("budget", "curves", "compared", "learning", "gradients", "schedules", "activations"),
+    "data": ("data", "points"),
+}
+
+
+def compose(
+    study: Study, tables: Tables, pictures: Pictures, manifest: Mapping[str, Any] | None, verdicts: pd.DataFrame
+) -> str:
+    """The page of a study from its tables and pictures, its manifest if there is one, and the verdicts on what it answers."""
+    own = of_reading(tables, study)
+    sections = [
+        ("answer", "The answer", [html.points(sentences(study, own), large=True)]),
+        *_sections(study, own, pictures),
+        *_verdicts(verdicts),
+        *_readings(study, tables, pictures),
+        ("intervals", "What the intervals say, and what they leave out", [html.points(_about_intervals(study, own))]),
+        ("made", "How it was made", list(_provenance(manifest, pictures))),
+    ]
+    shown = [section for section in sections if section[2]]
+    top = html.heading(study.title, _facts(study, own["summary"]))
+    body = "".join(html.section(*section) for section in shown)
+    return html.document(study.title, top + html.contents([section[:2] for section in shown]) + body)
+
+
+def write(study: Study, results: Path, figures: Path, out: Path | None = None) -> Path:
+    """Write `report.html` beside the tables of a study, and its pictures, drawn from these tables.
+
+    Parameters
+    ----------
+    study
+        The study, as it was trained.
+    results, figures
+        Folders in which each study has a folder of its name: of rows and tables, of pictures.
+    out
+        Folder for tables and page in place of `results`.
+
+    Returns
+    -------
+    Path
+        Where the page is.
+
+    Raises
+    ------
+    UserError
+        The study has neither rows nor tables.
+    OSError
+        A folder cannot be written to.
+    """
+    tables, rows = api.tables_of(study, results, out), api.rows_of(study, results)
+    drawn = draw(study, tables, figures / study.name, rows.predictions)
+    verdicts = results / "verdicts.csv"
+    claims = read_csv(verdicts, verdict_texts.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
+    html = compose(study, tables, drawn, read_manifest(results / study.name), claims[claims["study"] == study.name])
+    page_file = (out or results) / study.name / "report.html"
+    files.write(page_file, html)
+    return page_file
+
+
+def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
+    """The question, its source, and how large the study is."""
+    if study.question:
+        yield study.question
+    if study.source:
+        yield f"Source: {study.source}"
+    if study.reading:
+        yield f"Reading of the source: {study.reading}, which was declared primary before anything was trained."
+    trained = counted(int(summary["trials"].sum()), "trained model")
+    yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}."
+    yield f"Data: {study.schema.described}."
+
+
+def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
+    """What the tables of one reading show, each with its pictures."""
+    summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
+    factors = list(study.grid.levels)
+    judged, words = SET_WORDS[judged_on(summary)], study.sampling.words
+
+    def of_section(name: str) -> list[str]:
+        return list(_pictures(PLACES[name], pictures))
+
+    explained = []
+    if not effects.empty:
+        shown = texts.effects(effects)
+        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
+        explained.append(html.table(title, shown[[shown.columns[0], shown.columns[-1], *shown.columns[1:-1]]], 2, words))
+    yield "matters", "What matters", of_section("matters") + explained
+    averaged = []
+    if not levels.empty:
+        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
+        half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
+        averaged.append(html.table(title, texts.levels(levels), 2, words + texts.visible(half)))
+    yield "levels", "Level by level", of_section("levels") + averaged
+    changed = []
+    if not ladder.empty:
+        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
+        note = words + texts.visible(ladder["visible_pct"])
+        changed.append(html.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, note))
+    yield "changes", "One change at a time", of_section("changes") + changed
+    if study.tune and not tables["tuned"].empty:
+        fixed = [factor for factor in factors if factor not in study.tune]
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
+        parts = [html.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
+        if not tables["tuned_pairs"].empty:
+            title = f"Tuned configurations less the best of them, {tables['tuned_pairs']['other'].iloc[0]}"
+            parts.append(html.table(title, texts.tuned_pairs(tables["tuned_pairs"]), 1, f"test error in points; {words}"))
+        yield "tuned", "Tuned", parts
+    yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
+    compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
+    yield "comparisons", "Configurations compared", of_section("comparisons") + compared
+    yield "failures", "What failed", _failures(summary, levels, factors or ["label"])
+    yield "training", "Training", of_section("training")
+    yield "data", "Data", of_section("data")
+
+
+def _pictures(names: Sequence[str], pictures: Pictures, folder: str = "") -> Iterator[str]:
+    """The pictures of these names that were drawn."""
+    for name in names:
+        path = pictures.get(f"{folder}{name}")
+        if isinstance(path, Path):
+            shows = PICTURES[name].shows
+            yield html.picture(path.read_bytes(), f"Picture {name}: {shows}", shows)
+
+
+def _configurations(study: Study, summary: pd.DataFrame) -> str:
+    """The table of all configurations, the best first."""
+    judged = judged_on(summary)
+    factors = list(study.grid.levels)
+    order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
+    title = f"All configurations by {SET_WORDS[judged]} error in %"
+    note = f"{study.sampling.words}; working %: without trials that diverged, got stuck or failed"
+    return html.table(title, texts.every_configuration(order, factors), max(1, len(factors)), note)
+
+
+def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of a table by a column, in the order of the table; none of an empty one."""
+    if not table.empty:
+        yield from ((str(name), part) for name, part in table.groupby(column, sort=False))
+
+
+def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """All configurations against one."""
+    named = summary.set_index("config").loc[part["config"], list(study.grid.levels) or ["label"]]
+    title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
+    note = (
+        f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
+        f"{study.margin:g} points, or worse; {study.sampling.words}{texts.visible(part['visible_pct'])}"
+    )
+    return html.table(title, texts.comparisons(part, named), len(named.columns), note)
+
+
+def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Which configurations and levels failed, and how often; a sentence where none did."""
+    hit = summary[summary["working"] < summary["trials"]]
+    trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
+    kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
+    meaning = (
+        f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: on its "
+        "training rows the model is not better than always guessing the most frequent class, by an exact binomial test at "
+        "0.1%. Failed: the program ended with an error. One can be both diverged and stuck; both keep their error and are part "
+        "of every mean. Intervals of shares are over folds or repeats, since trials of one fold fail together."
+    )
+    parts = [html.paragraph(meaning)]
+    if failed and not levels.empty:
+        parts.append(html.table("By level, over the rest of the grid", texts.failures(levels, ["factor", "level"]), left=2))
+    if failed:
+        title = f"The {counted(len(hit), 'configuration')} in which any model did not work"
+        parts.append(html.table(title, texts.failures(hit, factors), left=len(factors)))
+    return parts
+
+
+def _verdicts(verdicts: pd.DataFrame) -> Iterator[Section]:
+    """What the study says to the claims of its source."""
+    if len(verdicts):
+        shown = verdict_texts.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
+        note = "mean ± sd, and the 95% interval of the mean"
+        yield "verdicts", "The claims of the source", [html.table("What our trials say to each claim", shown, 3, note)]
+
+
+def _readings(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
+    """The readings beside the primary one: they explore, and carry no verdict."""
+    for other in study.others:
+        summary = of_reading(tables, other)["summary"]
+        if len(summary):
+            drawn = list(_pictures(tuple(PICTURES), pictures, f"{other.reading}/"))
+            yield f"reading-{other.reading}", f"Another reading: {other.reading}", [*drawn, _configurations(other, summary)]
+
+
+def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
+    """The population of the intervals, how they are made, and what they leave out."""
+    summary, sampling = tables["summary"], study.sampling
+    judged = judged_on(summary)
+    if sampling.alone:
+        yield "Each configuration has one value, and one value has no interval: add folds or repeats."
+        return
+    yield f"Population: {sampling.population}. Of 100 studies of this design, about 95 have an interval with the truth in it."
+    if sampling.fresh:
+        means = f", each the mean of its {sampling.folds} folds" if sampling.folds else ""
+        yield f"Intervals are t intervals over {sampling.repeats} repeats{means}: each draws new data, weights and batches."
+    elif sampling.left_out:
+        yield (
+            f"Intervals are over {sampling.over} of one data set. Each fold trains on rows that judge others, so errors are "
+            "not independent, and intervals are longer for it (Nadeau and Bengio 2003). Configurations that mostly got stuck "
+            "have none: a model that guesses errs more on the fold that it left out than on new rows."
+        )
+    elif sampling.shared_rows:
+        yield (
+            f"All models are judged on the same {sampling.rows:,} rows, which may be easy or hard ones: intervals contain the "
+            f"spread over these rows, and that over {sampling.over}. What another training pool would do, this design does not "
+            "show."
+        )
+    else:
+        yield (
+            f"Intervals are over {sampling.over} on the rows there are: they say what other first weights and batches would "
+            "do, and nothing of other rows."
+        )
+    if sampling.widen:
+        yield f"A wider population takes another design: {sampling.widen}."
+    if judged != "test":
+        yield f"There is no test set: errors are {SET_WORDS[judged]} errors."
+    if len(summary) > 1:
+        yield (
+            f"The best configuration has the lowest of {len(summary):,} means, selected on the same errors. The lowest of many "
+            "is low by luck as well: trained again, it would likely err a little more."
+        )
+        yield (
+            "All configurations share splits, draws of first weights and order of batches, and differences are between such "
+            "pairs: what they share cancels, so a difference is surer than the intervals of its two means suggest."
+        )
+        yield (
+            "The interval of a mean holds for itself. Intervals of differences hold together, and adjusted p allows for all "
+            "of them: those of configurations for all pairs, so that a pair has one answer in every table, those of levels for "
+            f"all levels. An adjusted p is below {ALPHA:g} exactly where its interval leaves out 0."
+        )
+
+
+def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Iterator[str]:
+    """Versions, machine, commit and time of every run, and the study as it was resolved."""
+    reasons = [f"Picture {name}: {reason}." for name, reason in pictures.items() if isinstance(reason, str)]
+    if reasons:
+        yield html.points(reasons)
+    if manifest is None:
+        yield html.paragraph("There is no manifest.json beside the tables: what made them is not known.")
+        return
+    runs = manifest["runs"]
+    if runs:
+        seconds = sum(run.get("seconds", 0) for run in runs)  # an interrupted run did not get to say
+        yield html.paragraph(f"{counted(len(runs), 'run')}, {seconds:,.0f} seconds of wall time in all.")
+        facts = {key: [_fact(run.get(key)) for run in runs] for key in dict.fromkeys(key for run in runs for key in run)}
+        table = pd.DataFrame.from_dict(facts, orient="index", columns=[f"run {place}" for place in range(1, len(runs) + 1)])
+        yield html.table("What each run was made with", table.reset_index(names="what"), left=1 + len(runs))
+    yield html.folded("The study as it was resolved", json.dumps(manifest["identity"], indent=1, ensure_ascii=False))
+
+
+def _fact(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,187 @@
+"""The three sentences that a reader should remember, from the tables of one reading, each number with its uncertainty."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from studies.analysis.estimates import ALPHA
+from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.show.texts import counted, interval, signed
+from studies.spec.sampling import Population
+from studies.spec.spec import Study
+
+
+def sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What matters most; which configuration is best, and how surely; what fails, how often and where; and for whom it holds.
+
+    Brackets hold 95% intervals; where the numbers say nothing, the sentence says so.
+
+    `tables` are those of this reading (`tables.of_reading`).
+    """
+    return [_what_matters(study, tables), _what_is_best(study, tables), _what_fails(study, tables), _for_whom(study)]
+
+
+def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
+    effects, judged = tables["effects"], SET_WORDS[judged_on(tables["summary"])]
+    if effects.empty:
+        return _what_one_factor_does(study, tables["levels"], judged)
+    known = effects[effects["order"] > 0].sort_values("share_pct", ascending=False, kind="stable").dropna(subset="share_pct")
+    if known.empty:
+        return "What matters most: this grid confounds its factors, and no share can be given to any."
+    if known["share_p"].isna().all():
+        return f"What matters most: one value each cannot tell effects on the mean {judged} error from chance."
+    ranked = known[known["share_p"] < ALPHA]
+    if ranked.empty:
+        return f"What matters most: no factor and no pair of factors is shown to change the mean {judged} error."
+    first, rest = ranked.iloc[0], effects[effects["order"] == 0].iloc[0]
+    said = f"What matters most: {first['effect']}, with {_share(first, 'share')} of the variance of the mean {judged} error"
+    if len(ranked) > 1:
+        second = ranked.iloc[1]
+        said += f"; then {second['effect']}, {_share(second, 'share')}"
+        if not second["share_ci_high_pct"] < first["share_ci_low_pct"]:
+            said += ", so that the order of the two is not sure"
+    unseen = len(known) - len(ranked)
+    if unseen:
+        said += f"; {counted(unseen, 'other effect')} of {len(known)} {'is' if unseen == 1 else 'are'} not shown"
+    if rest["share_pct"] > first["share_pct"]:
+        said += f"; more than by any of these is explained by three factors or more together, {rest['share_pct']:.1f}%"
+    others = [
+        f"{words} it is {top['effect']}, {_share(top, kind)}"
+        for kind, words in (
+            ("log_share", "of the logarithm of the error"),
+            ("working_share", "among configurations that work and err less than half of a guess"),
+        )
+        for _, top in known[known[f"{kind}_p"] < ALPHA].nlargest(1, f"{kind}_pct").iterrows()
+        if top["effect"] != first["effect"]
+    ]
+    return "; ".join([said, *others]) + "."
+
+
+def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> str:
+    """In place of shares, which one factor alone does not have: its level that is furthest from the baseline."""
+    known = levels.dropna(subset="difference_pct") if "difference_pct" in levels else levels.iloc[:0]
+    if known.empty:
+        return "What matters most: nothing can be said, for the grid has no two configurations to compare."
+    if not known["difference_pct"].any():
+        return f"What matters most: nothing that was varied; all configurations have the same mean {judged} error."
+    row = known.loc[known["difference_pct"].abs().idxmax()]
+    start = study.grid.baseline[row["factor"]]
+    return (
+        f"What matters most: of {row['factor']}, {row['level']} is furthest from the baseline {start}, with "
+        f"{signed(row['difference_pct'])} points in mean {judged} error"
+        f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{_unsure(row['p_adjusted'])}."
+    )
+
+
+def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
+    summary, comparisons = tables["summary"], tables["comparisons"]
+    judged = judged_on(summary)
+    if comparisons.empty or summary[f"{judged}_mean_pct"].isna().all():
+        return "The best configuration: nothing can be said, for there are no two with an error in every trial."
+    others = comparisons[comparisons["against"] == "best"]
+    best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
+    lacking = int(others["difference_pct"].isna().sum())
+    left_out = f" (without {lacking:,} that lack{'s' if lacking == 1 else ''} an error of a failed trial)" if lacking else ""
+    said = (
+        f"The lowest mean {SET_WORDS[judged]} error of {len(summary) - lacking:,} configurations{left_out} is that of "
+        f"{best['label']}, {best[f'{judged}_mean_pct']:.2f}%"
+        f"{_range(best[f'{judged}_ci_low_pct'], best[f'{judged}_ci_high_pct'])}, optimistic: selected on the same errors"
+    )
+    if others["p_adjusted"].isna().all():
+        return f"{said}; one value each says nothing of chance."
+    known = others.dropna(subset="difference_pct")
+    if not known["difference_pct"].any():
+        return f"{said}; all err as much."
+    untested = int(known["p_adjusted"].isna().sum())
+    known = known.dropna(subset="p_adjusted")
+    alike = known[known["p_adjusted"] >= ALPHA]
+    only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
+    said += f"; {_shown_worse(len(known) - len(alike), len(known))}{_where(study)}{only}"
+    if len(alike):
+        said += f" (a difference shows from {alike['visible_pct'].median():.2f} points on, in the median)"
+    equal = int(known["shown_equal"].sum())
+    shown = _are(equal, len(known)) if len(known) > 1 else f"it is{'' if equal else ' not'}"
+    said += f"; {shown} shown to be within {study.margin:g} points of the best"
+    start = study.grid.baseline_configuration
+    if start is None:
+        return f"{said}; the grid has no baseline configuration."
+    if start.id == best["config"]:
+        return f"{said}; the best is the baseline."
+    row = others[others["config"] == start.id].iloc[0]
+    if pd.isna(row["difference_pct"]):
+        return f"{said}; the baseline, {start.label}, lacks an error of a failed trial."
+    if not row["difference_pct"]:
+        return f"{said}; the baseline, {start.label}, errs as much."
+    between = _range(row["ci_low_pct"], row["ci_high_pct"])
+    more = f"{abs(row['difference_pct']):.2f} points {'more' if row['difference_pct'] >= 0 else 'less'}"
+    return f"{said}; the baseline, {start.label}, errs {more}{between}{_unsure(row['p_adjusted'])}."
+
+
+def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
+    summary, levels = tables["summary"], tables["levels"]
+    trials = int(summary["trials"].sum())
+    failures = trials - int(summary["working"].sum())
+    if not failures:
+        return f"What fails: none of {counted(trials, 'trial')} diverged, got stuck or failed."
+    kinds = ", ".join(f"{count:,} {kind}" for kind in COUNTED if (count := int(summary[kind].sum())))
+    hit = (summary["working"] < summary["trials"]).sum()
+    said = (
+        f"What fails: {failures:,} of {counted(trials, 'trial')}, {100 * failures / trials:.1f}% ({kinds}), in {hit:,} of "
+        f"{counted(len(summary), 'configuration')}"
+    )
+    varying = levels[levels.groupby("factor")["failure_pct"].transform("nunique") > 1] if len(levels) else levels
+    worst = varying[varying["failure_pct"] == varying["failure_pct"].max()].to_dict("records") if len(varying) else []
+    if worst:
+        where = " and with ".join(f"{row['factor']} = {row['level']}" for row in worst)
+        low, high = worst[0]["failure_ci_low_pct"], worst[0]["failure_ci_high_pct"]
+        over = f", over {study.sampling.over}" if pd.notna(low) else ""
+        said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}{over}"
+    return f"{said}."
+
+
+def _for_whom(study: Study) -> str:
+    """The population of all intervals."""
+    sampling = study.sampling
+    if sampling.alone:
+        return "All of this is about these models only: one value of each configuration has no interval."
+    return f"All of this holds for {sampling.population}, by {sampling.over}; intervals are those of 95%."
+
+
+def _where(study: Study) -> str:
+    """The population, where a comparison may not be told without it."""
+    return " on these rows" if study.sampling.population is Population.NEW_SEEDS else ""
+
+
+def _shown_worse(worse: int, total: int) -> str:
+    """How many of all other configurations are shown to be worse than the best."""
+    if total == 1:
+        return f"the other configuration is {'' if worse else 'not '}shown to be worse"
+    if worse == total:
+        return f"{'both' if total == 2 else f'all {total:,}'} other configurations are shown to be worse"
+    rest = f"of the {total:,} other configurations, "
+    if not worse:
+        return f"{rest}none is shown to be worse"
+    return f"{rest}{_are(total - worse, total)} not shown to be worse, and {_are(worse, total)}"
+
+
+def _are(count: int, total: int) -> str:
+    """A count with its verb: "none is", "1 is", "3 are", "all are"."""
+    if not count:
+        return "none is"
+    if count == total > 1:
+        return "all are"
+    return f"{count:,} {'is' if count == 1 else 'are'}"
+
+
+def _unsure(p: float) -> str:
+    return "" if p < ALPHA else ", which may be chance"
+
+
+def _share(row: pd.Series, kind: str) -> str:
+    low, high = row[f"{kind}_ci_low_pct"], row[f"{kind}_ci_high_pct"]
+    return f"{row[f'{kind}_pct']:.1f}%{_range(low, high, digits=1)}"
+
+
+def _range(low: float, high: float, digits: int = 2) -> str:
+    """An interval in brackets; nothing where there is none."""
+    return "" if pd.isna(low) else f" [{interval(low, high, digits)}]"

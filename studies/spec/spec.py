@@ -1,0 +1,409 @@
+"""From a TOML file to a `Study`: read and checked completely.
+
+Every error is found here, before anything trains, and says which file and key, what was given, and what is allowed.
+"""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studies.data import datasets
+from studies.data.types import Data, Schema, Table, Validation
+from studies.errors import UserError, unknown
+from studies.spec.grid import Configuration, Grid, expand, words
+from studies.spec.rules import Rule, choice, flag, number, require, require_keys, text, whole
+from studies.spec.sampling import Sampling
+from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
+
+SPECS = Path(__file__).parent / "specs"
+RESULTS = Path("results")  # by default, in the working directory
+_OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
+_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
+NAME = Rule(  # it becomes a folder's
+    "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
+    lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
+)
+SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
+REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
+QUICK = 10  # repeats at most, of a quick look at a study
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be trained as it stands.
+
+    Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
+    and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
+    study as it was named on the command line, with the options that changed it.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    seed: int
+    design: str
+    data: Data
+    schema: Schema
+    validation: Validation
+    grid: Grid
+    stack: int = 0
+    tune: tuple[str, ...] = ()
+    margin: float = 0.5
+    reading: str = ""
+    others: tuple["Study", ...] = ()
+    given: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def readings(self) -> tuple["Study", ...]:
+        """Every reading of the study, the primary one first."""
+        return (self, *self.others)
+
+    def named(self, reading: str) -> "Study":
+        """The reading of that name; the primary one where there is none, as in a quick look."""
+        return next((each for each in self.readings if each.reading == reading), self)
+
+    @property
+    def factors(self) -> list[str]:
+        """The factors of all readings."""
+        return list(dict.fromkeys(factor for reading in self.readings for factor in reading.grid.levels))
+
+    @property
+    def trials(self) -> int:
+        """How many models this reading trains."""
+        return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
+
+    @property
+    def sampling(self) -> Sampling:
+        """The design of this reading, as far as its statistics depend on it."""
+        data, validation = self.data, self.validation
+        judged = "test" if data.test_samples else "val" if validation.folds or data.validation_samples else "train"
+        rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
+        return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows)
+
+    def identity(self) -> dict[str, Any]:
+        """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
+        data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
+        own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if not self.reading:
+            return own
+        return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
+
+    def described(self) -> dict[str, Any]:
+        """All that tables of the rows depend on, as plain values."""
+        baselines = {reading.reading: dict(reading.grid.baseline) for reading in self.readings}
+        baseline = baselines if self.reading else baselines[""]
+        return {**self.identity(), "margin": self.margin, "tune": self.tune, "baseline": baseline}
+
+    def command(self, verb: str, results: str | Path = RESULTS) -> str:
+        """The command line that does something with this study and its folder of results, to be pasted."""
+        elsewhere = () if Path(results) == RESULTS else ("--results", str(results))
+        return shlex.join(["ablation", verb, *(self.given or (self.name,)), *elsewhere])
+
+    def quick(self) -> "Study":
+        """The primary reading alone, with no more than `QUICK` repeats."""
+        return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())
+
+
+def names() -> list[str]:
+    """The declared studies."""
+    return sorted(path.stem for path in SPECS.glob("*.toml"))
+
+
+def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results: Path | None = None) -> Study:
+    """The study of a name or path, after `key=value` overrides.
+
+    Args:
+        study: Path, or name of a study in `studies/spec/specs`, or else of a TOML file in the working directory.
+        overrides: What to change in the file, such as "base.epochs=50".
+        quick: Keep the primary reading only, with no more than `QUICK` repeats.
+        results: Folder of results whose manifest describes CSV files that are known there: they are not read, and may be gone.
+
+    Raises:
+        UserError: The file is missing or wrong, in a way that the message says.
+    """
+    is_path = study.endswith(".toml") or "/" in study
+    path = Path(study) if is_path else SPECS / f"{study}.toml"
+    if not is_path and not path.is_file():
+        path = Path(f"{study}.toml")
+    try:
+        if not path.is_file():
+            if not is_path:
+                raise UserError(f"{unknown('study', study, names())}; or give the path of a TOML file")
+            raise UserError(f"there is no file {study!r}")
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path.name}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{study!r} cannot be read: {error.strerror}") from None
+    try:
+        for override in overrides:
+            _override(document, override)
+        known = datasets.described(results / path.stem) if results else ()
+        options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
+        checked = replace(check(path.stem, document, path.parent, known), given=(study, *options))
+        return checked.quick() if quick else checked
+    except UserError as error:
+        raise UserError(f"{path.name}: {error}") from None
+
+
+def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: Sequence[Schema] = ()) -> Study:
+    """The study that a parsed document describes; paths in it are relative to `folder`, and files in `known` are not read.
+
+    Raises UserError where anything in it is unknown, out of range or contradicts the rest.
+    """
+    require("the name of the file, and so of the study,", name, NAME)
+    require_keys("the file", document, dict.fromkeys(_SECTIONS))
+    for key in ("title", "question", "source"):
+        require(key, document.get(key, ""), text)
+    require("seed", document.get("seed", 0), whole(0))
+    require("stack", document.get("stack", 0), whole(0))
+    require("margin", document.get("margin", Study.margin), number(0, 100))
+    require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
+    overlays = _readings(document.get("reading", {}))
+    if not overlays:
+        return _one(name, document, folder, known)
+    readings = []
+    for reading, overlay in overlays.items():
+        try:
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known), reading=reading))
+        except UserError as error:
+            raise UserError(f"reading {reading}: {error}") from None
+    return replace(readings[0], others=tuple(readings[1:]))
+
+
+def _readings(section: object) -> dict[str, Mapping[str, Any]]:
+    """The `[reading.<name>]` tables, the primary one first; each may change any section."""
+    require_keys("reading", section, section if isinstance(section, Mapping) else {})
+    assert isinstance(section, Mapping)
+    for name, overlay in section.items():
+        require("the name of a reading", name, NAME)
+        require_keys(f"reading.{name}", overlay, dict.fromkeys(("primary", *_OVERLAID)))
+        require(f"reading.{name}.primary", overlay.get("primary", False), flag)
+    primary = [name for name, overlay in section.items() if overlay.get("primary")]
+    if section and len(primary) != 1:
+        raise UserError(f"exactly one reading is declared primary = true: {len(primary)} were ({', '.join(primary) or 'none'})")
+    return {name: section[name] for name in [*primary, *section]}
+
+
+def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with a reading's changes: tables key by key, lists of tables as a whole."""
+    changed = dict(document)
+    for section, content in overlay.items():
+        if section == "primary":
+            continue
+        given = document.get(section, {})
+        if isinstance(content, Mapping) and isinstance(given, Mapping):
+            changed[section] = {**given, **content}
+        else:
+            changed[section] = content
+    return changed
+
+
+def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema]) -> Study:
+    """The study of one reading."""
+    seed, design = document.get("seed", 0), document.get("design", "factorial")
+    data, schema = _data(document.get("data", {}), folder, known, seed)
+    pool = datasets.training_pool(data, schema, seed)
+    if len(np.unique(pool.labels)) < 2:
+        raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
+    validation = _validation(document.get("validation", {}), data, pool)
+
+    base = document.get("base", {})
+    require_keys("base", base, DEFAULTS)
+    resolve(base, "base")
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
+    folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
+    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
+    for each in expanded.configurations:
+        _check_against_data(each, data, len(schema.classes), sizes)
+    _check_tune(document.get("tune", []), expanded, data, validation)
+    return Study(
+        name=name,
+        title=document.get("title", name),
+        question=document.get("question", ""),
+        source=document.get("source", ""),
+        seed=seed,
+        design=design,
+        data=data,
+        schema=schema,
+        validation=validation,
+        grid=expanded,
+        stack=document.get("stack", 0),
+        tune=tuple(document.get("tune", [])),
+        margin=float(document.get("margin", Study.margin)),
+    )
+
+
+def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:
+    """Whether the factors to tune are of the grid, and there are rows to choose by and other rows to judge the choice."""
+    if not isinstance(factors, list):
+        raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
+    for factor in factors:
+        if not isinstance(factor, str) or factor not in grid.levels:
+            raise UserError(f"tune: {unknown('factor', factor, grid.levels)}")
+        if factors.count(factor) > 1:
+            raise UserError(f"tune: a factor is tuned once: {factor!r} was given twice")
+    if factors and not data.test_samples:
+        raise UserError("tune judges what was chosen on test rows, which no choice has seen: write data.test_samples")
+    if factors and not (validation.folds or data.validation_samples):
+        raise UserError("tune chooses by validation error: write validation.folds, or data.validation_samples")
+
+
+def _baseline(section: object, grid: Grid) -> Mapping[str, str]:
+    """The levels that are declared to be the baseline, factor by factor."""
+    if not isinstance(section, Mapping):
+        raise UserError(f'baseline is a table of levels, such as {{ activation = "tanh" }}: {section!r} was given')
+    for factor, level in section.items():
+        if factor not in grid.levels:
+            raise UserError(f"baseline: {unknown('factor', factor, grid.levels)}")
+        if words(level) not in grid.levels[factor]:
+            raise UserError(f"baseline.{factor}: {unknown('level', words(level), grid.levels[factor])}")
+    return {factor: words(level) for factor, level in section.items()}
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    """Set one value of the document from "section.key=value", the value in TOML's notation or a bare word."""
+    path, equals, value = override.partition("=")
+    *sections, key = path.strip().split(".")
+    depth = 1 if sections[:1] == ["base"] else 3 if sections[:1] == ["reading"] and sections[2:3] == ["base"] else len(sections)
+    sections, key = sections[:depth], ".".join([*sections[depth:], key])
+    if not equals or not key:
+        raise UserError(f"an override is key=value, such as base.epochs=50: {override!r} was given")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError):
+        parsed = value.strip()
+    table: Any = document
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise UserError(f"{path} cannot be set: {section!r} is no table")
+    setting = key.partition(".")[0]
+    if sections[-1:] == ["base"] and setting != key:  # of what the reading or the base has, as in a grid
+        require_setting("base", key, "key")
+        require_keys("base", document.get("base", {}), DEFAULTS)
+        parsed = assign({**document.get("base", {}), **table}, key, parsed)[setting]
+    table[setting] = parsed
+
+
+def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> tuple[Data, Schema]:
+    """The `[data]` section with its defaults, and names and counts of the data set that it means."""
+    defaults = {
+        "name": "disk",
+        "samples": 0,
+        "validation_samples": 0,
+        "test_samples": 0,
+        "normalize": "feature",
+        "noise": 0.0,
+        "resample": False,
+        "path": "",
+        "target": "",
+    }
+    require_keys("data", section, defaults)
+    assert isinstance(section, Mapping)
+    given = {**defaults, **section}
+    require("data.name", given["name"], text)
+    if given["name"] not in datasets.NAMES:
+        raise UserError(f"data.name: {unknown('data set', given['name'], datasets.NAMES)}")
+    generated = given["name"] in datasets.GENERATED
+    if generated:
+        given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
+    require("data.samples", given["samples"], whole(2 if "samples" in section else 0, SAMPLES))
+    for key in ("validation_samples", "test_samples"):
+        require(f"data.{key}", given[key], whole(0, SAMPLES))
+    require("data.normalize", given["normalize"], choice("none", "feature", "global"))
+    given["noise"] = require("data.noise", given["noise"], number(0, 1, below=True))
+    require("data.resample", given["resample"], flag)
+    for key in ("path", "target"):
+        require(f"data.{key}", given[key], text)
+    if given["resample"] and not generated:
+        raise UserError(
+            f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
+            f"{given['name']!r} is fixed; remove resample"
+        )
+    described = None
+    if given["name"] == "csv":
+        for key in ("path", "target"):
+            if not given[key]:
+                raise UserError(
+                    f"data.{key} is needed with name = 'csv': the {'file' if key == 'path' else 'column of classes'}"
+                )
+        path = (folder / given["path"]).absolute()  # for workers with another working directory
+        content = datasets.identify(path)
+        same = (each for each in known if (each.content == content if content else each.name == path.name))
+        described = next((each for each in same if each.target == given["target"]), None)
+        given |= {"path": str(path), "content": described.content if described else content}
+    elif given["path"] or given["target"]:
+        raise UserError(f"data.path and data.target belong to name = 'csv': name = {given['name']!r} was given")
+    data = Data(**given)
+    schema = described or datasets.schema(data, seed)
+    return data if generated else _fixed(data, schema), schema
+
+
+def _fixed(data: Data, schema: Schema) -> Data:
+    """Data that is not generated, with its number of samples; the pool is what the held-out sets leave."""
+    count, classes = sum(schema.counts), len(schema.classes)
+    left = count - data.validation_samples - data.test_samples
+    if any(0 < size < classes for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, classes):
+        raise UserError(
+            f"data: {data.name} has {count} rows of {classes} classes: samples = {data.samples or 'the rest'}, "
+            f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit"
+        )
+    return Data(**{**asdict(data), "samples": data.samples or left})
+
+
+def _validation(section: object, data: Data, pool: Table) -> Validation:
+    """The `[validation]` section with its defaults, checked against the rows there are."""
+    generated = data.name in datasets.GENERATED
+    defaults = {"folds": 10, "repeats": 1, "stratified": not generated}
+    require_keys("validation", section, defaults)
+    assert isinstance(section, Mapping)
+    validation = Validation(**{**defaults, **section})
+    require("validation.folds", validation.folds, whole(0))
+    require("validation.repeats", validation.repeats, whole(1, REPEATS))
+    require("validation.stratified", validation.stratified, flag)
+    if validation.folds == 1:
+        raise UserError("validation.folds is 0 (train on the whole pool) or a whole number from 2: 1 was given")
+    if validation.folds > len(pool.labels):
+        raise UserError(
+            f"validation.folds is at most the number of training samples, {len(pool.labels)}: {validation.folds} was given"
+        )
+    smallest = int(np.bincount(pool.labels).min())
+    if validation.stratified and validation.folds > smallest:
+        raise UserError(
+            f"validation.folds is at most the size of the smallest class, {smallest}, where stratified: "
+            f"{validation.folds} was given; fewer folds, or stratified = false"
+        )
+    if validation.folds and data.validation_samples:
+        raise UserError("data.validation_samples is for folds = 0: with folds, each fold is the validation set of its trial")
+    return validation
+
+
+def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
+    """Whether a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
+    settings = configuration.settings
+    if settings["outputs"] == "single" and classes > 2:
+        raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
+    batch = settings["batch_size"]
+    if batch == "full":
+        return
+    if batch > min(sizes):
+        raise UserError(
+            f"batch_size is at most the number of training rows of a fold, {min(sizes)}: {batch} was given "
+            '("full" takes all rows)'
+        )
+    alone = [size for size in sizes if size % batch == 1 or batch == 1]
+    if settings["batchnorm"]["name"] != "none" and alone:
+        raise UserError(
+            f"batch norm needs two rows or more in every batch: batches of {batch} leave one of {alone[0]} training "
+            "rows alone; choose another batch_size"
+        )

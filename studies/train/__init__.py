@@ -1,0 +1,1 @@
+"""From units of work to rows."""

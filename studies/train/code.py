@@ -1,0 +1,38 @@
+"""Hash of the code that makes a trial's numbers, which every row carries: a change that nobody declared is then seen.
+
+`units.NUMERICS` is raised by hand where a change alters numbers. This hash changes with every change of that code, but for
+comments and docstrings.
+"""
+
+import ast
+import functools
+from pathlib import Path
+
+from studies.seeds import digest
+
+_STUDIES = Path(__file__).parents[1]
+_MAKERS = (
+    *("seeds", "data/csv_files", "data/datasets", "data/types", "data/wrong", "spec/build", "spec/recording", "plan/units"),
+    *("train/products", "train/runner", "train/torch_nn"),
+)
+
+
+@functools.cache
+def code() -> str:
+    """The first 12 digits of the hash of `framework` and of the modules of `studies` that train and judge."""
+    sources = [*sorted((_STUDIES.parent / "framework").glob("*.py")), *(_STUDIES / f"{name}.py" for name in _MAKERS)]
+    return digest({path.name: _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
+
+
+def _bare(source: str) -> list[str]:
+    """The lines of a module without docstrings, comments and empty lines."""
+    lines = source.splitlines()
+    nodes: list[ast.AST] = [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            nodes += node.body
+            if ast.get_docstring(node, clean=False) is not None:
+                first, last = node.body[0].lineno, node.body[0].end_lineno or 0
+                lines[first - 1 : last] = [""] * (last - first + 1)
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -1,0 +1,42 @@
+"""What a process that trains is told to do. It imports no more than that takes: see `stack.Stack.splits`."""
+
+import os
+import signal
+import threading
+import time
+from typing import NamedTuple
+
+from studies.plan.units import Stack
+from studies.store.shards import Record
+from studies.train import runner
+
+WATCH = 1.0  # seconds between two looks of a worker at whether its parent lives
+
+
+class Lost(NamedTuple):
+    """Why a stack came to nothing although no code of it failed."""
+
+    reason: str
+
+
+Outcome = tuple[Stack, list[Record] | Lost]
+
+
+def attempt(stack: Stack) -> list[Record] | Lost:
+    """The records of a stack, or that memory did not suffice for it."""
+    try:
+        return runner.train(stack)
+    except MemoryError as error:
+        return Lost(f"out of memory: {error}")
+
+
+def start(parent: int) -> None:
+    """Make ready a new process: an interrupt is its parent's to handle, and it ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH)
+    os._exit(1)
