@@ -12,22 +12,23 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from studies import files
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import judged_on
+from studies.analysis.tables import Tables, compute_tables, of_reading
 from studies.claims import claims, judge
 from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import SHOWN, UserError
 from studies.plan import devices, plan
 from studies.plan.units import Stack, Trial
-from studies.show import tables
-from studies.show.tables import Tables
+from studies.show import tables, verdict_texts
 from studies.spec import spec
 from studies.spec.recording import covers
 from studies.spec.spec import Study
 from studies.store import status
-from studies.store.rows import Rows, successful
+from studies.store.rows import Rows, read_csv, successful
 from studies.store.shards import Record
-from studies.store.store import Store, machine
+from studies.store.store import Store, machine, read_manifest
 from studies.train import pool, runner
 
 BACKENDS = ("loky", "sequential", "dask")
@@ -228,7 +229,7 @@ class _Run:
             self.store.note({"started": self._began, **self._about, **counts})
         written = self.store.compact()
         if not tables.is_current(self.study, self.store.folder, written):
-            tables.write(self.study, tables.compute(self.study, written), self.store.folder, written)
+            tables.write(self.study, compute_tables(self.study, written), self.store.folder, written)
         return written.trials
 
 
@@ -281,6 +282,10 @@ def tables_of(study: Study, results: str | Path, out: str | Path | None = None) 
 
     Raises UserError where there are neither rows nor tables of this study; OSError where `out` cannot be written to.
     """
+    return _tables_and_rows(study, results, out)[0]
+
+
+def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None = None) -> tuple[Tables, Rows]:
     folder, rows = Path(results) / study.name, rows_of(study, results)
     if rows.trials.empty:
         try:
@@ -292,12 +297,55 @@ def tables_of(study: Study, results: str | Path, out: str | Path | None = None) 
     elif tables.is_current(study, folder, rows):
         found = tables.read(study, folder)
     else:
-        found = tables.compute(study, rows)
+        found = compute_tables(study, rows)
         with contextlib.suppress(OSError):
             tables.write(study, found, folder, rows)
     if out is not None:
         tables.write(study, found, Path(out) / study.name, rows)
-    return found
+    return found, rows
+
+
+def draw(study: Study, results: str | Path, figures: str | Path) -> dict[str, Path | str]:
+    """Draw the pictures of a study to `figures/<study>/`: the path of each by name, or the reason that there is none.
+
+    Raises UserError where there are neither rows nor tables of this study.
+    """
+    from studies.show.figures import draw_study  # with matplotlib, which takes a second to import
+
+    found, rows = _tables_and_rows(study, results)
+    return draw_study(study, found, Path(figures) / study.name, rows.predictions)
+
+
+def write_report(study: Study, results: str | Path, figures: str | Path, out: str | Path | None = None) -> Path:
+    """Write `report.html` and the tables and pictures on it; return the page's path.
+
+    Parameters
+    ----------
+    study
+        The study, as it was trained.
+    results, figures
+        Folders in which each study has a folder of its name: of rows and tables, of pictures.
+    out
+        Folder for tables and page in place of `results`.
+
+    Raises
+    ------
+    UserError
+        The study has neither rows nor tables.
+    OSError
+        A folder cannot be written to.
+    """
+    from studies.show import report
+    from studies.show.figures import draw_study
+
+    found, rows = _tables_and_rows(study, results, out)
+    drawn = draw_study(study, found, Path(figures) / study.name, rows.predictions)
+    judged = Path(results) / "verdicts.csv"
+    said = read_csv(judged, verdict_texts.TEXTS) if judged.exists() else pd.DataFrame({"study": []})
+    page = report.compose(study, found, drawn, read_manifest(Path(results) / study.name), said[said["study"] == study.name])
+    path = Path(out or results) / study.name / "report.html"
+    files.write(path, page)
+    return path
 
 
 def _remedy(study: Study, results: str | Path) -> str:
@@ -312,7 +360,7 @@ def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
         return {}
     found = {}
     for reading in study.readings:
-        trials = tables.of_reading(rows, reading)["trials"]
+        trials = of_reading(rows, reading)["trials"]
         if len(trials) and len(reading.grid.configurations) > 1:
             found[reading.reading] = power.spread(scores.of(trials, reading.sampling))
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
@@ -324,7 +372,7 @@ def find_trial(study: Study, results: str | Path, given: str) -> Trial:
     Raises UserError where there is none, or several.
     """
     if given in ("best", "worst") and given not in study.grid.labels.values():
-        summary = tables.of_reading(tables_of(study, results), study)["summary"]
+        summary = of_reading(tables_of(study, results), study)["summary"]
         error = f"{judged_on(summary)}_mean_pct"
         known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
         if known.empty:
@@ -351,7 +399,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     Raises UserError where there is none, or no rows.
     """
     other = study.grid.find(given)
-    trials = tables.of_reading(rows_of(study, results)._asdict(), study)["trials"]
+    trials = of_reading(rows_of(study, results)._asdict(), study)["trials"]
     if len(study.grid.configurations) < 2:
         raise UserError(
             f"{study.name} has one configuration, {other.label}: none to compare it with; add levels under [[grid]]"

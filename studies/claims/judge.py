@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from studies.analysis.tables import of_reading
 from studies.claims.claims import Number, Part, Report, Statement, Where
 from studies.claims.measures import TIMES, measure
 from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
 from studies.claims.verdicts import Outcome, judge_numbers
 from studies.errors import UserError, unknown
-from studies.show.tables import of_reading
 from studies.spec.spec import Study
 from studies.store.rows import Rows
 

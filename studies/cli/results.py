@@ -14,7 +14,8 @@ from studies import api, files
 from studies.analysis import compare
 from studies.cli import options
 from studies.errors import UserError
-from studies.show import tables, verdict_texts
+from studies.show import comparison, verdict_texts
+from studies.show import console as printing
 from studies.spec import spec
 from studies.spec.identity import differing
 from studies.spec.spec import Study
@@ -35,9 +36,9 @@ def show_tables(
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     planned = spec.load(study, overrides, quick, results)
     if against is not None:
-        tables.show_comparison(planned, api.against(planned, results, against), Console())
+        printing.print_comparison(planned, api.against(planned, results, against), Console())
         return
-    tables.show(planned, api.tables_of(planned, results, out), Console())
+    printing.print_tables(planned, api.tables_of(planned, results, out), Console())
 
 
 @click.command()
@@ -53,35 +54,31 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
     """
     named = options.with_reports(studies) or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     planned = [spec.load(name, overrides, quick, results) for name in named]
-    if not studies:
-        planned = [study for study in planned if _has_tables(study, results)]
-    if not planned:
+    drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), max(1, len(planned))), return_as="generator")(
+        joblib.delayed(_drawn)(study, results, figures) for study in planned
+    )
+    some = False
+    for study, outcomes in zip(planned, drawn, strict=True):
+        if isinstance(outcomes, UserError):
+            if studies:
+                raise outcomes
+            click.echo(f"{study.name}: not drawn: {outcomes}")
+            continue
+        some = True
+        for name, outcome in outcomes.items():
+            click.echo(f"{study.name}: {name:12} {outcome}")
+    if not some:
         raise UserError(
             f"no declared study has tables in {results}; train one first: {spec.load('demo').command('run', results)}"
         )
-    drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), len(planned)), return_as="generator")(
-        joblib.delayed(_drawn)(study, results, figures) for study in planned
-    )
-    for study, outcomes in zip(planned, drawn, strict=True):
-        for name, outcome in outcomes.items():
-            click.echo(f"{study.name}: {name:12} {outcome}")
 
 
-def _has_tables(study: Study, results: Path) -> bool:
-    """True where a study has tables that can be drawn; says so where it has not."""
+def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] | UserError:
+    """The pictures of a study, or why there are none."""
     try:
-        api.tables_of(study, results)
+        return api.draw(study, results, figures)
     except UserError as error:
-        click.echo(f"{study.name}: not drawn: {error}")
-        return False
-    return True
-
-
-def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
-    """Draw what there is of a study."""
-    from studies.show import figures as pictures  # matplotlib takes a second that no other command needs
-
-    return pictures.draw(study, api.tables_of(study, results), figures / study.name, api.rows_of(study, results).predictions)
+        return error
 
 
 @click.command("report")
@@ -93,9 +90,7 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str]:
 @options.out
 def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path, out: Path | None) -> None:
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
-    from studies.show import report  # matplotlib takes a second that no other command needs
-
-    click.echo(report.write(spec.load(study, overrides, quick, results), results, figures, out))
+    click.echo(api.write_report(spec.load(study, overrides, quick, results), results, figures, out))
 
 
 @click.command()
@@ -114,7 +109,7 @@ def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None
         files.write(path, to_csv(table.round(9)))
     console = Console()
     shown = verdict_texts.texts(table[table["role"] == "primary"])
-    tables.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
+    printing.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
     counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
     written = "" if reports else f"; {path}"
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + written)
@@ -143,17 +138,17 @@ def show_changes(a: Path, b: Path, margin: float | None) -> None:
         changed = differing(manifest_a["identity"], manifest_b["identity"])
         counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
         click.echo(f"{a} and {b} cannot be compared: {obstacle or f'no trial is in both: {changed or counts}'}", err=True)
-        sys.exit(compare.UNTOLD)
+        sys.exit(comparison.UNTOLD)
     found = compare.changes(both)
-    status, lines = compare.conclude(both, found, margin)
-    for line in compare.made_by(manifest_a, manifest_b, trials_a, trials_b):
+    status, lines = comparison.conclude(both, found, margin)
+    for line in comparison.made_by(manifest_a, manifest_b, trials_a, trials_b):
         click.echo(line)
     click.echo(
         f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
     )
     if not both["equal"].all():
-        shown = compare.shown(found)
-        tables.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
+        shown = comparison.shown(found)
+        printing.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
     for line in lines:
         click.echo(line)
     sys.exit(status)

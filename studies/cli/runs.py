@@ -10,8 +10,8 @@ from rich.console import Console
 from studies import api
 from studies.cli import options, terminal
 from studies.plan import devices
-from studies.show import tables
-from studies.show.console import Screen
+from studies.show import console as printing
+from studies.show.progress import Screen
 from studies.spec import spec
 from studies.spec.spec import Study
 from studies.store import status
@@ -93,9 +93,7 @@ def run(
 
 def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> None:
     """Put what the study found on a page."""
-    from studies.show import report  # matplotlib takes a second that a run alone does not need
-
-    written = report.write(study, results, figures)
+    written = api.write_report(study, results, figures)
     if not quiet:
         click.echo(written)
 
@@ -152,5 +150,5 @@ def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sam
             f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
         )
         return
-    tables.print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
+    printing.print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
     sys.exit(1)

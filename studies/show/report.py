@@ -7,18 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from studies import api, files
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.analysis.tables import Tables, around, of_reading
 from studies.show import html, texts, verdict_texts
-from studies.show.figures import PICTURES, draw
+from studies.show.figures import PICTURES
 from studies.show.figures.style import over
 from studies.show.sentences import sentences
-from studies.show.tables import Tables, around, of_reading
 from studies.show.texts import counted
 from studies.spec.spec import Study
-from studies.store.rows import read_csv
-from studies.store.store import read_manifest
 
 Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
 Section = tuple[str, str, Sequence[str]]  # id, title, parts
@@ -51,40 +48,6 @@ def compose(
     top = html.heading(study.title, _facts(study, own["summary"]))
     body = "".join(html.section(*section) for section in shown)
     return html.document(study.title, top + html.contents([section[:2] for section in shown]) + body)
-
-
-def write(study: Study, results: Path, figures: Path, out: Path | None = None) -> Path:
-    """Write `report.html` beside the tables of a study, and its pictures, drawn from these tables.
-
-    Parameters
-    ----------
-    study
-        The study, as it was trained.
-    results, figures
-        Folders in which each study has a folder of its name: of rows and tables, of pictures.
-    out
-        Folder for tables and page in place of `results`.
-
-    Returns
-    -------
-    Path
-        Where the page is.
-
-    Raises
-    ------
-    UserError
-        The study has neither rows nor tables.
-    OSError
-        A folder cannot be written to.
-    """
-    tables, rows = api.tables_of(study, results, out), api.rows_of(study, results)
-    drawn = draw(study, tables, figures / study.name, rows.predictions)
-    verdicts = results / "verdicts.csv"
-    claims = read_csv(verdicts, verdict_texts.TEXTS) if verdicts.exists() else pd.DataFrame({"study": []})
-    html = compose(study, tables, drawn, read_manifest(results / study.name), claims[claims["study"] == study.name])
-    page_file = (out or results) / study.name / "report.html"
-    files.write(page_file, html)
-    return page_file
 
 
 def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:

@@ -1,22 +1,14 @@
-"""Numbers to tables: CSV and Markdown beside the rows, and the same few lines on the screen."""
+"""Tables of a study on disk: CSV files, `tables.md`, and a note of what they were made from."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from studies import files
-from studies.analysis import comparisons, scores, summaries, tuning
-from studies.analysis.effects import effects
 from studies.analysis.outcomes import SET_WORDS, judged_on
-from studies.data import datasets
+from studies.analysis.tables import NAMES, Tables, around, of_reading
 from studies.errors import UserError
 from studies.seeds import digest
 from studies.show import texts
@@ -25,94 +17,9 @@ from studies.spec.identity import differing, plain
 from studies.spec.spec import Study
 from studies.store.rows import Rows, read_csv, to_csv
 
-Tables = Mapping[str, pd.DataFrame]
-
-NAMES = (
-    *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
-    *("curves", "budget", "gradients", "tuned", "tuned_pairs"),
-)
 _MADE_FROM = "tables.json"
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual", "point")
 SHOWN = 10  # configurations at either end
-COMPARED = 24  # configurations at most whose curves are told apart
-
-
-def compute(study: Study, rows: Rows) -> Tables:
-    """The tables of a study by name, rounded as they are written.
-
-    Those of several readings stand one below the other, told apart by the column `reading`.
-    """
-    parts = [
-        {name: _rounded(name, table) for name, table in _compute(reading, of_reading(rows._asdict(), reading)).items()}
-        for reading in study.readings
-    ]
-    if not study.reading:
-        return parts[0]
-    named = [
-        {name: table if table.empty else table.assign(reading=reading.reading) for name, table in part.items()}
-        for reading, part in zip(study.readings, parts, strict=True)
-    ]
-    return {name: _first(pd.concat([part[name] for part in named], ignore_index=True), "reading") for name in named[0]}
-
-
-def of_reading(tables: Tables, reading: Study) -> Tables:
-    """What one reading has in each table of its study."""
-    if not reading.reading:
-        return tables
-    own = {name: table if table.empty else table[table["reading"] == reading.reading] for name, table in tables.items()}
-    return {
-        name: (_without_foreign_sets(table) if name in NAMES else table).reset_index(drop=True) for name, table in own.items()
-    }
-
-
-def _without_foreign_sets(table: pd.DataFrame) -> pd.DataFrame:
-    """The table without the columns of sets of rows that only other readings have."""
-    of_sets = [[column for column in table if column.startswith(f"{name}_")] for name in ("val", "test")]
-    return table.drop(columns=[column for columns in of_sets if table[columns].isna().all(axis=None) for column in columns])
-
-
-def _compute(study: Study, rows: Tables) -> Tables:
-    """The tables of one reading; one that its grid or its rows have nothing for is empty."""
-    trials, history = rows["trials"], rows["history"]
-    if trials.empty:
-        return {name: pd.DataFrame() for name in NAMES}
-    grid, sampling = study.grid, study.sampling
-    factors, start = list(grid.levels), grid.baseline_configuration
-    found = scores.of(trials, sampling, start.id if start else None)
-    summary = summaries.summarise(trials, ["config", "label", *factors], found)
-    tuned, tuned_pairs = tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
-    drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
-    return {
-        "summary": summary,
-        "levels": summaries.by_level(trials, factors, found, grid.baseline, around(study)),
-        "effects": effects(trials, factors, found, guess_pct(study)),
-        "comparisons": comparisons.compare(found, grid.labels, study.margin),
-        "pairs": comparisons.pairs(found, grid.labels, study.margin),
-        "ladder": comparisons.ladder(found, trials, grid.levels, grid.baseline, study.margin),
-        "values": summaries.values(trials, drawn, sampling, around(study)),
-        "curves": summaries.curves(trials, history, drawn, around(study)),
-        "budget": summaries.budget(trials, history, drawn, around(study)),
-        "gradients": summaries.gradients(trials, history),
-        "tuned": tuned,
-        "tuned_pairs": tuned_pairs,
-    }
-
-
-def around(study: Study) -> Mapping[str, str] | None:
-    """The levels of the base where factors leave it one at a time; None in a grid, and where the base itself is excluded."""
-    base = (each.levels for each in study.grid.configurations if each.settings == study.grid.identity["base"])
-    return next(base, None) if study.design == "one_at_a_time" else None
-
-
-def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The table with a column moved to the front, where it has it."""
-    return table[[column, *table.columns.drop(column)]] if column in table else table
-
-
-def guess_pct(study: Study) -> float:
-    """The error in percent of always guessing the most frequent class of the pool."""
-    labels = datasets.training_pool(study.data, study.schema, study.seed).labels
-    return float(100 * (1 - np.bincount(labels).max() / len(labels)))
 
 
 def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
@@ -127,7 +34,7 @@ def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
         else:
             files.write(path, to_csv(table))
     told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
-    parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in _shown_of_all(study, tables))]
+    parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in shown(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
 
@@ -185,54 +92,13 @@ def _noted(folder: Path) -> Any:  # noqa: ANN401
     return noted if isinstance(noted, dict) and {"study", "files"} <= set(noted) else None
 
 
-def _rounded(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """A table to six decimals, or to six digits: losses that converge and norms that vanish are small, not 0."""
-    return table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
-
-
-def _to_six_digits(value: object) -> object:
-    """A number to six significant digits, anything else as it is."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def show(study: Study, tables: Tables, console: Console) -> None:
-    """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
-    for title, table in _shown_of_all(study, tables):
-        print_table(title, table, (table.columns[0], "level", "configuration", "chosen", "usual", *study.factors), console)
-    for sentence in remembered(study, tables):
-        console.print(f"* {sentence}", markup=False, highlight=False)
-
-
-def show_comparison(study: Study, table: pd.DataFrame, console: Console) -> None:
-    """Print what `api.against` found, the lowest error first."""
-    shown = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
-    title = (
-        f"Error in points less that of {table['other_label'].iloc[0]}, and how likely it is better, equal within "
-        f"{study.margin:g} points, or worse ({study.sampling.words}{texts.visible(table['visible_pct'])})"
-    )
-    print_table(title, shown, ("configuration", "id"), console)
-
-
 def remembered(study: Study, tables: Tables) -> list[str]:
     """The sentences of the primary reading; none where it has no rows."""
     own = of_reading(tables, study)
     return [] if own["summary"].empty else sentences(study, own)
 
 
-def print_table(title: str, table: pd.DataFrame, texts: Sequence[str], console: Console) -> None:
-    """Print a table of texts; the columns in `texts` to the left, numbers to the right."""
-    # As Text: a label is a user's, and what stands in brackets would be taken for markup.
-    printed = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        printed.add_column(Text(column), justify="left" if column in texts else "right")
-    for row in table.itertuples(index=False):
-        printed.add_row(*map(Text, row))
-    # A level cut short is of no use: a narrow terminal wraps the line instead.
-    console.width = max(console.width, console.measure(printed, options=console.options.update(max_width=1000)).maximum)
-    console.print(printed)
-
-
-def _shown_of_all(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
+def shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
     """The tables that a reader sees, as texts, each with its title, reading by reading."""
     return [
         (f"Reading {reading.reading}: {title}" if reading.reading else title, table)

@@ -286,7 +286,7 @@ def test_a_character_that_the_terminal_lacks_is_a_question_mark(call, tiny, tmp_
 
 
 def test_output_that_is_no_terminal_gets_lines_of_progress(call, tiny, tmp_path):
-    called = call("run", tiny(), "-j", "1", cwd=tmp_path, first="from studies.show import console; console.EVERY = 0.001")
+    called = call("run", tiny(), "-j", "1", cwd=tmp_path, first="from studies.show import progress; progress.EVERY = 0.001")
     assert re.search(r"^\d+ of 12 trials, \d+\.\d trials/s, time left: \S+$", called.stdout, re.MULTILINE)
     assert "\x1b" not in called.stdout
 

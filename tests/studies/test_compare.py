@@ -12,6 +12,7 @@ from scipy import stats
 import studies
 from studies import cli
 from studies.analysis import compare, estimates
+from studies.show import comparison
 
 
 def trials(errors, **columns):
@@ -37,7 +38,7 @@ def changes(a, b):
 
 
 def conclude(a, b, margin=None):
-    return compare.conclude(*changes(a, b), margin)
+    return comparison.conclude(*changes(a, b), margin)
 
 
 def shifted(*differences, **columns):
@@ -141,7 +142,7 @@ def test_new_failures_are_worse_beyond_chance():
     assert found["p_adjusted"] == pytest.approx(1.25 * 2 * stats.t.sf(8.6 / math.sqrt(0.3 / 5), 4))
     assert found["worse"]
     status, lines = conclude(a, b)
-    assert status == compare.WORSE
+    assert status == comparison.WORSE
     assert "worse beyond chance: failures (1)" in lines
 
 
@@ -200,7 +201,7 @@ def drawn(rng, shift):
 def test_rates_at_which_worse_is_found(shift, least, most):
     """Of 20,000, simulated once, 4.2 and 98.3%; of 60 at most 5% and at least 90%."""
     rng = np.random.default_rng(18)
-    rate = np.mean([conclude(*drawn(rng, shift))[0] == compare.WORSE for _ in range(60)])
+    rate = np.mean([conclude(*drawn(rng, shift))[0] == comparison.WORSE for _ in range(60)])
     assert least <= rate <= most
 
 
@@ -234,11 +235,11 @@ def test_a_margin_is_to_be_shown(differences, margin, status, sentence):
 
 def test_a_margin_is_not_shown_by_trials_that_failed():
     a, b = shifted([0, 1, 0, 1, 0], [0, 0, 1, 1, 0])
-    assert conclude(a, b, 2)[0] == compare.NOTHING
+    assert conclude(a, b, 2)[0] == comparison.NOTHING
     b = b.assign(status=["failed"] + ["ok"] * 9)
     b.loc[0, "test_errors"] = math.nan
     status, lines = conclude(a, b, 2)
-    assert status == compare.WORSE
+    assert status == comparison.WORSE
     assert "trials that failed in B only: 1; no mean has their errors" in lines
     assert "not shown: the mean error is worse by less than 2 points; 95% upper" in lines[-1]
 
@@ -246,17 +247,17 @@ def test_a_margin_is_not_shown_by_trials_that_failed():
 def test_a_margin_does_not_excuse_a_configuration_or_failures():
     a, b = shifted([0, 1, 0, 1, 0, 1], [9, 8, 9, 8, 9, 8], [-8, -9, -8, -9, -8, -9])
     status, lines = conclude(a, b, 5)
-    assert status == compare.WORSE
+    assert status == comparison.WORSE
     assert "worse beyond chance: configurations (1)" in lines
     assert any(line.startswith("shown: ") for line in lines)
-    assert conclude(a, b, 20)[0] == compare.NOTHING
-    assert conclude(a, b.assign(stuck=[True] * 17 + [False]), 20)[0] == compare.WORSE
+    assert conclude(a, b, 20)[0] == comparison.NOTHING
+    assert conclude(a, b.assign(stuck=[True] * 17 + [False]), 20)[0] == comparison.WORSE
 
 
 def test_nothing_worse_is_not_called_equal():
     _, lines = conclude(*shifted([1, -1, 2, -2, 0]))
     assert "nothing is worse beyond chance; that does not show that nothing is worse: --margin asks for it" in lines
-    assert compare.POPULATION in lines
+    assert comparison.POPULATION in lines
     # sd sqrt(2.5), error sqrt(0.5), quantiles of 4 degrees of freedom 2.776445 and 0.940965
     assert f"a change by {(2.776445 + 0.940965) * math.sqrt(0.5):.3f} would be found four times in five" in lines[1]
 
@@ -264,7 +265,7 @@ def test_nothing_worse_is_not_called_equal():
 def test_results_without_a_common_error_tell_nothing():
     a = trials([[1, 2, 3], [1, 2, 3]])
     status, lines = conclude(a, a.assign(test_errors=math.nan, status="failed"))
-    assert status == compare.UNTOLD
+    assert status == comparison.UNTOLD
     assert lines[-1] == "no trial has an error on both sides"
 
 
@@ -309,7 +310,7 @@ def test_the_command_and_its_status(tiny, tmp_path):
     assert "torch: 2." in worse.stdout
     assert "worse beyond chance: configurations (4), the mean error (1)" in worse.stdout
     assert "the mean error changes by +51.250 points, 95% interval +48.953 to +53.547" in worse.stdout
-    assert compare.POPULATION in worse.stdout
+    assert comparison.POPULATION in worse.stdout
     better = call(two, one)
     assert better.exit_code == 0
     assert "better beyond chance" in better.stdout
@@ -324,7 +325,7 @@ def test_the_command_and_its_status(tiny, tmp_path):
 def test_one_value_of_each_configuration_tells_nothing():
     a, b = trials([[1], [2]]), trials([[2], [2]])
     status, lines = conclude(a, b)
-    assert status == compare.UNTOLD
+    assert status == comparison.UNTOLD
     assert "one value of each configuration" in lines[-1]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import studies
 from studies import api
+from studies.analysis.tables import of_reading
 from studies.show import figures, tables
 from studies.show.figures import grid, style
 from studies.spec import spec
@@ -92,7 +93,7 @@ def test_every_shape_of_study_has_its_pictures(tiny, tmp_path, changes, expected
     path = tiny(*changes)
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
-    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw_study(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert set(outcome) == expected
     for name in {name for name in expected if isinstance(outcome[name], Path)}:
         pixels = matplotlib.image.imread(tmp_path / "f" / f"{name}.png")
@@ -114,7 +115,7 @@ def test_committed_tables_are_enough_and_what_is_missing_is_said(tiny, tmp_path)
     study = spec.load(str(path))
     predictions = api.rows_of(study, tmp_path / "r").predictions
     without = dict.fromkeys(("curves", "pairs", "values", "budget"), pd.DataFrame())
-    outcome = figures.draw(study, {**api.tables_of(study, tmp_path / "r"), **without}, tmp_path / "f", predictions)
+    outcome = figures.draw_study(study, {**api.tables_of(study, tmp_path / "r"), **without}, tmp_path / "f", predictions)
     assert outcome["curves"] == "not drawn: curves.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["points"] == "not drawn: predictions.csv is not there, as before a run of the study, or says nothing of it"
     assert outcome["matrix"] == "not drawn: pairs.csv is not there, as before a run of the study, or says nothing of it"
@@ -145,7 +146,7 @@ def draw(rich):
 
     def picture(name, reading="tested", **changed):
         (own,) = (each for each in study.readings if each.reading == reading)
-        return figures.PICTURES[name].figure(own, {**tables.of_reading(found, own), **changed})
+        return figures.PICTURES[name].figure(own, {**of_reading(found, own), **changed})
 
     return picture
 
@@ -154,7 +155,7 @@ def test_readings_have_folders_of_their_own(tiny, tmp_path):
     path = tiny(NO_GRID, ("folds = 3", "folds = 3\n[reading.one]\nprimary = true\n[reading.two]\ndata = { test_samples = 0 }"))
     studies.run(path, results=tmp_path / "r", jobs=1)
     study = spec.load(str(path))
-    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw_study(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert outcome["models"] == tmp_path / "f" / "models.png"
     assert outcome["two/models"] == tmp_path / "f" / "two" / "models.png"
     assert set(outcome) == {*(ALL - {"activations"}), "two/models", "two/learning"}
@@ -167,7 +168,7 @@ def test_a_reading_without_test_rows_is_judged_on_its_own(draw):
 
 
 def test_far_worse_models_are_shown_apart(draw, rich):
-    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     together = draw("models", summary=summary.assign(test_mean_pct=np.arange(12) + 20.0))
     assert [ax.get_title(loc="left") for ax in together.axes] == ["All configurations"]
     means = [2.0] * 10 + [10.0, 10.1]  # five times the median, and more
@@ -324,7 +325,7 @@ def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
     figure = draw("interactions", effects=effects)
     (ax,) = figure.axes
     assert ax.get_title(loc="left") == "model x activation: 20.0% of the variance [15.0, 25.0]"
-    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
     expected = [
         summary.query("activation == 'tanh' and model == @model")["test_mean_pct"].mean() for model in ("MSE", "BCE", "CE")
@@ -359,7 +360,7 @@ def test_the_ladder_marks_what_is_more_than_chance(draw):
 
 
 def test_the_matrix_is_each_row_less_each_column(draw, rich):
-    summary = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
+    summary = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     one, two, three = summary["config"][:3]
     pairs = pd.DataFrame(
         [(two, one, 0.25, 0.5), (three, one, 2.0, 0.001), (three, two, np.nan, np.nan)],
@@ -372,7 +373,7 @@ def test_the_matrix_is_each_row_less_each_column(draw, rich):
 
 
 def test_every_value_lies_under_its_mean(draw, rich):
-    found = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])
+    found = of_reading(api.tables_of(rich[0], rich[1]), rich[0])
     (ax,) = draw("seeds").axes
     order = found["summary"].sort_values("test_mean_pct", kind="stable")
     assert [text.get_text() for text in ax.get_yticklabels()] == list(order["label"])
@@ -384,7 +385,7 @@ def test_every_value_lies_under_its_mean(draw, rich):
 
 
 def test_a_budget_starts_with_the_first_epoch(draw, rich):
-    table = tables.of_reading(api.tables_of(rich[0], rich[1]), rich[0])["budget"]
+    table = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["budget"]
     activation, model, schedule = draw("budget").axes[:3]
     assert [ax.get_title(loc="left") for ax in (activation, model, schedule)] == ["activation", "model", "schedule"]
     line = next(line for line in model.get_lines() if line.get_label() == "BCE")

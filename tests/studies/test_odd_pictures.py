@@ -60,7 +60,7 @@ def test_odd_studies_have_pictures_of_a_size_or_reasons(tiny, tmp_path, changes)
     path = tiny(*changes)
     study = spec.load(str(path))
     studies.run(study, results=tmp_path / "r", jobs=1)
-    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")  # a warning is an error
+    outcome = figures.draw_study(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")  # a warning is an error
     for name, drawn in outcome.items():
         if isinstance(drawn, str):
             assert drawn.startswith("not drawn: ") or name == "fonts"
@@ -81,9 +81,9 @@ RC = {"text.usetex": True, "font.size": 30, "axes.facecolor": "red", "savefig.dp
 
 
 def test_a_matplotlibrc_changes_no_picture(plain, tmp_path):
-    figures.draw(*plain, tmp_path / "as it comes")
+    figures.draw_study(*plain, tmp_path / "as it comes")
     with mpl.rc_context(RC):
-        figures.draw(*plain, tmp_path / "with a matplotlibrc")
+        figures.draw_study(*plain, tmp_path / "with a matplotlibrc")
         assert mpl.rcParams["font.size"] == 30
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "as it comes").iterdir()}
     assert len(drawn) > 5
@@ -102,7 +102,7 @@ def test_a_backend_that_is_not_installed_is_none_that_is_needed():
 def test_all_failed_is_said(plain, tmp_path):
     study, found = plain
     failed = {**found, "summary": found["summary"].assign(test_mean_pct=np.nan)}
-    outcome = figures.draw(study, failed, tmp_path)
+    outcome = figures.draw_study(study, failed, tmp_path)
     assert {outcome[name] for name in ("grid", "levels", "models")} == {"not drawn: every trial failed"}
 
 

@@ -8,7 +8,8 @@ import pytest
 
 import studies
 from studies import api
-from studies.show import figures, html, report, tables, texts
+from studies.analysis.tables import of_reading
+from studies.show import figures, html, report, texts
 from studies.spec import spec
 
 SPEC = """
@@ -51,7 +52,7 @@ def written(tmp_path_factory):
     (folder / "odd.toml").write_text(SPEC)
     study = spec.load(str(folder / "odd.toml"))
     studies.run(study, results=folder / "results", jobs=1)
-    return study, folder, report.write(study, folder / "results", folder / "figures")
+    return study, folder, api.write_report(study, folder / "results", folder / "figures")
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +225,7 @@ def test_the_pictures_are_those_of_these_results(written):
     picture = folder / "figures" / "odd" / "models.png"
     own = picture.read_bytes()
     picture.write_bytes(b"of other results, and newer than these tables")
-    report.write(study, folder / "results", folder / "figures")
+    api.write_report(study, folder / "results", folder / "figures")
     assert picture.read_bytes() == own
 
 
@@ -341,7 +342,7 @@ def test_a_page_of_studies_without_test_rows(tiny, tmp_path, changes, readings, 
     path.write_text(path.read_text() + readings)
     study = spec.load(str(path))
     studies.run(study, results=tmp_path, jobs=1)
-    own = tables.of_reading(api.tables_of(study, tmp_path), study)
+    own = of_reading(api.tables_of(study, tmp_path), study)
     assert own["budget"][f"{judged}_pct"].notna().all()
-    html = report.write(study, tmp_path, tmp_path / "figures").read_text()
+    html = api.write_report(study, tmp_path, tmp_path / "figures").read_text()
     assert "nan%" not in html

@@ -270,7 +270,7 @@ def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monke
     table = rows(path, tmp_path, "r", jobs=1)
     assert (table["status"] == "failed").all()
     study = spec.load(str(path))
-    outcome = figures.draw(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
+    outcome = figures.draw_study(study, api.tables_of(study, tmp_path / "r"), tmp_path / "f")
     assert outcome["curves"].startswith("not drawn")
 
 
@@ -325,7 +325,7 @@ def test_every_reading_of_a_study_is_trained_and_told_apart(tiny, tmp_path):
     summary = pd.read_csv(tmp_path / "both" / "tiny" / "summary.csv")
     assert summary["reading"].tolist() == ["plain"] * 4 + ["deep"]
     assert summary["trials"].tolist() == [3] * 4 + [6]
-    drawn = figures.draw(*_tables(path, tmp_path / "both"), tmp_path / "figures")
+    drawn = figures.draw_study(*_tables(path, tmp_path / "both"), tmp_path / "figures")
     assert {"models", "deep/models"} <= set(drawn)
     assert (tmp_path / "figures" / "deep" / "models.png").exists()
 

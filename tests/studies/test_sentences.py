@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from studies.analysis.tables import compute_tables
 from studies.plan import plan
 from studies.show import tables
 from studies.show.sentences import sentences
@@ -49,7 +50,7 @@ def trained(study, error, failing=(), sd=1.0, missing=()):
 
 def said(study, *arguments, **options):
     """The sentences about a study as if it had been trained."""
-    return sentences(study, tables.compute(study, trained(study, *arguments, **options)))
+    return sentences(study, compute_tables(study, trained(study, *arguments, **options)))
 
 
 SIX = ("folds = 3", "folds = 6")
@@ -126,7 +127,7 @@ def test_all_errors_equal(study, sd):
     matters, best, *_ = said(study, lambda _: 20.05, sd=sd)
     assert "nothing that was varied" in matters
     assert best.endswith("; all err as much.")
-    assert tables.compute(study, trained(study, lambda _: 20.05, sd=sd))["effects"].empty
+    assert compute_tables(study, trained(study, lambda _: 20.05, sd=sd))["effects"].empty
 
 
 def test_equal_ones_are_shown_to_be_equal(tiny):
@@ -179,7 +180,7 @@ def test_a_factor_whose_levels_fail_alike_is_not_where_it_fails_most(study, conf
 def test_failures_in_some_folds_have_an_interval_over_folds(study):
     rows = trained(study, planted)
     rows.trials["stuck"] = (rows.trials["fold"] < 2) & (rows.trials["activation"] == "tanh")
-    fails = sentences(study, tables.compute(study, rows))[2]
+    fails = sentences(study, compute_tables(study, rows))[2]
     assert "4 of 24 trials, 16.7% (4 stuck), in 2 of 4 configurations, most often with activation = tanh, 33.3% [" in fails
     assert fails.endswith("], over 6 folds.")
 
@@ -232,7 +233,7 @@ def test_no_sentence_has_an_empty_number_or_a_false_plural(tiny, changes, apart)
 
 def test_tables_read_back_as_they_were_written(study, tmp_path):
     rows = trained(study, lambda levels: 10 + 5 * (levels["activation"] == "tanh"))
-    found = tables.compute(study, rows)
+    found = compute_tables(study, rows)
     tables.write(study, found, tmp_path, rows)
     again = tables.read(study, tmp_path)
     for name in ("summary", "levels", "effects", "comparisons", "ladder"):
@@ -244,7 +245,7 @@ def test_tables_read_back_as_they_were_written(study, tmp_path):
 
 def test_no_rows_are_empty_tables_and_no_sentences(tiny):
     study = spec.load(str(tiny()))
-    found = tables.compute(study, Rows(pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
+    found = compute_tables(study, Rows(pd.DataFrame(), pd.DataFrame(), pd.DataFrame()))
     assert all(table.empty for table in found.values())
     assert tables.remembered(study, found) == []
 

@@ -17,10 +17,10 @@ from PIL import Image
 
 from studies import files
 from studies.analysis.outcomes import judged_on
+from studies.analysis.tables import Tables, of_reading
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.show.figures.labels import shortened
 from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
-from studies.show.tables import Tables, of_reading
 from studies.spec.spec import Study
 
 
@@ -135,7 +135,7 @@ PICTURES = {
 }
 
 
-def draw(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, Path | str]:
+def draw_study(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, Path | str]:
     """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
 
     `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path, or why

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from studies.analysis.outcomes import SET_WORDS, SETS, judged_on
+from studies.analysis.tables import COMPARED, Tables
 from studies.show.figures.style import (
     chosen,
     height_of_legend,
@@ -29,7 +30,6 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.show.tables import COMPARED, Tables
 from studies.spec.spec import Study
 
 FEW = 8  # configurations at most that have panels of their own

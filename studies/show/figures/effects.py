@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from studies.analysis.effects import EXACT, FITTED, KINDS
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
+from studies.analysis.tables import Tables
 from studies.show.figures.style import (
     chosen,
     error_bars,
@@ -31,7 +32,6 @@ from studies.show.figures.style import (
     width_of_levels,
     wrap,
 )
-from studies.show.tables import Tables
 from studies.spec.spec import Study
 
 MATTERS = 1.0  # % of the variance, from which on a pair that is more than chance has a panel

@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from studies.analysis.tables import Tables
 from studies.show.figures.style import (
     chosen,
     height_of_legend,
@@ -20,7 +21,6 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.show.tables import Tables
 from studies.spec import build
 from studies.spec.grid import words
 from studies.spec.spec import Study

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from studies.analysis.tables import Tables
 from studies.show.figures.style import (
     chosen,
     in_lines,
@@ -22,7 +23,6 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.show.tables import Tables
 from studies.spec.spec import Study
 
 FEW = 6  # configurations at most that share one panel

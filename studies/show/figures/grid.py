@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.summaries import beside
+from studies.analysis.tables import Tables, around
 from studies.show.figures.style import (
     error_bars,
     height_of_levels,
@@ -34,7 +35,6 @@ from studies.show.figures.style import (
     width_of_levels,
     wrap,
 )
-from studies.show.tables import Tables, around
 from studies.show.texts import counted
 from studies.spec.spec import Study
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from rich.cells import cell_len, set_cell_size
 
-from studies.show.tables import Tables
+from studies.analysis.tables import Tables
 from studies.spec.grid import Configuration
 from studies.spec.spec import Study
 

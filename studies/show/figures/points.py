@@ -14,13 +14,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from studies.analysis.outcomes import judged_on
+from studies.analysis.tables import Tables
 from studies.data import datasets
 from studies.data.types import Floats, Labels
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
 from studies.show.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
-from studies.show.tables import Tables
 from studies.show.texts import counted
 from studies.spec.spec import Study
 

@@ -1,0 +1,108 @@
+"""The tables of a study by name, from its rows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from studies.analysis import comparisons, scores, summaries, tuning
+from studies.analysis.effects import effects
+from studies.data import datasets
+from studies.spec.spec import Study
+from studies.store.rows import Rows
+
+Tables = Mapping[str, pd.DataFrame]
+
+NAMES = (
+    *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
+    *("curves", "budget", "gradients", "tuned", "tuned_pairs"),
+)
+COMPARED = 24  # configurations at most whose curves have names of their own
+
+
+def compute_tables(study: Study, rows: Rows) -> Tables:
+    """The tables of a study by name, rounded as they are written.
+
+    Those of several readings stand one below the other, told apart by the column `reading`.
+    """
+    parts = [
+        {name: _rounded(name, table) for name, table in _compute(reading, of_reading(rows._asdict(), reading)).items()}
+        for reading in study.readings
+    ]
+    if not study.reading:
+        return parts[0]
+    named = [
+        {name: table if table.empty else table.assign(reading=reading.reading) for name, table in part.items()}
+        for reading, part in zip(study.readings, parts, strict=True)
+    ]
+    return {name: _first(pd.concat([part[name] for part in named], ignore_index=True), "reading") for name in named[0]}
+
+
+def of_reading(tables: Tables, reading: Study) -> Tables:
+    """What one reading has in each table of its study."""
+    if not reading.reading:
+        return tables
+    own = {name: table if table.empty else table[table["reading"] == reading.reading] for name, table in tables.items()}
+    return {
+        name: (_without_foreign_sets(table) if name in NAMES else table).reset_index(drop=True) for name, table in own.items()
+    }
+
+
+def _without_foreign_sets(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the columns of sets of rows that only other readings have."""
+    of_sets = [[column for column in table if column.startswith(f"{name}_")] for name in ("val", "test")]
+    return table.drop(columns=[column for columns in of_sets if table[columns].isna().all(axis=None) for column in columns])
+
+
+def _compute(study: Study, rows: Tables) -> Tables:
+    """The tables of one reading; one that its grid or its rows have nothing for is empty."""
+    trials, history = rows["trials"], rows["history"]
+    if trials.empty:
+        return {name: pd.DataFrame() for name in NAMES}
+    grid, sampling = study.grid, study.sampling
+    factors, start = list(grid.levels), grid.baseline_configuration
+    found = scores.of(trials, sampling, start.id if start else None)
+    summary = summaries.summarise(trials, ["config", "label", *factors], found)
+    tuned, tuned_pairs = tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
+    drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
+    return {
+        "summary": summary,
+        "levels": summaries.by_level(trials, factors, found, grid.baseline, around(study)),
+        "effects": effects(trials, factors, found, guess_pct(study)),
+        "comparisons": comparisons.compare(found, grid.labels, study.margin),
+        "pairs": comparisons.pairs(found, grid.labels, study.margin),
+        "ladder": comparisons.ladder(found, trials, grid.levels, grid.baseline, study.margin),
+        "values": summaries.values(trials, drawn, sampling, around(study)),
+        "curves": summaries.curves(trials, history, drawn, around(study)),
+        "budget": summaries.budget(trials, history, drawn, around(study)),
+        "gradients": summaries.gradients(trials, history),
+        "tuned": tuned,
+        "tuned_pairs": tuned_pairs,
+    }
+
+
+def around(study: Study) -> Mapping[str, str] | None:
+    """The levels of the base where factors leave it one at a time; None in a grid, and where the base itself is excluded."""
+    base = (each.levels for each in study.grid.configurations if each.settings == study.grid.identity["base"])
+    return next(base, None) if study.design == "one_at_a_time" else None
+
+
+def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with a column moved to the front, where it has it."""
+    return table[[column, *table.columns.drop(column)]] if column in table else table
+
+
+def guess_pct(study: Study) -> float:
+    """The error in percent of always guessing the most frequent class of the pool."""
+    labels = datasets.training_pool(study.data, study.schema, study.seed).labels
+    return float(100 * (1 - np.bincount(labels).max() / len(labels)))
+
+
+def _rounded(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """A table to six decimals, or to six digits: losses that converge and norms that vanish are small, not 0."""
+    return table.map(_to_six_digits) if name in ("curves", "gradients") else table.round(6)
+
+
+def _to_six_digits(value: object) -> object:
+    """A number to six significant digits, anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
