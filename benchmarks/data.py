@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.work import FOLDS, Rows, Work
-from studies.data import datasets
+from studies.data import splits
 from studies.plan import plan
 from studies.plan.units import Stack
 from studies.spec import spec
@@ -53,7 +53,7 @@ def grid_study(works: Sequence[Work], seed: int) -> Study:
 def rows(work: Work, seed: int) -> Rows:
     """The rows of every fold, normalised by its own training rows."""
     source = study(work, seed)
-    splits = [datasets.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
+    splits = [splits.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
     tests = [split.test for split in splits if split.test]
     return Rows(
         np.stack([split.train.inputs for split in splits]).astype(np.float32),

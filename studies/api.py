@@ -3,16 +3,18 @@
 import contextlib
 import datetime
 import functools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from studies import files
+from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading
@@ -21,14 +23,15 @@ from studies.columns import MADE_BY, OUTCOMES
 from studies.errors import SHOWN, UserError
 from studies.plan import devices, plan
 from studies.plan.units import Stack, Trial
-from studies.show import tables, verdict_texts
+from studies.show import comparison, tables, verdict_texts
 from studies.spec import spec
+from studies.spec.identity import differing
 from studies.spec.recording import covers
 from studies.spec.spec import Study
 from studies.store import status
 from studies.store.rows import Rows, read_csv, successful
 from studies.store.shards import Record
-from studies.store.store import Store, machine, read_manifest
+from studies.store.store import Store, machine, read_finished, read_manifest
 from studies.train import pool, runner
 
 BACKENDS = ("loky", "sequential", "dask")
@@ -462,3 +465,43 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
         return study, rows
 
     return pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
+
+
+class Changes(NamedTuple):
+    """Changes between two results: the exit status, facts about both, a table of texts, and what follows from it.
+
+    `table` is None where the two cannot be compared, and empty where every number is equal.
+    """
+
+    status: int
+    facts: Sequence[str]
+    table: pd.DataFrame | None
+    conclusions: Sequence[str]
+
+
+def compare(a: str | Path, b: str | Path, margin: float | None = None) -> Changes:
+    """The changes from the results in folder `a` to those in folder `b`, trial by trial.
+
+    With a `margin` in points, the status is 1 unless the mean error is shown to be worse by less than that.
+
+    Raises UserError where the margin is no number above 0, or a folder has no results.
+    """
+    if margin is not None and not 0 < margin < math.inf:
+        raise UserError(f"a margin is a number above 0: {margin:g} was given")
+    (manifest_a, trials_a), (manifest_b, trials_b) = (read_finished(Path(folder)) for folder in (a, b))
+    identities = manifest_a["identity"], manifest_b["identity"]
+    obstacle = versions.obstacle(*identities)
+    none = obstacle or trials_a.empty or trials_b.empty
+    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b)
+    if both.empty:
+        counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
+        why = obstacle or f"no trial is in both: {differing(*identities) or counts}"
+        return Changes(comparison.UNTOLD, [f"{a} and {b} cannot be compared: {why}"], None, [])
+    found = versions.changes(both)
+    status, conclusions = comparison.conclude(both, found, margin)
+    facts = [
+        *comparison.made_by(manifest_a, manifest_b, trials_a, trials_b),
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only",
+    ]
+    table = pd.DataFrame() if both["equal"].all() else comparison.shown(found)
+    return Changes(status, facts, table, conclusions)

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from studies.claims import claims
 from studies.spec import spec
 
 study = click.argument("study")
@@ -19,6 +18,8 @@ quick = click.option("--quick", is_flag=True, help="A quick look: the primary re
 
 def with_reports(given: Sequence[str]) -> list[str]:
     """The studies of a command line; a name of a report that is no study stands for its studies."""
+    from studies.claims import claims
+
     reports = set(claims.names()) - set(spec.names())
     each = (claims.load(name).studies if name in reports else [name] for name in given)
     return list(dict.fromkeys(itertools.chain.from_iterable(each)))

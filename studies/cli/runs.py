@@ -5,16 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from studies import api
 from studies.cli import options, terminal
-from studies.plan import devices
-from studies.show import console as printing
-from studies.show.progress import Screen
 from studies.spec import spec
 from studies.spec.spec import Study
-from studies.store import status
 
 
 @click.command()
@@ -24,13 +18,11 @@ from studies.store import status
 @options.results
 @options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
-@click.option("--backend", type=click.Choice(api.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option("--backend", default="loky", show_default=True, help="How stacks are spread: loky, sequential or dask.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )
-@click.option(
-    "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
-)
+@click.option("--device", default="cpu", show_default=True, help="What trains: cpu, or cuda.")
 @click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be trained, and how long it takes; nothing is trained or written."
@@ -56,6 +48,10 @@ def run(
 
     All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
+    from studies import api
+    from studies.plan import devices
+    from studies.show.progress import Screen
+
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
     for study in planned if dry_run else ():
         click.echo("\n".join(api.describe_missing(study, results, jobs or devices.processes(device))))
@@ -93,6 +89,8 @@ def run(
 
 def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> None:
     """Put what the study found on a page."""
+    from studies import api
+
     written = api.write_report(study, results, figures)
     if not quiet:
         click.echo(written)
@@ -115,6 +113,8 @@ def _show_live(study: Study) -> None:
 @options.results
 def show_status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
+    from studies.store import status
+
     for line in status.status(spec.load(study, overrides, quick, results), results):
         click.echo(line)
 
@@ -130,6 +130,9 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
 
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst.
     """
+    from studies import api
+    from studies.store import status
+
     planned = spec.load(study, overrides, quick, results)
     for line in status.explain(planned, results, api.find_trial(planned, results, trial).key):
         click.echo(line)
@@ -144,11 +147,16 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another sample.")
 def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
     """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
+    from rich.console import Console
+
+    from studies import api
+    from studies.show.console import print_table
+
     verified, differences = api.verify(spec.load(study, overrides, quick), results, sample, seed)
     if differences.empty:
         click.echo(
             f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
         )
         return
-    printing.print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
+    print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
     sys.exit(1)

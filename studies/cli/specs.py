@@ -7,14 +7,11 @@ from pathlib import Path
 
 import click
 
-from studies import api, files
-from studies.analysis import power
+from studies import files
 from studies.cli import options
 from studies.errors import UserError
-from studies.plan import devices, plan
 from studies.spec import spec
 from studies.spec.rules import number, require
-from studies.store import status
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 
@@ -69,6 +66,11 @@ def show_plan(
     difference: float | None,
 ) -> None:
     """Check the spec of STUDY, and say what a run would train and what it could tell."""
+    from studies import api
+    from studies.analysis import power
+    from studies.plan import devices, plan
+    from studies.store import status
+
     for name, points in {"--sd": sd, "--difference": difference}.items():
         if points is not None:
             require(name, points, number(0, above=True))

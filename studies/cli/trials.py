@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from studies import api
 from studies.cli import options
 from studies.data.types import Split
 from studies.spec import spec
@@ -37,7 +36,8 @@ def animate(
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst; by
     default the first of the primary reading.
     """
-    from studies.show import regions  # matplotlib takes a second that no other command needs
+    from studies import api
+    from studies.show import regions
 
     planned = spec.load(study, overrides, quick)
     key = trial and api.find_trial(planned, results, trial).key
@@ -59,7 +59,8 @@ def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results:
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst. Torch
     alone loads the model's file.
     """
-    from studies.show import trial as one  # matplotlib and torch.nn take a second that no other command needs
+    from studies import api
+    from studies.show import trial as one
 
     planned = spec.load(study, overrides, quick)
     trained = one.retrain(planned, api.find_trial(planned, results, trial).key)

@@ -15,7 +15,7 @@ import numpy as np
 
 from framework.training import BLOCK
 from studies.analysis import power
-from studies.data import datasets
+from studies.data import datasets, splits
 from studies.errors import UserError
 from studies.plan import costs, devices
 from studies.plan.units import NUMERICS, Source, Stack, Structure, Trial, batch_size
@@ -112,7 +112,7 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> l
 def with_rows(stack: Stack) -> Stack:
     """The stack with the rows of each of its trials; those of one repeat and fold are the same."""
     source, places = stack.source, [(trial.repeat, trial.fold) for trial in stack.trials]
-    of = {place: datasets.split(source.data, source.validation, source.seed, *place) for place in dict.fromkeys(places)}
+    of = {place: splits.split(source.data, source.validation, source.seed, *place) for place in dict.fromkeys(places)}
     return replace(stack, splits=[of[place] for place in places])
 
 
@@ -173,7 +173,7 @@ def _row_counts(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
     pool = datasets.pools(study.data, study.seed, repeat)
     test = len(pool.test.labels) if pool.test else 0
     if study.validation.folds:
-        kept, left_out = datasets.folds(pool.train, study.validation, study.seed, repeat)[fold]
+        kept, left_out = splits.folds(pool.train, study.validation, study.seed, repeat)[fold]
         return len(kept), len(left_out), test
     return len(pool.train.labels), len(pool.validation.labels) if pool.validation else 0, test
 

@@ -24,8 +24,8 @@ from matplotlib.patheffects import withStroke
 import framework as fw
 from studies import files
 from studies.analysis.outcomes import SET_WORDS
-from studies.data import datasets
-from studies.data.datasets import Normalisation
+from studies.data import splits
+from studies.data.splits import Normalisation
 from studies.data.types import Floats, Split
 from studies.errors import UserError, shortened
 from studies.plan import plan
@@ -102,7 +102,7 @@ def retraining(
     """`scene`, whether or not there is a picture of it."""
     trial = plan.trials(study)[0] if key is None else plan.find(study, key)
     source = study.named(trial.reading)
-    raw, normalise = datasets.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
+    raw, normalise = splits.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
     settings = trial.configuration.settings
     last = settings["epochs"]
     present = [name for name in SETS if getattr(raw, name)]

@@ -12,7 +12,18 @@ from studies.seeds import digest
 
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
-    *("seeds", "data/csv_files", "data/datasets", "data/types", "data/wrong", "spec/build", "spec/recording", "plan/units"),
+    *(
+        "seeds",
+        "data/csv_files",
+        "data/datasets",
+        "data/generators",
+        "data/splits",
+        "data/types",
+        "data/wrong",
+        "spec/build",
+        "spec/recording",
+        "plan/units",
+    ),
     *("train/products", "train/runner", "train/torch_nn"),
 )
 

@@ -14,7 +14,7 @@ from PIL import Image
 import framework as fw
 import studies
 from studies import cli
-from studies.data import datasets
+from studies.data import generators, splits
 from studies.errors import UserError
 from studies.plan import plan
 from studies.seeds import seed_for
@@ -103,8 +103,8 @@ def test_a_border_lies_at_its_raw_coordinate(tiny):
     model = fw.Sequential(fw.Linear(2, 2))
     model.layers[0].weight[0, 1, 0], model.layers[0].bias[0, 1] = 1.0, -1.0
     regions.Regions(figure, shown).update(0, model)
-    pool = datasets.disk(60, np.random.default_rng(seed_for(0, "data", 0)))
-    kept, _ = datasets.folds(pool, study.validation, 0, 0)[0]
+    pool = generators.disk(60, np.random.default_rng(seed_for(0, "data", 0)))
+    kept, _ = splits.folds(pool, study.validation, 0, 0)[0]
     first = pool.inputs[kept, 0]
     borders = [drawn for drawn in figure.axes[0].collections if not drawn.filled]
     assert len(borders) == 2  # of either class

@@ -9,7 +9,7 @@ from scipy import stats
 
 import studies
 from studies import api
-from studies.data import datasets
+from studies.data import splits
 from studies.data.wrong import unpack
 from studies.errors import UserError
 from studies.plan import plan
@@ -114,7 +114,7 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
         table = settings["optimizer"]
         rule = torch.optim.SGD if table["name"] == "sgd" else torch.optim.Adam
         optimizer = rule(net.parameters(), lr=table["lr"])
-        split = datasets.split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
+        split = splits.split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
         x, y = torch.from_numpy(split.train.inputs), torch.from_numpy(split.train.labels)
         for _ in range(3):
             for batch in torch.arange(len(y)).split(16):
@@ -184,7 +184,7 @@ def test_a_model_that_does_not_move_is_stuck(tiny, tmp_path):
     table = rows(tiny(("lr = 0.1", "lr = 1e-12")), tmp_path, "r", jobs=1)
     study = spec.load(str(tiny()))
     for row in table.itertuples():
-        labels = datasets.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
+        labels = splits.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
         p = stats.binomtest(int(row.train_errors), len(labels), 1 - np.bincount(labels).max() / len(labels), "less").pvalue
         assert row.stuck == (p > 0.001)
     assert table.loc[table["optimizer"] == "sgd lr=1e-12", "stuck"].any()

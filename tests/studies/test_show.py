@@ -13,7 +13,7 @@ from PIL import Image
 import framework as fw
 from studies import cli
 from studies.columns import OUTCOMES
-from studies.data import datasets
+from studies.data import splits
 from studies.plan import plan
 from studies.show import trial
 from studies.spec import build, spec
@@ -63,7 +63,7 @@ def test_torch_alone_predicts_the_same(tiny, tmp_path, base):
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     raw = trained.scene.raw.test.inputs
-    inputs = datasets.split(study.data, study.validation, study.seed, 0, 1).test.inputs
+    inputs = splits.split(study.data, study.validation, study.seed, 0, 1).test.inputs
     with runner.one_thread():
         expected = fw.predict(trained.model, torch.from_numpy(inputs))[0].clone()
     outputs = network((torch.from_numpy(raw) - saved["mean"]) / saved["scale"])
