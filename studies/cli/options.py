@@ -1,5 +1,6 @@
 """The arguments and options that several commands have."""
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ import click
 
 from studies.spec import spec
 
-study = click.argument("study")
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50."
 )
@@ -40,3 +40,17 @@ figures = _folder("figures", "pictures")
 out = click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to in place of the results folder, which may be read-only."
 )
+
+
+def on_study(command: Callable[..., None]) -> Callable[..., None]:
+    """A command about one STUDY: it is called with the study, as --set and --quick change it, and the folder of results."""
+
+    @click.argument("study")
+    @overrides
+    @quick
+    @results
+    @functools.wraps(command)
+    def loaded(study: str, overrides: Sequence[str], quick: bool, results: Path, **rest: Any) -> None:  # noqa: ANN401
+        command(spec.load(study, overrides, quick, results), results, **rest)
+
+    return loaded

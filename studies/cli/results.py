@@ -14,26 +14,20 @@ from studies.spec.spec import Study
 
 
 @click.command("tables")
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @options.out
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
-def show_tables(
-    study: str, overrides: Sequence[str], quick: bool, results: Path, out: Path | None, against: str | None
-) -> None:
+def show_tables(study: Study, results: Path, out: Path | None, against: str | None) -> None:
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     from rich.console import Console
 
     from studies import api
     from studies.show.console import print_comparison, print_tables
 
-    planned = spec.load(study, overrides, quick, results)
     if against is not None:
-        print_comparison(planned, api.against(planned, results, against), Console())
+        print_comparison(study, api.against(study, results, against), Console())
         return
-    print_tables(planned, api.tables_of(planned, results, out), Console())
+    print_tables(study, api.tables_of(study, results, out), Console())
 
 
 @click.command()
@@ -81,17 +75,14 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] 
 
 
 @click.command("report")
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @options.figures
 @options.out
-def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path, out: Path | None) -> None:
+def write_report(study: Study, results: Path, figures: Path, out: Path | None) -> None:
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
     from studies import api
 
-    click.echo(api.write_report(spec.load(study, overrides, quick, results), results, figures, out))
+    click.echo(api.write_report(study, results, figures, out))
 
 
 @click.command()

@@ -107,25 +107,19 @@ def _show_live(study: Study) -> None:
 
 
 @click.command("status")
-@options.study
-@options.overrides
-@options.quick
-@options.results
-def show_status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+@options.on_study
+def show_status(study: Study, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
     from studies.store import status
 
-    for line in status.status(spec.load(study, overrides, quick, results), results):
+    for line in status.status(study, results):
         click.echo(line)
 
 
 @click.command()
-@options.study
+@options.on_study
 @click.argument("trial")
-@options.overrides
-@options.quick
-@options.results
-def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+def explain(study: Study, results: Path, trial: str) -> None:
     """Say whether a run of STUDY would train TRIAL or reuse its row, and why.
 
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst.
@@ -133,30 +127,26 @@ def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, resul
     from studies import api
     from studies.store import status
 
-    planned = spec.load(study, overrides, quick, results)
-    for line in status.explain(planned, results, api.find_trial(planned, results, trial).key):
+    for line in status.explain(study, results, api.find_trial(study, results, trial).key):
         click.echo(line)
 
 
 @click.command()
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @click.option("--sample", type=click.IntRange(1), default=10, show_default=True, help="How many trials to retrain.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another sample.")
-def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
+def verify(study: Study, results: Path, sample: int, seed: int) -> None:
     """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
     from rich.console import Console
 
     from studies import api
     from studies.show.console import print_table
 
-    verified, differences = api.verify(spec.load(study, overrides, quick), results, sample, seed)
+    verified, differences = api.verify(study, results, sample, seed)
     if differences.empty:
         click.echo(
-            f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
+            f"{study.name}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
         )
         return
-    print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
+    print_table(f"{study.name}: numbers that differ", differences.map(str), differences.columns, Console())
     sys.exit(1)
