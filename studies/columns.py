@@ -5,6 +5,11 @@ study's own factors. Errors are counts, losses means per sample; a column is emp
 holds the judged rows that the model gets wrong (see `wrong.pack`): test rows, else validation rows, else training rows.
 """
 
+SETS = {
+    "test": "test",
+    "val": "validation",
+    "train": "train",
+}  # fields of `Split` by their prefix in columns; the first is judged
 FIRST = ("study", "reading", "trial", "config", "label")
 LAST = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure, FigureBase
 
 from studies import files
-from studies.analysis.outcomes import SET_WORDS, SETS
-from studies.columns import FLAGS
+from studies.analysis.outcomes import SET_WORDS
+from studies.columns import FLAGS, SETS
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -56,7 +56,7 @@ def described(trained: Retrained) -> list[str]:
     lines = [f"{trial.key}: {trial.configuration.label}", trial.place, ""]
     lines += [f"{key:16} {words(value)}" for key, value in trial.configuration.settings.items()]
     lines += ["", f"{'parameters':16} {trained.model.parameters.shape[1]:,}"]
-    for name in SETS[::-1]:
+    for name in reversed(SETS):
         count = record[f"n_{name}"]
         if count:
             errors = record[f"{name}_errors"]

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from studies.analysis.outcomes import SET_WORDS, SETS, judged_on
+from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import COMPARED, Tables
+from studies.columns import SETS
 from studies.show.figures.style import (
     chosen,
     height_of_legend,
@@ -205,7 +206,7 @@ def learning(study: Study, tables: Tables) -> Figure:
 def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
     """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
     history = record["history"]
-    sets = [name for name in SETS[::-1] if f"{name}_errors" in history]
+    sets = [name for name in reversed(SETS) if f"{name}_errors" in history]
     loss, error = figure.subplots(2, 1, sharex=True)
     lowest = 100.0
     for name, look in zip(sets, looks(), strict=False):

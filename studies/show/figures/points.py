@@ -13,8 +13,9 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from studies.analysis.outcomes import judged_on
+from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
+from studies.columns import SETS
 from studies.data import datasets, generators, splits
 from studies.data.types import Floats, Labels
 from studies.errors import UserError
@@ -118,7 +119,7 @@ def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> l
 def _asked(study: Study, trial: Trial, rows: NDArray[np.int64]) -> tuple[str, Floats]:
     """The set in words that a trial kept predictions of, and the inputs of these rows before normalisation."""
     raw, _ = splits.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
-    words = {"test": "test set", "validation": "validation set", "train": "training set"}
+    words = {field: f"{SET_WORDS[prefix]} set" for prefix, field in SETS.items()}
     return words[raw.judged], getattr(raw, raw.judged).inputs_of(rows)
 
 
