@@ -5,6 +5,10 @@ study's own factors. Errors are counts, losses means per sample; a column is emp
 holds the judged rows that the model gets wrong (see `wrong.pack`): test rows, else validation rows, else training rows.
 """
 
+from typing import Any
+
+Record = dict[str, Any]  # a row by column, and its parts: see `PARTS`
+
 FIRST = ("study", "reading", "trial", "config", "label")
 LAST = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from studies import api
 from studies.cli import options, terminal
-from studies.plan import devices
+from studies.plan.units import DEVICES
 from studies.show import console as printing
 from studies.show.progress import Screen
 from studies.spec import spec
@@ -24,12 +24,12 @@ from studies.store import status
 @options.results
 @options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
-@click.option("--backend", type=click.Choice(api.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option("--backend", type=click.Choice(api.BACKENDS), default="loky", show_default=True, help="What spreads the work.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )
 @click.option(
-    "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
+    "--device", type=click.Choice(DEVICES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
 )
 @click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
 @click.option(
@@ -52,13 +52,13 @@ def run(
     quiet: bool,
     live: bool,
 ) -> None:
-    """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
+    """Train what each STUDY still lacks; finished units are on disk at once, and a second run goes on from there.
 
     All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
     for study in planned if dry_run else ():
-        click.echo("\n".join(api.describe_missing(study, results, jobs or devices.processes(device))))
+        click.echo("\n".join(api.describe_missing(study, results, jobs, device)))
     if dry_run:
         return
     for study in planned if live else ():
@@ -84,7 +84,7 @@ def run(
             )
             sys.exit(terminal.status(interrupt))
         except OSError as error:
-            click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
+            click.echo(f"ablation: {error}; what other units left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
     for study in planned if report else ():
         _write_report(study, results, figures, quiet)

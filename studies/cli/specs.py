@@ -11,7 +11,7 @@ from studies import api, files
 from studies.analysis import power
 from studies.cli import options
 from studies.errors import UserError
-from studies.plan import devices, plan
+from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.rules import number, require
 from studies.store import status
@@ -77,5 +77,5 @@ def show_plan(
     spreads = given or api.spreads(planned, results)
     source = "given" if sd else f"by the rows in {results / planned.name}"
     missing, outside = status.missing(planned, results)
-    for line in (*plan.describe(planned, jobs or devices.processes("cpu"), missing, spreads, difference, source), *outside):
+    for line in (*plan_texts.describe(planned, jobs, missing, spreads, difference, source), *outside):
         click.echo(line)
