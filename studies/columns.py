@@ -5,6 +5,10 @@ study's own factors. Errors are counts, losses means per sample; a column is emp
 holds the judged rows that the model gets wrong (see `wrong.pack`): test rows, else validation rows, else training rows.
 """
 
+from typing import Any
+
+Record = dict[str, Any]  # a row by column, and its parts: see `PARTS`
+
 SETS = {
     "test": "test",
     "val": "validation",

@@ -44,17 +44,16 @@ def run(
     quiet: bool,
     live: bool,
 ) -> None:
-    """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
+    """Train what each STUDY still lacks; finished units are on disk at once, and a second run goes on from there.
 
     All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
     from studies import api
-    from studies.plan import devices
     from studies.show.progress import Screen
 
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
     for study in planned if dry_run else ():
-        click.echo("\n".join(api.describe_missing(study, results, jobs or devices.processes(device))))
+        click.echo("\n".join(api.describe_missing(study, results, jobs, device)))
     if dry_run:
         return
     for study in planned if live else ():
@@ -80,7 +79,7 @@ def run(
             )
             sys.exit(terminal.status(interrupt))
         except OSError as error:
-            click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
+            click.echo(f"ablation: {error}; what other units left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
     for study in planned if report else ():
         _write_report(study, results, figures, quiet)

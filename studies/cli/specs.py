@@ -63,7 +63,7 @@ def show_plan(
     """Check the spec of STUDY, and say what a run would train and what it could tell."""
     from studies import api
     from studies.analysis import power
-    from studies.plan import devices, plan
+    from studies.show import plan as plan_texts
     from studies.store import status
 
     for name, points in {"--sd": sd, "--difference": difference}.items():
@@ -73,5 +73,5 @@ def show_plan(
     spreads = given or api.spreads(study, results)
     source = "given" if sd else f"by the rows in {results / study.name}"
     missing, outside = status.missing(study, results)
-    for line in (*plan.describe(study, jobs or devices.processes("cpu"), missing, spreads, difference, source), *outside):
+    for line in (*plan_texts.describe(study, jobs, missing, spreads, difference, source), *outside):
         click.echo(line)

@@ -9,6 +9,7 @@ from typing import Any
 
 from studies.errors import UserError, unknown
 from studies.spec import build
+from studies.spec.engines import ENGINES
 from studies.spec.rules import Rule, choice, flag, number, require, require_keys, whole
 
 Settings = Mapping[str, Any]
@@ -60,7 +61,7 @@ _SIMPLE: dict[str, Rule] = {
     "history_every": whole(0),
     "gradient_norms": flag,  # in history.csv, of every layer
     "keep_predictions": flag,  # of the test rows, else validation, else training, in predictions.csv
-    "engine": choice("stack", "torch_nn"),  # or torch.nn, autograd and torch.optim, one model at a time, for comparison
+    "engine": choice(*ENGINES),
     "dtype": choice(*build.DTYPES),
 }
 _POSITION = {"position": choice("before", "after")}  # of batch norm: before or after the activation
@@ -190,7 +191,7 @@ def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
 
 
 def _contradiction(full: Settings) -> str:
-    """Why these settings mean nothing together, or an empty text."""
+    """The reason that these settings mean nothing together; empty where they mean something."""
     single, loss, output = full["outputs"] == "single", full["loss"], full["output"]
     if loss == "cross_entropy" and output != "linear":
         return f"cross-entropy has the softmax inside and takes logits: output = {output!r} was given; write output = 'auto'"
@@ -210,11 +211,4 @@ def _contradiction(full: Settings) -> str:
     norm = full["batchnorm"]
     if norm.get("evaluate") == "batch" and norm["momentum"] != build.BATCH_NORM.defaults["momentum"]:
         return "batch norm with evaluate = 'batch' keeps no running averages: leave momentum out, or write evaluate = 'running'"
-    if full["engine"] == "torch_nn":
-        if norm.get("gradient") == "straight_through":
-            return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
-        if norm.get("unbiased"):
-            return "torch.nn's batch norm divides the variance by n only: for unbiased = true write engine = 'stack'"
-        if full["gradient_norms"]:
-            return "gradient norms are recorded from the framework's layers: for gradient_norms = true write engine = 'stack'"
     return ""

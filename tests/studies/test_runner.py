@@ -16,7 +16,7 @@ from studies.plan import plan
 from studies.seeds import seed_for
 from studies.show import figures
 from studies.spec import build, spec
-from studies.train import runner
+from studies.train import engines, fitting, records, runner
 
 NUMBERS = [
     "train_errors",
@@ -78,7 +78,7 @@ def test_one_job_and_two_and_any_order_give_the_same_rows(tiny, tmp_path):
 )
 def test_a_trial_alone_has_the_bits_that_it_has_in_a_stack(tiny, changes):
     study = spec.load(str(tiny(*changes)))
-    stacks = plan.stacks(study, plan.trials(study), jobs=1)
+    stacks = engines.plan_units(study, plan.trials(study), jobs=1)
     assert {len(stack.trials) for stack in stacks} == {6}
     for stack in stacks:
         together = runner.train(stack)
@@ -103,7 +103,7 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
     """The whole path, from spec to error counts, against an independent loop in float64."""
     path = tiny(("epochs = 3", 'epochs = 3\ndtype = "float64"\nshuffle = "never"'), ('"relu", "tanh"', '"tanh"'))
     study = spec.load(str(path))
-    (stack,) = plan.stacks(study, plan.trials(study), jobs=1)
+    (stack,) = engines.plan_units(study, plan.trials(study), jobs=1)
     for trial, record in zip(stack.trials, runner.train(stack), strict=True):
         settings = trial.configuration.settings
         ours = build.model([settings], 2, 2)
@@ -166,18 +166,18 @@ def test_stuck_is_not_better_than_the_majority_by_an_exact_test_at_a_thousandth(
     step = max(1, others // 200)
     for errors in range(1, others + 3, step):
         p = stats.binomtest(min(errors, rows), rows, others / rows, alternative="less").pvalue
-        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+        assert records.is_stuck(errors, given) is bool(p > 0.001), errors
     most = int(stats.binom.ppf(0.001, rows, others / rows))
     for errors in range(max(1, most - 2), most + 3):  # where the answer turns
         p = stats.binomtest(errors, rows, others / rows, alternative="less").pvalue
-        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+        assert records.is_stuck(errors, given) is bool(p > 0.001), errors
 
 
 @pytest.mark.parametrize("labels", [*CLASSES.values(), [100], [1]], ids=str)
 def test_a_model_without_errors_is_never_stuck_and_one_that_always_guesses_is(labels):
     given = np.repeat(np.arange(len(labels)), labels)
-    assert not runner.is_stuck(0, given)
-    assert runner.is_stuck(max(1, sum(labels) - max(labels)), given)
+    assert not records.is_stuck(0, given)
+    assert records.is_stuck(max(1, sum(labels) - max(labels)), given)
 
 
 def test_a_model_that_does_not_move_is_stuck(tiny, tmp_path):
@@ -200,7 +200,7 @@ JUDGED = {
 @pytest.mark.parametrize(("changes", "judged"), JUDGED.values(), ids=JUDGED)
 def test_a_record_says_which_judged_rows_are_wrong(tiny, changes, judged):
     study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"), *changes)))
-    for stack in plan.stacks(study, plan.trials(study), jobs=1):
+    for stack in engines.plan_units(study, plan.trials(study), jobs=1):
         for record in runner.train(stack):
             bits = np.unpackbits(unpack(record["wrong"]))
             kept = record["predictions"]
@@ -279,7 +279,7 @@ def test_threads_and_denormals_are_as_they_were(tiny):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        runner.train(plan.stacks(study, plan.trials(study), jobs=1)[0])
+        runner.train(engines.plan_units(study, plan.trials(study), jobs=1)[0])
         assert torch.get_num_threads() == 2
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
@@ -292,9 +292,9 @@ def test_overrides_of_a_study_that_is_read_already_are_refused(tiny, tmp_path):
 
 
 def test_a_run_in_this_process_is_planned_for_one(tiny, tmp_path, monkeypatch):
-    planned, stacks = [], plan.stacks
-    monkeypatch.setattr(plan, "stacks", lambda *given: planned.append(given[2]) or stacks(*given))
-    monkeypatch.setattr("studies.plan.devices.processes", lambda _: 7)
+    planned, divide = [], engines.plan_units
+    monkeypatch.setattr(engines, "plan_units", lambda *given: planned.append(given[2]) or divide(*given))
+    monkeypatch.setattr("studies.train.devices.processes", lambda _: 7)
     rows(tiny(), tmp_path, "r", backend="sequential")
     assert planned == [1]
     with pytest.raises(UserError, match="trains in this process alone: jobs = 2 was given; leave it out, or write backend"):
@@ -340,7 +340,7 @@ def test_a_limit_on_stacks_changes_no_number(tiny, tmp_path):
     many = rows(path, tmp_path, "many", backend="sequential")
     path.write_text("stack = 1\n" + path.read_text())
     study = spec.load(str(path))
-    assert {len(stack.trials) for stack in plan.stacks(study, plan.trials(study), jobs=2)} == {1}
+    assert {len(stack.trials) for stack in engines.plan_units(study, plan.trials(study), jobs=2)} == {1}
     one = rows(path, tmp_path, "one", backend="sequential")
     pd.testing.assert_frame_equal(one[["trial", *NUMBERS]], many[["trial", *NUMBERS]], check_exact=True)
 
@@ -364,11 +364,11 @@ def test_gradient_norms_and_predictions_are_kept_on_demand(tiny, tmp_path):
 
 def test_an_observer_sees_every_record_and_changes_nothing(tiny):
     study = spec.load(str(tiny()))
-    stack = plan.stacks(study, plan.trials(study), jobs=1)[0]
+    stack = engines.plan_units(study, plan.trials(study), jobs=1)[0]
     seen = []
-    watched = runner.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
+    watched = fitting.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
     assert seen == [(epoch, len(stack.trials)) for epoch in range(4)]
-    assert torch.equal(watched.model.parameters, runner.fit(stack).model.parameters)
+    assert torch.equal(watched.model.parameters, fitting.fit(stack).model.parameters)
 
 
 def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_named(tiny, tmp_path):

@@ -17,7 +17,7 @@ from studies.data import splits
 from studies.plan import plan
 from studies.show import trial
 from studies.spec import build, spec
-from studies.train import runner
+from studies.train import engines, runner
 
 SINGLE = 'outputs = "single"'
 MODELS = {
@@ -114,7 +114,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
     outputs = network((inputs - saved["mean"]) / saved["scale"])
     said = pd.Series([saved["classes"][label] for label in outputs.argmax(1)], file.index)
     assert (said == file["kind"]).mean() > 0.9
-    (record,) = runner.train(plan.stacks(stamped, plan.trials(stamped)[:1], jobs=1)[0])
+    (record,) = runner.train(engines.plan_units(stamped, plan.trials(stamped)[:1], jobs=1)[0])
     kept = pd.DataFrame(record["predictions"]).set_index("row")
     assert kept["truth"].tolist() == file["kind"][kept.index].tolist()
     assert kept["predicted"].tolist() == said[kept.index].tolist()
@@ -123,7 +123,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
 
 def test_a_trial_has_the_bits_of_its_row(tiny):
     study = spec.load(str(tiny()))
-    (stack,) = plan.stacks(study, plan.trials(study)[:3], jobs=1)
+    (stack,) = engines.plan_units(study, plan.trials(study)[:3], jobs=1)
     for row in runner.train(stack):
         record = trial.retrain(study, row["trial"]).record
         assert {name: record[name] for name in OUTCOMES} == {name: row[name] for name in OUTCOMES}

@@ -1,4 +1,4 @@
-"""torch.nn, autograd and torch.optim in the framework's place: same loop, splits, first weights and batches.
+"""Models, losses and optimizers of torch in the framework's place, and trained models as plain values for torch alone.
 
 What `fit` asks of a model, a loss and an optimizer is answered by torch. Tensors are `(1, features, samples)`, and rows inside
 the network only. The runner trains in inference mode, where autograd cannot work: each answer leaves it. Beside a bare loop of
@@ -185,7 +185,7 @@ def _network(layers: Sequence[Layer], stack: fw.Sequential) -> nn.Sequential:
 
 
 def _layers(stack: fw.Sequential, dropout: float) -> Iterator[Layer]:
-    """The layers of a stack, each as torch's; for training, `settings` allows those only that have an equal there."""
+    """The layers of a stack, each as torch's; the engine's `check` allows those only that have an equal there."""
     width = 0
     for layer in stack.layers:
         if isinstance(layer, fw.Linear):
