@@ -42,6 +42,10 @@ from framework.schedules import Schedule, constant, cosine, exponential, step_de
 from framework.training import History, Rows, fit, predict
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "SGD",
     "Activation",
     "Adadelta",
     "Adagrad",
@@ -53,8 +57,6 @@ __all__ = [
     "CrossEntropyLoss",
     "Decision",
     "Dropout",
-    "ELU",
-    "GELU",
     "Hardtanh",
     "HingeLoss",
     "History",
@@ -75,8 +77,6 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "Rows",
-    "SELU",
-    "SGD",
     "Schedule",
     "Sequential",
     "Several",

@@ -249,9 +249,7 @@ def _pair(name: str, result: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
     return result
 
 
-def _require_shape(
-    what: str, got: object, shape: tuple[int, ...], dtype: torch.dtype | None = torch.float64
-) -> None:
+def _require_shape(what: str, got: object, shape: tuple[int, ...], dtype: torch.dtype | None = torch.float64) -> None:
     if not isinstance(got, Tensor):
         raise ModuleError(f"{what} is a tensor: {got!r} was got")
     if tuple(got.shape) != shape:

@@ -20,9 +20,8 @@ from studies.errors import UserError
 from studies.plan import costs, devices
 from studies.plan.units import NUMERICS, Source, Stack, Structure, Trial, batch_size
 from studies.seeds import digest
-from studies.spec import build
 from studies.spec.identity import identity
-from studies.spec.settings import Settings
+from studies.spec.settings import Settings, update_rule
 from studies.spec.spec import Study
 
 
@@ -100,7 +99,7 @@ def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> l
     planned = []
     for shared, group in groups.items():
         # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
-        group.sort(key=lambda trial: (build.update_rule(trial.configuration.settings), trial.repeat, trial.fold))
+        group.sort(key=lambda trial: (update_rule(trial.configuration.settings), trial.repeat, trial.fold))
         settings = group[0].configuration.settings
         size = min(capacity(study, settings, shared, device), max(8, math.ceil(len(pending) / jobs)))
         work = _operations(study, settings, shared)
@@ -143,7 +142,7 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
         return 1
     features, units, parameters = _sizes(study, settings)
     rows = max(shared.rows)
-    size = build.DTYPES[settings["dtype"]].itemsize
+    size = np.dtype(settings["dtype"]).itemsize
     step = size * (3 * batch_size(settings, shared) * (features + units) + 5 * parameters)
     at_once = rows if device != "cpu" or settings["batchnorm"].get("evaluate") == "batch" else min(rows, BLOCK)
     evaluation = size * (rows * (features + 1) + at_once * (features + 2 * max([*settings["hidden"], 1])))

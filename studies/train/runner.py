@@ -17,10 +17,11 @@ from studies.data.wrong import pack
 from studies.plan import devices
 from studies.plan.units import NUMERICS, Stack, Trial, batch_size
 from studies.seeds import digest, seed_for
-from studies.spec import build
+from studies.spec.components import DECISIONS
 from studies.spec.recording import first_fast_epoch
 from studies.spec.settings import Settings
 from studies.store.shards import Record
+from studies.train import networks
 from studies.train.code import code
 from studies.train.products import fast_products
 
@@ -113,9 +114,9 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
 
     device = devices.here(stack.device)
     names = source.schema
-    model = build.model(settings, features=len(names.features), classes=len(names.classes), device=device)
-    build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
-    loss, optimizer = build.loss(shared), build.optimizer(model, settings)
+    model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
+    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
+    loss, optimizer = networks.loss(shared), networks.optimizer(model, settings)
     if shared["engine"] == "torch_nn":
         from studies.train import torch_nn  # a second of imports that no other study needs
 
@@ -132,10 +133,10 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         epochs=shared["epochs"],
         batch_size=batch_size(shared, stack.structure),
         shuffle=shared["shuffle"],
-        schedule=build.schedule(shared),
+        schedule=networks.schedule(shared),
         seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
         sets=sets,
-        decide=build.DECISIONS[shared["decision"]],
+        decide=DECISIONS[shared["decision"]].make,
         history_every=shared["history_every"],
         gradient_norms=shared["gradient_norms"],
         observe=observe and (lambda epoch: observe(epoch, model)),
@@ -169,9 +170,9 @@ def _predictions(trained: Trained, shared: Settings, classes: Sequence[str]) -> 
     rows = _joined(judged)
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
-    predicted = fw.decided(outputs.mT, build.DECISIONS[shared["decision"]]).long()  # rules differ in the type they give
+    predicted = fw.decided(outputs.mT, DECISIONS[shared["decision"]].make).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
-    each = build.loss({**shared, "reduction": "sum"})
+    each = networks.loss({**shared, "reduction": "sum"})
     columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
     names = dict(enumerate(classes))  # an output may be rounded to a label that is none
     return [
