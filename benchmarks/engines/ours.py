@@ -14,8 +14,7 @@ from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, perce
 from studies import api
 from studies.plan.units import Unit
 from studies.seeds import seed_for
-from studies.spec import build
-from studies.train import runner
+from studies.train import networks, runner
 
 
 def prepare(work: Work, rows: Rows) -> Prepared:
@@ -32,9 +31,9 @@ def start(
     """A stack at its first weights, as `studies.train.runner` starts it."""
     settings = [trial.configuration.settings for trial in stack.trials]
     features, *_, classes = widths(work, rows)
-    model = build.model(settings, features, classes, device)
-    build.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
-    return model, build.loss(settings[0]), build.optimizer(model, settings)
+    model = networks.model(settings, features, classes, device)
+    networks.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
+    return model, networks.loss(settings[0]), networks.optimizer(model, settings)
 
 
 def fit(work: Work, stack: Unit, rows: Rows, seed: int, started: tuple[fw.Sequential, fw.Loss, fw.Several]) -> None:

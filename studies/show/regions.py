@@ -31,7 +31,7 @@ from studies.errors import UserError, shortened
 from studies.plan import plan
 from studies.plan.units import Trial, Unit
 from studies.show.figures.style import PLAIN, choose_fonts, drawing, without_font
-from studies.spec import build
+from studies.spec.components import DECISIONS
 from studies.spec.spec import Study
 from studies.train import engines, runner
 
@@ -211,7 +211,7 @@ class Regions:
     def _decided(self, model: fw.Sequential, inputs: torch.Tensor) -> tuple[Floats, Floats]:
         """Outputs `(outputs, points)`, and the labels `(points,)` read from them."""
         output = fw.predict(model, inputs).mT
-        labels = fw.decided(output, build.DECISIONS[self._decision])
+        labels = fw.decided(output, DECISIONS[self._decision].make)
         return output[0].double().numpy(), labels[0].double().numpy()
 
 

@@ -13,8 +13,8 @@ from studies.seeds import digest
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
     *("seeds", "data/csv_files", "data/datasets", "data/generators", "data/splits", "data/types", "data/wrong"),
-    *("spec/build", "spec/recording", "plan/units"),
-    *("train/fitting", "train/products", "train/records", "train/runner", "train/torch_models"),
+    *("spec/components", "spec/recording", "plan/units"),
+    *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
     *("train/engines/stack", "train/engines/torch_nn"),
 )
 

@@ -8,9 +8,9 @@ import framework as fw
 from studies.data.types import Split
 from studies.plan.units import Unit
 from studies.seeds import seed_for
-from studies.spec import build
+from studies.spec.components import DECISIONS
 from studies.spec.settings import Settings
-from studies.train import devices, records
+from studies.train import devices, networks, records
 from studies.train.engines import Observe, Trained
 
 Twin = Callable[[fw.Sequential, Settings], tuple[Any, Any, Any]]  # model, loss and optimizer in the framework's place
@@ -57,9 +57,9 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
 
     device = devices.here(unit.device)
     names = source.schema
-    model = build.model(settings, features=len(names.features), classes=len(names.classes), device=device)
-    build.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
-    loss, optimizer = build.loss(shared), build.optimizer(model, settings)
+    model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
+    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
+    loss, optimizer = networks.loss(shared), networks.optimizer(model, settings)
     if twin:
         model, loss, optimizer = twin(model, shared)
     devices.wait(device)
@@ -74,10 +74,10 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
         epochs=shared["epochs"],
         batch_size=unit.batch_size,
         shuffle=shared["shuffle"],
-        schedule=build.schedule(shared),
+        schedule=networks.schedule(shared),
         seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
         sets=sets,
-        decide=build.DECISIONS[shared["decision"]],
+        decide=DECISIONS[shared["decision"]].make,
         history_every=shared["history_every"],
         gradient_norms=shared["gradient_norms"],
         observe=observe and (lambda epoch: observe(epoch, model)),

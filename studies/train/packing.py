@@ -11,8 +11,7 @@ import numpy as np
 from framework.training import BLOCK
 from studies.data import datasets, splits
 from studies.plan.units import Source, Trial, Unit
-from studies.spec import build
-from studies.spec.settings import Settings
+from studies.spec.settings import Settings, update_rule
 from studies.spec.spec import Study
 from studies.train import devices
 from studies.train.costs import sizes
@@ -43,7 +42,7 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
     units = []
     for (_, counts), group in groups.items():
         # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
-        group.sort(key=lambda trial: (build.update_rule(trial.configuration.settings), trial.repeat, trial.fold))
+        group.sort(key=lambda trial: (update_rule(trial.configuration.settings), trial.repeat, trial.fold))
         work = count_operations(study, group[0].configuration.settings, counts)
         whole = Unit(source, group, counts, work * len(group), device)
         size = min(capacity(study, whole), max(_FEWEST, math.ceil(len(trials) / jobs)))

@@ -13,8 +13,9 @@ from studies.columns import Record
 from studies.data.types import Labels, Split, Table
 from studies.data.wrong import pack
 from studies.plan.units import Unit
-from studies.spec import build
+from studies.spec.components import DECISIONS
 from studies.spec.recording import first_fast_epoch
+from studies.train import networks
 
 STUCK_LEVEL = 0.001  # of the exact test that a model is better than always guessing the majority of its training rows
 
@@ -50,9 +51,9 @@ def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record
     rows = join_rows(judged)
     assert rows is not None
     outputs = fw.predict(model, rows.inputs)
-    predicted = fw.decided(outputs.mT, build.DECISIONS[settings["decision"]]).long()  # rules differ in the type they give
+    predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
-    each = build.loss({**settings, "reduction": "sum"})
+    each = networks.loss({**settings, "reduction": "sum"})
     columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
     names = dict(enumerate(classes))  # an output may be rounded to a label that is none
     return [

@@ -45,7 +45,7 @@ HEAVY = ("torch", "scipy", "sklearn", "pandas", "matplotlib", "joblib", "rich")
 READS = "from studies.spec import spec; spec.load('demo')"
 LIGHT = {  # what may be imported, and what may not
     "a spec is read": (READS, HEAVY),
-    "trials are planned": (f"{READS}; from studies.plan import trials; trials.trials(spec.load('demo'))", HEAVY),
+    "trials are planned": (f"{READS}; from studies.plan import plan; plan.trials(spec.load('demo'))", HEAVY),
     "the command line starts": ("import studies.cli", HEAVY),
     "a worker starts": ("import studies.train.worker", ("pandas", "scipy", "sklearn", "matplotlib")),
     "numbers are analysed": ("import studies.analysis.tables, studies.analysis.power", ("torch", "matplotlib", "rich")),

@@ -10,8 +10,9 @@ import studies
 from studies import cli
 from studies.errors import UserError
 from studies.plan import plan
-from studies.spec import build, spec
-from studies.train import engines, fitting, runner, torch_models
+from studies.spec import spec
+from studies.spec.components import ACTIVATIONS
+from studies.train import engines, fitting, networks, runner, torch_models
 
 COUNTS = ["train_errors", "val_errors", "test_errors", "diverged", "stuck", "epochs_to_5_pct", "status"]
 LOSSES = ["train_loss", "val_loss", "test_loss"]
@@ -20,7 +21,7 @@ BOTH = 'engine = ["stack", "torch_nn"]'
 
 # Lines of [base], all in float64; in ReLU and its like a bias of 0 would put whole layers on the corner.
 CASES = {
-    **{f"activation {name}": f'activation = "{name}"\nbias_init = "normal"' for name in build.ACTIVATIONS},
+    **{f"activation {name}": f'activation = "{name}"\nbias_init = "normal"' for name in ACTIVATIONS},
     "an activation for each layer": 'activation = ["prelu", "tanh"]',
     "no hidden layer": "hidden = []",
     "xavier": 'init = "xavier"\nbias_init = "uniform"',
@@ -141,7 +142,7 @@ def test_dropout_draws_are_torchs_own_and_belong_to_the_trial(tiny):
 
 def test_dropout_drops_the_share_asked_for(tiny):
     settings = alone(both(tiny, "dropout = 0.3\nhidden = [400]"))[1].trials[0].configuration.settings
-    model, _, _ = torch_models.of(build.model([settings], 2, 2), settings)
+    model, _, _ = torch_models.of(networks.model([settings], 2, 2), settings)
     ones = torch.ones(1, 400, 50)
     assert (model.network[2](ones) == 0).float().mean() == pytest.approx(0.3, abs=0.02)
 

@@ -15,8 +15,8 @@ from studies.errors import UserError
 from studies.plan import plan
 from studies.seeds import seed_for
 from studies.show import figures
-from studies.spec import build, spec
-from studies.train import engines, fitting, records, runner
+from studies.spec import spec
+from studies.train import engines, fitting, networks, records, runner
 
 NUMBERS = [
     "train_errors",
@@ -92,8 +92,8 @@ def test_all_configurations_share_splits_starts_and_orders(tiny):
     """Pairing: only what the level changes may differ. He and Xavier scale the same draws."""
     study = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'init = ["he", "xavier", "normal"]'))))
     settings = [each.settings for each in study.grid.configurations]
-    stack = build.model(settings, features=2, classes=2)
-    build.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
+    stack = networks.model(settings, features=2, classes=2)
+    networks.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
     by_init = {each["init"]["name"]: stack.layers[0].weight[index] for index, each in enumerate(settings)}
     torch.testing.assert_close(by_init["he"], by_init["normal"] * (2 / 2) ** 0.5)
     torch.testing.assert_close(by_init["xavier"], by_init["normal"] * (2 / 6) ** 0.5)
@@ -106,8 +106,8 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
     (stack,) = engines.plan_units(study, plan.trials(study), jobs=1)
     for trial, record in zip(stack.trials, runner.train(stack), strict=True):
         settings = trial.configuration.settings
-        ours = build.model([settings], 2, 2)
-        build.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
+        ours = networks.model([settings], 2, 2)
+        networks.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
         net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
         for theirs, layer in zip((net[0], net[2]), (ours.layers[0], ours.layers[2]), strict=True):
             theirs.weight.data, theirs.bias.data = layer.weight[0].clone(), layer.bias[0, :, 0].clone()
@@ -219,12 +219,14 @@ def test_epochs_to_5_pct_is_the_first_recorded_epoch_that_low(tiny, tmp_path):
 
 
 def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path, monkeypatch):
-    def broken(settings):
+    made = networks.loss
+
+    def broken(settings, *rest):
         if settings["loss"] == "mae":
             raise RuntimeError("no such luck")
-        return build.LOSSES[settings["loss"]](settings["reduction"])
+        return made(settings, *rest)
 
-    monkeypatch.setattr(build, "loss", broken)
+    monkeypatch.setattr(networks, "loss", broken)
     path = tiny(('activation = ["relu", "tanh"]', 'loss = ["mae", "mse"]'))
     table = rows(path, tmp_path, "r", jobs=1)
     assert table["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
@@ -240,17 +242,17 @@ def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path,
 
 @pytest.mark.parametrize("when", ["made", "trained"])
 def test_models_that_raise_take_no_other_of_their_stack_along(tiny, tmp_path, monkeypatch, when):
-    made = build.optimizer
+    made = networks.optimizer
 
-    def broken(stack, settings):
+    def broken(stack, settings, *rest):
         if any(each["optimizer"]["lr"] == 0.01 for each in settings):
             if when == "made":
                 raise ValueError("one\nbad model")
             monkeypatch.setattr(stack, "accumulate", lambda gradient: gradient.no_such_method())
-        return made(stack, settings)
+        return made(stack, settings, *rest)
 
     whole = rows(tiny(), tmp_path, "whole", jobs=1)
-    monkeypatch.setattr(build, "optimizer", broken)
+    monkeypatch.setattr(networks, "optimizer", broken)
     table = rows(tiny(), tmp_path, "r", jobs=1)
     healthy = whole["optimizer.lr"] != 0.01
     assert (table["status"] == "ok").tolist() == healthy.tolist()
@@ -265,7 +267,7 @@ def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monke
     def broken(_):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(build, "loss", broken)
+    monkeypatch.setattr(networks, "loss", broken)
     path = tiny()
     table = rows(path, tmp_path, "r", jobs=1)
     assert (table["status"] == "failed").all()

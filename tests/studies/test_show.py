@@ -16,12 +16,13 @@ from studies.columns import OUTCOMES
 from studies.data import splits
 from studies.plan import plan
 from studies.show import trial
-from studies.spec import build, spec
+from studies.spec import spec
+from studies.spec.components import ACTIVATIONS
 from studies.train import engines, runner
 
 SINGLE = 'outputs = "single"'
 MODELS = {
-    **{f"activation {name}": f'activation = "{name}"' for name in build.ACTIVATIONS},
+    **{f"activation {name}": f'activation = "{name}"' for name in ACTIVATIONS},
     "no hidden layer": "hidden = []",
     "mixed": 'hidden = [5, 3]\nactivation = ["prelu", "tanh"]',
     "sigmoid outputs": 'loss = "mse"',

@@ -31,6 +31,7 @@ from studies.show.figures.style import (
     titled,
     used,
 )
+from studies.spec.grid import words
 from studies.spec.spec import Study
 
 FEW = 8  # configurations at most that have panels of their own
@@ -86,9 +87,9 @@ def curves(study: Study, tables: Tables) -> Figure:
         error.set_xlabel("epoch")
         error.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend_below(error, width)
-    for axes_of, (_, words) in zip((losses, errors), measures, strict=True):
+    for axes_of, (_, name) in zip((losses, errors), measures, strict=True):
         for ax in axes_of[::across]:
-            ax.set_ylabel(words)
+            ax.set_ylabel(name)
     log_axis(losses[0])
     percent_axis(errors[0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
@@ -153,7 +154,7 @@ def compared(study: Study, tables: Tables) -> Figure:
     columns: dict[str, list[str]] = defaultdict(list)
     for each in study.grid.configurations:
         if each.label in lines:
-            columns[each.settings["loss"]].append(each.label)
+            columns[words(each.settings["loss"])].append(each.label)
     width = 7.5 if len(columns) == 1 else 4.4
     below = max(height_of_legend(labels, width) for labels in columns.values())
     figure = new_figure(width * len(columns), 5.8 + below)
@@ -187,7 +188,7 @@ def learning(study: Study, tables: Tables) -> Figure:
     lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
     of_scale: dict[str, Axes] = {}
     for loss, error, each in zip(losses, errors, configurations, strict=True):
-        first = of_scale.setdefault(each.settings["loss"], loss)
+        first = of_scale.setdefault(words(each.settings["loss"]), loss)
         if first is not loss:
             loss.sharey(first)
         _learning(loss, error, lines[each.label], sets)
