@@ -23,7 +23,7 @@ _MAKERS = (
 def code() -> str:
     """The first 12 digits of the hash of `framework` and of the modules of `studies` that train and judge."""
     sources = [*sorted((_STUDIES.parent / "framework").glob("*.py")), *(_STUDIES / f"{name}.py" for name in _MAKERS)]
-    return digest({path.name: _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
+    return digest({path.relative_to(_STUDIES.parent).as_posix(): _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
 
 
 def _bare(source: str) -> list[str]:
