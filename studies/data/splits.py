@@ -52,6 +52,16 @@ def folds(pool: Table, validation: Validation, seed: int, repeat: int) -> list[t
     return list(order.split(pool.inputs, pool.labels))
 
 
+def training_sizes(pool: Table, validation: Validation, seed: int) -> set[int]:
+    """Numbers of training rows that trials have; k-fold cross-validation without strata needs no draw to know them."""
+    rows, count = len(pool.labels), validation.folds
+    if not count:
+        return {rows}
+    if validation.stratified:
+        return {len(kept) for kept, _ in folds(pool, validation, seed, 0)}
+    return {rows - rows // count - (fold < rows % count) for fold in range(count)}
+
+
 def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generator) -> Table:
     """The table with a share of its labels, rounded to whole rows, moved to another class."""
     count = round(share * len(table.labels))

@@ -221,8 +221,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
     resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
-    folds = splits.folds(pool, validation, seed, 0) if validation.folds else []
-    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
+    sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)

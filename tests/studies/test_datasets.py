@@ -398,3 +398,12 @@ def test_a_table_takes_rows():
     taken = table.take(np.array([2, 0]))
     assert (taken.inputs.tolist(), taken.rows.tolist()) == ([[4, 5], [0, 1]], [5, 7])
     assert table.inputs_of(np.array([5, 7, 3])).tolist() == [[4, 5], [0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("stratified", [False, True], ids=["plain", "stratified"])
+@pytest.mark.parametrize(("samples", "folds"), [(10, 0), (10, 2), (23, 5), (24, 5), (40, 10)])
+def test_training_sizes_are_those_of_the_folds(samples, folds, stratified):
+    pool = datasets.pools(changed(DISK, name="moons", samples=samples, test_samples=0), 0, 0).train
+    validation = Validation(folds, 1, stratified)
+    drawn = {len(kept) for kept, _ in splits.folds(pool, validation, 0, 0)} if folds else {samples}
+    assert splits.training_sizes(pool, validation, 0) == drawn
