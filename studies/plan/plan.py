@@ -48,6 +48,7 @@ def _shared(study: Study) -> dict[str, Any]:
         **({"reading": study.reading} if study.reading else {}),
         **identity("data", asdict(study.data)),
         **identity("validation", asdict(study.validation)),
+        **({"components.content": study.parts.content} if study.parts.path else {}),
     }
 
 
@@ -88,7 +89,7 @@ def stacks(study: Study, pending: Iterable[Trial], jobs: int, device: str = "cpu
 
 
 def _stacks(study: Study, pending: Sequence[Trial], jobs: int, device: str) -> list[Stack]:
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema)
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema, study.parts)
     groups: dict[Structure, list[Trial]] = defaultdict(list)
     rows = {}
     for trial in pending:
@@ -138,7 +139,7 @@ def capacity(study: Study, settings: Settings, shared: Structure, device: str) -
 
     Each may have rows of its own. On the CPU it is evaluated in blocks of them, unless batch norm wants them all.
     """
-    if settings["engine"] != "stack":
+    if settings["engine"] != "stack" or study.parts.train_alone(settings):
         return 1
     features, units, parameters = _sizes(study, settings)
     rows = max(shared.rows)

@@ -12,16 +12,8 @@ from studies.seeds import digest
 
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
-    *(
-        "seeds",
-        "data/csv_files",
-        "data/datasets",
-        "data/types",
-        "data/wrong",
-        "spec/components",
-        "spec/recording",
-        "plan/units",
-    ),
+    *("seeds", "data/csv_files", "data/datasets", "data/types", "data/wrong"),
+    *("spec/components", "spec/parts", "spec/recording", "plan/units"),
     *("train/networks", "train/products", "train/runner", "train/torch_nn"),
 )
 

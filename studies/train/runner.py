@@ -15,7 +15,7 @@ import framework as fw
 from studies.data.types import Labels, Split, Table
 from studies.data.wrong import pack
 from studies.plan import devices
-from studies.plan.units import NUMERICS, Stack, Trial, batch_size
+from studies.plan.units import NUMERICS, Source, Stack, Trial, batch_size
 from studies.seeds import digest, seed_for
 from studies.spec.components import DECISIONS
 from studies.spec.recording import first_fast_epoch
@@ -114,9 +114,10 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
 
     device = devices.here(stack.device)
     names = source.schema
-    model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
-    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
-    loss, optimizer = networks.loss(shared), networks.optimizer(model, settings)
+    known = source.parts.load()
+    model = networks.model(settings, len(names.features), len(names.classes), device, known)
+    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets], known)
+    loss, optimizer = networks.loss(shared, known), networks.optimizer(model, settings, known)
     if shared["engine"] == "torch_nn":
         from studies.train import torch_nn  # a second of imports that no other study needs
 
@@ -133,7 +134,7 @@ def fit(stack: Stack, observe: Callable[[int, fw.Sequential], None] | None = Non
         epochs=shared["epochs"],
         batch_size=batch_size(shared, stack.structure),
         shuffle=shared["shuffle"],
-        schedule=networks.schedule(shared),
+        schedule=networks.schedule(shared, known),
         seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
         sets=sets,
         decide=DECISIONS[shared["decision"]].make,
@@ -159,20 +160,21 @@ def _results(stack: Stack, trained: Trained) -> list[Record]:
     results = [{**outcome(trained.history, replica, split), "seconds": seconds} for replica, split in enumerate(trained.splits)]
     shared = stack.trials[0].configuration.settings
     if shared["keep_predictions"]:
-        for result, predictions in zip(results, _predictions(trained, shared, stack.source.schema.classes), strict=True):
+        for result, predictions in zip(results, _predictions(trained, stack.source, shared), strict=True):
             result["predictions"] = predictions
     return results
 
 
-def _predictions(trained: Trained, shared: Settings, classes: Sequence[str]) -> list[Record]:
+def _predictions(trained: Trained, source: Source, shared: Settings) -> list[Record]:
     """The rows that each model is judged on, with their classes and those predicted by name: `predictions.csv` in columns."""
+    classes, known = source.schema.classes, source.parts.load()
     judged = [getattr(split, split.judged) for split in trained.splits]
     rows = _joined(judged)
     assert rows is not None
     outputs = fw.predict(trained.model, rows.inputs)
     predicted = fw.decided(outputs.mT, DECISIONS[shared["decision"]].make).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
-    each = networks.loss({**shared, "reduction": "sum"})
+    each = networks.loss({**shared, "reduction": "sum"}, known)
     columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
     names = dict(enumerate(classes))  # an output may be rounded to a label that is none
     return [

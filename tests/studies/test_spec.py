@@ -198,7 +198,8 @@ def test_an_override_sets_a_parameter_of_what_the_base_has(tiny, given, reading)
     [
         ("base.optimiser.lr=0.3", "there is no key 'optimiser.lr'; did you mean 'optimizer'?"),
         ("base.optimizer.rate=0.3", "there is no key 'rate'"),
-        ("base.loss.lr=0.3", "'loss' has no parameters"),
+        ("base.hidden.lr=0.3", "'hidden' has no parameters"),
+        ("base.loss.lr=0.3", "base.loss (cross_entropy): there is no key 'lr'"),
         ("base.init.sd=0.3", "there is no key 'sd'"),
     ],
 )
