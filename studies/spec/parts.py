@@ -11,18 +11,17 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from studies.errors import UserError
 from studies.seeds import digest
-from studies.spec.components import BATCH_NORM, BUILT_IN, Component, Known, Parameter, with_name
+from studies.spec.components import BATCH_NORM, BUILT_IN, STEPS, Component, Known, Parameter
 from studies.spec.rules import Rule, flag, number, text
+from studies.spec.settings import Settings, components_of
 
 _BASES = {"Module": "activation", "Activation": "activation", "Loss": "loss", "Optimizer": "optimizer"}
 _TAKEN = {"activation": ("self",), "loss": ("self",), "optimizer": ("self", "model")}  # arguments that are no parameters
 _SETTINGS = {"activation": (), "loss": ("reduction",), "optimizer": ("clip",)}
 _INITIALIZES, _SCHEDULES = ("shape", "fan_in", "fan_out"), ("epoch",)
-_TRAINS_ALONE = ("activation", "loss", "optimizer")  # what a stack computes for all replicas at once
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,13 @@ class Parts:
                 raise
         return self.known()
 
-    def train_alone(self, settings: Mapping[str, Any]) -> bool:
+    def train_alone(self, settings: Settings) -> bool:
         """True for resolved settings that no stack may train: with a user's own code for all of its replicas at once.
 
         Nobody knows whether what it computes for one of them rounds as it would alone.
         """
         known = self.known()
-        return any(
-            known[key][with_name(value)["name"]].own
-            for key in _TRAINS_ALONE
-            for value in (settings[key] if isinstance(settings[key], list) else [settings[key]])
-        )
+        return any(known[key][name].own for key, name in components_of(settings) if key in STEPS)
 
 
 NO_PARTS = Parts()

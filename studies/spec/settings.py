@@ -15,6 +15,7 @@ from studies.spec.components import (
     DECISIONS,
     DTYPES,
     OUTPUTS,
+    STEPS,
     Component,
     Known,
     Loss,
@@ -279,9 +280,7 @@ def _contradiction(full: Settings, known: Known) -> str:
     if full["clip"] and "clip" not in known["optimizer"][optimizer["name"]].settings:
         return f"the optimizer {optimizer['name']!r} takes no clip, which the optimizers of the framework do: leave clip out"
     if full["engine"] == "torch_nn":
-        strange = [
-            name for key, name in components_of(full) if known[key][name].own and key in ("activation", "loss", "optimizer")
-        ]
+        strange = [name for key, name in components_of(full) if key in STEPS and known[key][name].own]
         if strange:
             return f"torch.nn has no equal of {strange[0]!r}, which is your own: write engine = 'stack'"
         if norm.get("gradient") == "straight_through":

@@ -208,3 +208,17 @@ def test_a_whole_default_keeps_whole_numbers_whole(given, kept):
     schedule = resolve({"schedule": {"name": "halving", "every": given}}, "base", known)["schedule"]
     assert schedule == {"name": "halving", "every": kept}
     assert type(schedule["every"]) is type(kept)
+
+
+def test_the_page_about_components_works_as_it_stands(tiny, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "components.md").read_text()
+    section, code, checks = (block.partition("\n")[2] for block in page.split("```")[1::2])
+    write_parts(tmp_path, code)
+    exec(code + checks, {})
+    head, _, grid = section.partition("\n[[grid]]\n")
+    levels = 'activation = ["relu", "tanh"]\noptimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]'
+    path = tiny(("[base]", f"{head}\n[base]"), (levels, grid), ("folds = 3", "folds = 2"), ("hidden = [4]", "hidden = [4, 3]"))
+    path.write_text(path.read_text() + '\n[[exclude]]\nloss = "cross_entropy"\n')
+    rows = studies.run(path, results=tmp_path / "r", jobs=1)
+    assert (rows["status"] == "ok").all()
+    assert set(rows["activation"]) == {"relu", "swish", "swish beta=2"}
