@@ -16,7 +16,9 @@ import numpy as np
 from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
+from studies.spec import parts
 from studies.spec.grid import Configuration, Grid, expand, words
+from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Rule, choice, flag, number, require, require_keys, text, whole
 from studies.spec.sampling import Sampling
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
@@ -24,7 +26,7 @@ from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
 SPECS = Path(__file__).parent / "specs"
 RESULTS = Path("results")  # by default, in the working directory
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
+_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading", "components")
 NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
@@ -41,7 +43,7 @@ class Study:
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
-    study as it was named on the command line, with the options that changed it.
+    study as it was named on the command line, with the options that changed it; `parts` the user's own components.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Study:
     reading: str = ""
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
+    parts: Parts = NO_PARTS
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -92,6 +95,8 @@ class Study:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
         data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
         own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if self.parts.path:
+            own["components"] = {"content": self.parts.content}
         if not self.reading:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
@@ -168,12 +173,13 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
     require("margin", document.get("margin", Study.margin), number(0, 100))
     require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
     overlays = _readings(document.get("reading", {}))
+    own = _parts(document.get("components"), folder)
     if not overlays:
-        return _one(name, document, folder, known)
+        return _one(name, document, folder, known, own)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -207,7 +213,16 @@ def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema]) -> Study:
+def _parts(section: object, folder: Path) -> Parts:
+    """The user's file of components that the `[components]` section names; none without the section."""
+    if section is None:
+        return NO_PARTS
+    require_keys("components", section, {"path": None})
+    assert isinstance(section, Mapping)
+    return parts.read(folder / require("components.path", section.get("path"), text))
+
+
+def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
     data, schema = _data(document.get("data", {}), folder, known, seed)
@@ -218,8 +233,8 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
 
     base = document.get("base", {})
     require_keys("base", base, DEFAULTS)
-    resolve(base, "base")
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    resolve(base, "base", own.known())
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
@@ -239,6 +254,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         stack=document.get("stack", 0),
         tune=tuple(document.get("tune", [])),
         margin=float(document.get("margin", Study.margin)),
+        parts=own,
     )
 
 
