@@ -15,7 +15,7 @@ from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
 NOT_COMMITTED = ("trials", "history", "predictions")
-COMPONENTS = {  # of a key of [base], by name
+COMPONENTS: Mapping[str, Mapping[str, object]] = {  # of a key of [base], by name
     "activation": build.ACTIVATIONS,
     "output": build.OUTPUTS,
     "decision": build.DECISIONS,
@@ -32,8 +32,8 @@ def spec_page() -> str:
     """Every key of a spec with its rule, default and meaning, in Markdown."""
     return _page(
         "Keys of a spec",
-        "A spec is a TOML file: [studies.md](studies.md) shows how to write one. Every key may be left out. An unknown key is an "
-        "error, and so is a value that breaks a rule. The rules are in [`studies/spec`](../studies/spec).",
+        "A spec is a TOML file: [studies.md](studies.md) shows how to write one. Every key may be left out. An unknown key is "
+        "an error, and so is a value that breaks a rule. The rules are in [`studies/spec`](../studies/spec).",
         _section("Top level", "These keys stand above the first table.", _keys(spec.TOP)),
         _section("Sections", "", _table(("section", "meaning"), ((f"`[{name}]`", words) for name, words in _sections()))),
         _section("`[data]`", "", _keys(spec.DATA), _table(("data set", "rows"), _data_sets())),
@@ -178,7 +178,8 @@ def _made(component: object) -> object:
 
 def _first_line(described: object) -> str:
     """The first line of a docstring: a formula, in the framework."""
-    return (inspect.getdoc(described) or "").partition("\n")[0] if described is not None else ""
+    line = (inspect.getdoc(described) or "").partition("\n")[0] if described is not None else ""
+    return line.partition(" Raises ")[0]
 
 
 def write(folder: Path) -> list[Path]:
