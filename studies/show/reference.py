@@ -1,5 +1,6 @@
 """Reference pages, from the code that checks specs and writes files: `python -m studies.show.reference [FOLDER]`."""
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,9 @@ from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
 NOT_COMMITTED = ("trials", "history", "predictions")
+MODULES = "<!-- modules: written by `make docs` from their docstrings -->"
+END = "<!-- end -->"
+STAGES = ("data", "spec", "plan", "train", "store", "analysis", "claims", "show", "api", "cli")  # in pipeline order
 COMPONENTS: Mapping[str, Mapping[str, object]] = {  # of a key of [base], by name
     "activation": build.ACTIVATIONS,
     "output": build.OUTPUTS,
@@ -98,9 +102,59 @@ OTHERS = {
 }
 
 
-def pages() -> dict[str, str]:
-    """The reference pages by file name."""
-    return {"spec.md": spec_page(), "files.md": files_page()}
+def modules() -> str:
+    """Every module with the first line of its docstring: framework first, then stage by stage, in order of imports."""
+    root = Path(__file__).parents[2]
+    base = [path for path in sorted((root / "studies").glob("*.py")) if path.stem not in STAGES]
+    stages = [(root / "studies" / f"{stage}.py", root / "studies" / stage) for stage in STAGES]
+    groups = {"framework": _in_order(root / "framework"), "studies": base}
+    groups |= {f"studies/{folder.name}": [file] if file.exists() else _in_order(folder) for file, folder in stages}
+    return "\n\n".join(
+        f"### {name}\n\n{_table(('module', 'content'), _contents(root, paths))}" for name, paths in groups.items()
+    )
+
+
+def _contents(root: Path, paths: Iterable[Path]) -> Iterable[tuple[str, str]]:
+    for path in paths:
+        line = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        yield _code(str(path.relative_to(root))), line
+
+
+def _in_order(folder: Path) -> list[Path]:
+    """The modules of a package, each after those of the package that it imports; `__init__` first."""
+    left = {path: _imports(path) for path in sorted(folder.rglob("*.py"))}
+    names = {
+        path: ".".join(path.relative_to(folder.parents[0] if folder.name == "framework" else folder.parents[1]).parts)
+        for path in left
+    }
+    names = {path: name.removesuffix(".py").removesuffix(".__init__") for path, name in names.items()}
+    placed = [folder / "__init__.py"]
+    del left[placed[0]]
+    while left:
+        open_names = {names[path] for path in left}
+        ready = next((path for path, own in left.items() if not own & (open_names - {names[path]})), next(iter(left)))
+        placed.append(ready)
+        del left[ready]
+    return placed
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules that a file imports, and the names from them."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """The reference pages by file name; of `architecture.md` in a folder, the modules are current."""
+    written = {"spec.md": spec_page(), "files.md": files_page()}
+    architecture = folder / "architecture.md"
+    if architecture.exists():
+        before, _, rest = architecture.read_text(encoding="utf-8").partition(MODULES)
+        written["architecture.md"] = f"{before}{MODULES}\n\n{modules()}\n\n{END}{rest.partition(END)[2]}"
+    return written
 
 
 def _page(title: str, introduction: str, *sections: str) -> str:
@@ -184,7 +238,7 @@ def _first_line(described: object) -> str:
 
 def write(folder: Path) -> list[Path]:
     """Write the pages that changed to a folder, and return their paths."""
-    changed = {folder / name: page for name, page in pages().items()}
+    changed = {folder / name: page for name, page in pages(folder).items()}
     changed = {path: page for path, page in changed.items() if not path.exists() or path.read_text(encoding="utf-8") != page}
     for path, page in changed.items():
         files.write(path, page)
