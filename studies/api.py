@@ -1,4 +1,4 @@
-"""What a user asks of a study, as functions: train what is missing, write its tables, compare, verify and judge its rows."""
+"""The suite as functions: train what is missing of a study, write its tables, compare, verify and judge its rows."""
 
 import contextlib
 import datetime
@@ -256,7 +256,7 @@ def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
 
 @contextlib.contextmanager
 def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
-    """How many processes train at once, and what trains stacks on them."""
+    """Number of processes that train at once, and the function that trains stacks on them."""
     if backend != "dask":
         jobs = pool.possible(jobs) if backend == "loky" else jobs
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
@@ -451,7 +451,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
 
 def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
-    """What our trials say to every claim of the reports, by default of all of them; see `judge.judge`."""
+    """Verdicts on every claim of the reports, by default of all of them; see `judge.judge`."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:

@@ -1,4 +1,4 @@
-"""What a user did that cannot work: one line with the rule, what was given, and the remedy. The command line exits with 2."""
+"""Errors of a user: one line with the rule, what was given, and the remedy. The command line exits with 2."""
 
 import difflib
 from collections.abc import Iterable

@@ -107,8 +107,8 @@ def modules() -> str:
     root = Path(__file__).parents[2]
     base = [path for path in sorted((root / "studies").glob("*.py")) if path.stem not in STAGES]
     stages = [(root / "studies" / f"{stage}.py", root / "studies" / stage) for stage in STAGES]
-    groups = {"framework": _in_order(root / "framework"), "studies": base}
-    groups |= {f"studies/{folder.name}": [file] if file.exists() else _in_order(folder) for file, folder in stages}
+    groups = {"framework": _in_order(root, root / "framework"), "studies": base}
+    groups |= {f"studies/{folder.name}": [file] if file.exists() else _in_order(root, folder) for file, folder in stages}
     return "\n\n".join(
         f"### {name}\n\n{_table(('module', 'content'), _contents(root, paths))}" for name, paths in groups.items()
     )
@@ -120,14 +120,10 @@ def _contents(root: Path, paths: Iterable[Path]) -> Iterable[tuple[str, str]]:
         yield _code(str(path.relative_to(root))), line
 
 
-def _in_order(folder: Path) -> list[Path]:
+def _in_order(root: Path, folder: Path) -> list[Path]:
     """The modules of a package, each after those of the package that it imports; `__init__` first."""
     left = {path: _imports(path) for path in sorted(folder.rglob("*.py"))}
-    names = {
-        path: ".".join(path.relative_to(folder.parents[0] if folder.name == "framework" else folder.parents[1]).parts)
-        for path in left
-    }
-    names = {path: name.removesuffix(".py").removesuffix(".__init__") for path, name in names.items()}
+    names = {path: ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in left}
     placed = [folder / "__init__.py"]
     del left[placed[0]]
     while left:

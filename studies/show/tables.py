@@ -91,7 +91,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _noted(folder: Path) -> Any:  # noqa: ANN401
-    """What is noted beside tables of what they were made from; None where nothing is."""
+    """Note beside tables of what they were made from; None where there is none."""
     try:
         noted = json.loads((folder / _MADE_FROM).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

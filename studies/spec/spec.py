@@ -139,7 +139,7 @@ class Study:
 
     @property
     def trials(self) -> int:
-        """How many models this reading trains."""
+        """Number of models that this reading trains."""
         return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
 
     @property
@@ -302,7 +302,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
 
 
 def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:
-    """Whether the factors to tune are of the grid, and there are rows to choose by and other rows to judge the choice."""
+    """Require that the factors to tune are of the grid, and that there are rows to choose by and other rows to judge by."""
     if not isinstance(factors, list):
         raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
     for factor in factors:
@@ -431,7 +431,7 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
 
 
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
-    """Whether a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
+    """Require that a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
     settings = configuration.settings
     if settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")

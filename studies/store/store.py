@@ -93,7 +93,7 @@ class Store:
         self.append([{"run": run}])
 
     def others(self) -> shards.Others:
-        """What other runs at work here have begun and done."""
+        """Trials that other runs at work here have begun and done."""
         assert self._shard is not None, "begin comes first"
         return shards.Others(self.folder / "shards", self._shard)
 
@@ -262,7 +262,7 @@ class _Found:
 
 
 def machine() -> dict[str, Any]:
-    """What a run is made with: machine, versions and commit."""
+    """Machine, versions and commit of a run."""
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},

@@ -43,7 +43,7 @@ def trained(tiny, tmp_path):
 
 
 def numbers_trained(path, results):
-    """How many trials a run has to train."""
+    """Number of trials that a run has to train."""
     counted = []
     studies.run(path, results=results, jobs=1, received=counted.extend)
     return len(counted)

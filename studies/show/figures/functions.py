@@ -30,12 +30,12 @@ _FAR = 20  # starting rates that differ by a larger factor need a logarithmic ax
 
 
 def differently_bent(study: Study) -> bool:
-    """Whether there are activation functions to compare."""
+    """True where there are activation functions to compare."""
     return len(_activations(study)) > 1
 
 
 def scheduled(study: Study) -> bool:
-    """Whether any learning rate changes."""
+    """True where a learning rate changes."""
     return any(each.settings["schedule"]["name"] != "constant" for each in study.grid.configurations)
 
 
