@@ -154,7 +154,7 @@ def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
 
 
 def _counted(levels: pd.Series) -> str:
-    """Levels that were chosen, the most frequent first: "0.1 (4 of 5), 0.01 (1)"; the one level alone where there is no other."""
+    """Chosen levels, the most frequent first: "0.1 (4 of 5), 0.01 (1)"; the one level alone where there is no other."""
     counts = levels.value_counts(sort=True)
     if len(counts) == 1:
         return str(counts.index[0])

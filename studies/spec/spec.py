@@ -431,7 +431,7 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
 
 
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
-    """Require that a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
+    """Require that a configuration's outputs fit the classes, and its batches the `sizes` of the folds' training rows."""
     settings = configuration.settings
     if settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")

@@ -82,7 +82,7 @@ def _factors(study: Study) -> tuple[str, list[str], list[str]]:
     by_line = "activation" if "activation" in several else max(several, key=lambda factor: len(factors[factor]))
 
     def depths(factor: str) -> int:
-        """Number of depths that the levels of a factor mix: layers of networks of different depth are never pooled if need not be."""
+        """Number of depths that the levels of a factor mix: layers of different depths are pooled only where they must be."""
         return len({(each.levels[factor], len(each.settings["hidden"])) for each in configurations}) - len(factors[factor])
 
     by_panel: list[str] = []
