@@ -13,7 +13,11 @@ class UserError(Exception):
 
 
 def unknown(what: str, given: object, allowed: Iterable[str]) -> str:
-    """The sentence for a name that is not one of `allowed`, with the nearest that is."""
+    """The sentence for a name that is not one of `allowed`, with the nearest that is.
+
+    >>> unknown("loss", "msr", ["mse", "mae"])
+    "there is no loss 'msr'; did you mean 'mse'? allowed: mse, mae"
+    """
     names = list(allowed)
     near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"did you mean {quoted(near[0])}? " if near else ""

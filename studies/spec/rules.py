@@ -79,6 +79,12 @@ def require(where: str, value: object, rule: Rule, dtype: str = "float64") -> An
     """The value in the form that it is kept in.
 
     Raises UserError unless it keeps the rule, as a number of `dtype` too, and is 0 there only if it is 0.
+
+    >>> require("lr", 1, number(0, above=True))
+    1.0
+    >>> require("lr", -1, number(0, above=True))
+    Traceback (most recent call last):
+    studies.errors.UserError: lr is a number above 0: -1 was given
     """
     if not rule.holds(value):
         raise UserError(f"{where} is {rule.words}: {value!r} was given")
