@@ -28,11 +28,10 @@ from benchmarks.work import Rows, Work, steps
 from framework import capture
 from studies import files
 from studies.errors import UserError
-from studies.plan import devices
-from studies.plan.units import Stack
+from studies.plan.units import Unit
 from studies.show.tables import markdown
 from studies.store.rows import to_csv
-from studies.train import runner
+from studies.train import devices, runner
 
 CASES = (scale.CASES[0], scale.CASES[4], scale.CASES[7])
 MODELS = (60, 120, 1_000, 10_000, 30_000)
@@ -129,7 +128,7 @@ def _as_written() -> Iterator[None]:
         capture.RECORDERS.update(recorders)
 
 
-def _step_seconds(work: Work, stack: Stack, rows: Rows, device: torch.device) -> float:
+def _step_seconds(work: Work, stack: Unit, rows: Rows, device: torch.device) -> float:
     """Seconds of a step of the whole stack."""
     taken = []
     for _ in range(ROUNDS):

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.work import FOLDS, Rows, Work
-from studies.data import datasets
+from studies.data import splits
 from studies.plan import plan
-from studies.plan.units import Stack
+from studies.plan.units import Unit
 from studies.spec import spec
 from studies.spec.spec import Study
+from studies.train import engines
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "disk": {"name": "disk", "samples": 1000, "test_samples": 1000},
@@ -53,7 +54,7 @@ def grid_study(works: Sequence[Work], seed: int) -> Study:
 def rows(work: Work, seed: int) -> Rows:
     """The rows of every fold, normalised by its own training rows."""
     source = study(work, seed)
-    splits = [datasets.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
+    splits = [splits.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
     tests = [split.test for split in splits if split.test]
     return Rows(
         np.stack([split.train.inputs for split in splits]).astype(np.float32),
@@ -63,8 +64,8 @@ def rows(work: Work, seed: int) -> Rows:
     )
 
 
-def stacks(work: Work) -> list[Stack]:
+def stacks(work: Work) -> list[Unit]:
     """The members in stacks, as the planner cuts them for one process."""
     source = study(work)
     trials = plan.trials(source)
-    return plan.stacks(source, [trials[member] for member in work.members], jobs=1)
+    return engines.plan_units(source, [trials[member] for member in work.members], jobs=1)

@@ -1,30 +1,52 @@
 """A deep-learning framework by hand: stacks of small networks, from PyTorch tensor operations and `math` alone."""
 
-from framework.activations import ELU, SELU, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
+from framework.activations import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    Hardtanh,
+    Identity,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from framework.checks import ModuleError, check_initializer, check_loss, check_module
 from framework.decisions import Decision, argmax, decided, encode, rounded, threshold
 from framework.initializers import (
     Initializer,
     gaussian,
     he,
+    he_uniform,
     initialize,
     initialize_replica,
     lecun,
     normal,
+    orthogonal,
     uniform,
     xavier,
+    xavier_uniform,
     zeros,
 )
 from framework.layers import BatchNorm, Dropout, Linear
-from framework.losses import BCELoss, CrossEntropyLoss, Loss, MAELoss, MSELoss
+from framework.losses import BCELoss, CrossEntropyLoss, HingeLoss, HuberLoss, Loss, MAELoss, MSELoss
 from framework.module import Module, Sequential
 from framework.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Optimizer, Part, RMSprop, Several
-from framework.schedules import Schedule, constant, cosine, step_decay, triangular
+from framework.schedules import Schedule, constant, cosine, exponential, step_decay, triangular, warmup
 from framework.training import History, Rows, fit, predict
 
 __all__ = [
     "ELU",
+    "GELU",
     "SELU",
     "SGD",
+    "Activation",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -35,7 +57,10 @@ __all__ = [
     "CrossEntropyLoss",
     "Decision",
     "Dropout",
+    "Hardtanh",
+    "HingeLoss",
     "History",
+    "HuberLoss",
     "Identity",
     "Initializer",
     "LeakyReLU",
@@ -43,7 +68,9 @@ __all__ = [
     "Loss",
     "MAELoss",
     "MSELoss",
+    "Mish",
     "Module",
+    "ModuleError",
     "Optimizer",
     "PReLU",
     "Part",
@@ -53,27 +80,37 @@ __all__ = [
     "Schedule",
     "Sequential",
     "Several",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "Tanh",
     "argmax",
+    "check_initializer",
+    "check_loss",
+    "check_module",
     "constant",
     "cosine",
     "decided",
     "encode",
+    "exponential",
     "fit",
     "gaussian",
     "he",
+    "he_uniform",
     "initialize",
     "initialize_replica",
     "lecun",
     "normal",
+    "orthogonal",
     "predict",
     "rounded",
     "step_decay",
     "threshold",
     "triangular",
     "uniform",
+    "warmup",
     "xavier",
+    "xavier_uniform",
     "zeros",
 ]

@@ -4,6 +4,7 @@ Each keeps its output y, or its input x where the derivative needs that, and mul
 function has a corner, its derivative there is that of the left side, as in torch.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -87,18 +88,25 @@ class LeakyReLU(Activation, reads="output"):
 class PReLU(Activation, reads="input"):
     """y = max(x, 0) + a min(x, 0), dy/dx = [x > 0] + a [x <= 0], dy/da = min(x, 0), with one slope a learned per model.
 
-    He et al. 2015, "Delving deep into rectifiers", equation 1; a = 0.25 at the start, as there.
+    He et al. 2015, "Delving deep into rectifiers", equation 1; a = 0.25 at the start, as there, or the `slope` given.
     """
 
     parameter_names = ("slope",)
     slope: Tensor
     slope_gradient: Tensor
 
+    def __init__(self, slope: float = 0.25) -> None:
+        super().__init__()
+        self.first_slope = slope
+
+    def __repr__(self) -> str:
+        return f"PReLU({self.first_slope:g})"
+
     def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((1, 1),)
 
     def start(self) -> None:
-        self.slope.fill_(0.25)
+        self.slope.fill_(self.first_slope)
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(x, max=0.0, out=self._scratch(x)).mul_(self.slope)
@@ -113,15 +121,26 @@ class PReLU(Activation, reads="input"):
 
 
 class ELU(Activation, reads="output"):
-    """y = max(x, 0) + e^min(x, 0) - 1; dy/dx = 1 where x > 0, else y + 1 (Clevert et al. 2015, equation 15, with a = 1)."""
+    """y = max(x, 0) + a (e^min(x, 0) - 1); dy/dx = 1 where x > 0, else y + a (Clevert et al. 2015, equation 15)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        if not 0 <= alpha < math.inf:
+            raise ValueError(f"the alpha of an ELU is a number from 0: {alpha} was given")
+        self.alpha = alpha
+
+    def __repr__(self) -> str:
+        return f"ELU({self.alpha:g})"
 
     def _function(self, x: Tensor, out: Tensor) -> Tensor:
         below = torch.clamp(x, max=0.0, out=self._scratch(x))
-        # e^x - 1 is nowhere below x, so that the larger of the two is y on both sides of 0.
-        return torch.maximum(x, ops.exp(below, below).sub_(ops.number(1.0, x)), out=out)
+        raised = ops.exp(below, self._scratch(x, "raised")).sub_(ops.number(1.0, x))
+        # e^x - 1 is nowhere below x, but for rounding.
+        torch.maximum(below, raised, out=below).mul_(ops.number(self.alpha, x))
+        return torch.clamp(x, min=0.0, out=out).add_(below)
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.times_elu_slope(gradient, self._y, 1.0, 1.0, out)
+        return ops.times_elu_slope(gradient, self._y, 1.0, self.alpha, out)
 
 
 class SELU(Activation, reads="output"):
@@ -162,6 +181,97 @@ class Sigmoid(Activation, reads="output"):
 
     def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
         return ops.times_sigmoid_slope(gradient, self._y, out)
+
+
+class GELU(Activation, reads="input"):
+    """y = x Phi(x), dy/dx = Phi(x) + x phi(x), with Phi and phi of the standard normal distribution.
+
+    Hendrycks and Gimpel 2016, equation 1; Phi(x) = (1 + erf(x / sqrt(2))) / 2 and phi(x) = e^(-x^2 / 2) / sqrt(2 pi).
+    """
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(x, self._phi(x), out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        x, density = self._x, self._scratch(gradient, "density")
+        ops.exp(torch.mul(x, x, out=density).mul_(ops.number(-0.5, x)), density).mul_(ops.number(1 / math.sqrt(2 * math.pi), x))
+        slope = self._phi(x).add_(density.mul_(x))
+        return torch.mul(gradient, slope, out=out)
+
+    def _phi(self, x: Tensor) -> Tensor:
+        """Phi(x)."""
+        scaled = torch.mul(x, ops.number(1 / math.sqrt(2), x), out=self._scratch(x))
+        return ops.erf(scaled, scaled).add_(ops.number(1.0, x)).mul_(ops.number(0.5, x))
+
+
+class SiLU(Activation, reads="input"):
+    """y = x s, dy/dx = s (1 + x (1 - s)), with s = 1 / (1 + e^-x): swish (Ramachandran et al. 2017, with beta = 1)."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(x, ops.sigmoid(x, self._scratch(x)), out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        share = ops.sigmoid(self._x, self._scratch(gradient))
+        slope = torch.sub(1.0, share, out=self._scratch(gradient, "slope")).mul_(self._x).add_(ops.number(1.0, share))
+        return torch.mul(gradient, slope.mul_(share), out=out)
+
+
+class Mish(Activation, reads="input"):
+    """y = x t, dy/dx = t + x (1 - t^2) s, with t = tanh(log(1 + e^x)) and s = 1 / (1 + e^-x) (Misra 2019, equation 1)."""
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(x, self._tanh_of_softplus(x), out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        t = self._tanh_of_softplus(self._x)
+        slope = ops.sigmoid(self._x, self._scratch(gradient, "slope")).mul_(self._x)
+        slope.sub_(torch.mul(t, t, out=self._scratch(gradient, "square")).mul_(slope)).add_(t)
+        return torch.mul(gradient, slope, out=out)
+
+    def _tanh_of_softplus(self, x: Tensor) -> Tensor:
+        softplus = ops.softplus(x, self._scratch(x), self._scratch(x, "above"))
+        return ops.tanh(softplus, softplus)
+
+
+class Softplus(Activation, reads="input"):
+    """y = log(1 + e^(b x)) / b, dy/dx = 1 / (1 + e^(-b x)), for a sharpness `beta` b > 0 (Dugas et al. 2001)."""
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < beta < math.inf:
+            raise ValueError(f"the beta of a softplus is a number above 0: {beta} was given")
+        self.beta = beta
+
+    def __repr__(self) -> str:
+        return f"Softplus({self.beta:g})"
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        scaled = torch.mul(x, ops.number(self.beta, x), out=self._scratch(x))
+        softplus = ops.softplus(scaled, scaled, self._scratch(x, "above"))
+        return torch.div(softplus, ops.number(self.beta, x), out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        scaled = torch.mul(self._x, ops.number(self.beta, gradient), out=self._scratch(gradient))
+        return torch.mul(gradient, ops.sigmoid(scaled, scaled), out=out)
+
+
+class Hardtanh(Activation, reads="output"):
+    """y = min(max(x, low), high), dy/dx = [low < x < high] (Collobert 2004)."""
+
+    def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
+        super().__init__()
+        if not low < high:
+            raise ValueError(f"a hard tanh has low below high: low={low} and high={high} were given")
+        self.low, self.high = low, high
+
+    def __repr__(self) -> str:
+        return f"Hardtanh({self.low:g}, {self.high:g})"
+
+    def _function(self, x: Tensor, out: Tensor) -> Tensor:
+        return torch.clamp(x, self.low, self.high, out=out)
+
+    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
+        return ops.where_between(gradient, self._y, self.low, self.high, out)
 
 
 class Softmax(Activation, reads="output"):

@@ -47,7 +47,34 @@ def lecun(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Gener
 
 def uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
     """U(-b, b) with b = 1 / sqrt(fan_in): the default of torch.nn.Linear, for weights and biases."""
-    return (2 * torch.rand(shape, generator=stream, dtype=torch.float64, device=stream.device) - 1) / math.sqrt(fan_in)
+    return _uniform(shape, stream) / math.sqrt(fan_in)
+
+
+def he_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
+    """U(-b, b) with b = sqrt(6 / fan_in): the variance 2 / fan_in of `he` (He et al. 2015)."""
+    return math.sqrt(6 / fan_in) * _uniform(shape, stream)
+
+
+def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
+    """U(-b, b) with b = sqrt(6 / (fan_in + fan_out)): the variance of `xavier` (Glorot and Bengio 2010, equation 16)."""
+    return math.sqrt(6 / (fan_in + fan_out)) * _uniform(shape, stream)
+
+
+def orthogonal(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:
+    """Orthonormal rows or columns, whichever are fewer, uniform among all of that shape (Saxe et al. 2014).
+
+    The Q of a standard normal matrix, `(out, in)`, with the signs that make the diagonal of R positive (Mezzadri 2007).
+    """
+    drawn = normal(shape, fan_in, fan_out, stream)
+    is_wide = shape[0] < shape[1]
+    q, r = torch.linalg.qr(drawn.T if is_wide else drawn)
+    q = q * torch.where(r.diagonal() < 0, -1.0, 1.0)
+    return q.T if is_wide else q
+
+
+def _uniform(shape: tuple[int, ...], stream: torch.Generator) -> Tensor:
+    """U(-1, 1)."""
+    return 2 * torch.rand(shape, generator=stream, dtype=torch.float64, device=stream.device) - 1
 
 
 def zeros(shape: tuple[int, ...], fan_in: int, fan_out: int, stream: torch.Generator) -> Tensor:

@@ -131,8 +131,9 @@ class BatchNorm(Module):
         self.affine, self.evaluate, self.gradient = affine, evaluate, gradient
         self.eps, self.unbiased, self.momentum = eps, unbiased, momentum
         self.parameter_names = ("gain", "shift") if affine else ()
-        self.keeps_output = not affine  # without gain and shift, it is the normalised batch
-        self.by_row = evaluate == "running"
+        if type(self) is BatchNorm:  # a subclass may read what it likes
+            self.keeps_output = not affine  # without gain and shift, it is the normalised batch
+            self.by_row = evaluate == "running"
         self._moments: _Moments | None = None
         self._squares, self._along = ops.Repeated(ops.prepared_inner), ops.Repeated(ops.prepared_inner)
         self._without_bias: Linear | None = None  # the layer before, where it leaves out its bias in training

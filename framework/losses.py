@@ -5,6 +5,7 @@ the mean (or the sum, with `reduction="sum"`). The gradient dL/doutput is of tha
 and is valid until the next call. torch averages over outputs too, so that its MSE, MAE and BCE are smaller by their number.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -69,6 +70,62 @@ class MAELoss(Loss):
         torch.sub(output, target, out=gradient)
         torch.abs(gradient, out=terms)
         gradient.sign_()
+
+
+class HuberLoss(Loss):
+    """Huber loss: (y - t)^2 / 2 where |y - t| <= delta, else delta (|y - t| - delta / 2) (Huber 1964, equation 3.1).
+
+    The derivative is y - t, limited to [-delta, delta]. Raises ValueError unless delta > 0.
+    """
+
+    def __init__(self, delta: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
+        super().__init__(reduction)
+        if not 0 < delta < math.inf:
+            raise ValueError(f"the delta of a Huber loss is a number above 0: {delta} was given")
+        self.delta = delta
+
+    def __repr__(self) -> str:
+        return f"HuberLoss({self.delta:g}, {self.reduction!r})"
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        torch.sub(output, target, out=gradient)
+        torch.abs(gradient, out=terms)
+        # m (|d| - m / 2) with m = min(|d|, delta) is both cases.
+        least = torch.clamp(terms, max=self.delta, out=self.buffers.take("least", output.shape, output))
+        terms.sub_(least, alpha=0.5).mul_(least)
+        gradient.clamp_(-self.delta, self.delta)
+
+
+class HingeLoss(Loss):
+    """Hinge loss of several classes: max(0, margin + y_i - y_c) for every output i but that of the class c.
+
+    Weston and Watkins 1999, equation 3; targets are one-hot. With h_i = [margin + y_i - y_c > 0] for i != c, the derivative by
+    y_i is h_i, and by y_c it is -sum_i h_i. torch's `multi_margin_loss` is this divided by the number of classes.
+
+    Raises ValueError unless margin > 0, and for a single output, which has no others to compare with.
+    """
+
+    def __init__(self, margin: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
+        super().__init__(reduction)
+        if not 0 < margin < math.inf:
+            raise ValueError(f"the margin of a hinge loss is a number above 0: {margin} was given")
+        self.margin = margin
+
+    def __repr__(self) -> str:
+        return f"HingeLoss({self.margin:g}, {self.reduction!r})"
+
+    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if output.shape[1] < 2:
+            raise ValueError("HingeLoss compares two outputs or more: 1 was given; give the model an output for each class")
+        return super().__call__(output, target)
+
+    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
+        one_hot = self.buffers.take("one_hot", output.shape, output).copy_(target)
+        of_class = torch.mul(output, one_hot, out=terms).sum(1, keepdim=True)
+        torch.sub(output, of_class, out=terms).add_(ops.number(self.margin, terms)).clamp_(min=0.0)
+        terms.sub_(torch.mul(terms, one_hot, out=gradient))  # the class itself has no term
+        ops.positive(terms, gradient)
+        gradient.sub_(one_hot.mul_(gradient.sum(1, keepdim=True)))
 
 
 class BCELoss(Loss):

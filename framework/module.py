@@ -118,8 +118,8 @@ class Module:
         """Where to write dL/dx of the shape of dL/dy."""
         return gradient if self.over_gradient else self._input_gradient(gradient.shape, gradient)
 
-    def _scratch(self, like: Tensor) -> Tensor:
-        return self.passing.take("scratch", like.shape, like)
+    def _scratch(self, like: Tensor, name: str = "scratch") -> Tensor:
+        return self.passing.take(name, like.shape, like)
 
 
 class Sequential(Module):

@@ -148,6 +148,19 @@ def log1p(x: Tensor, out: Tensor) -> Tensor:
     return out
 
 
+def erf(x: Tensor, out: Tensor) -> Tensor:
+    """The error function, 2 / sqrt(pi) times the integral of e^-t^2 from 0 to x."""
+    row(copy(x, out)).erf_()
+    return out
+
+
+def softplus(x: Tensor, out: Tensor, above: Tensor) -> Tensor:
+    """log(1 + e^x) as max(x, 0) + log(1 + e^-|x|), which never overflows; `above` is written over too, and is not `x`."""
+    torch.clamp(x, min=0.0, out=above)
+    exp(torch.abs(x, out=out).neg_(), out)
+    return log1p(out, out).add_(above)
+
+
 def sqrt(x: Tensor, out: Tensor) -> Tensor:
     """The square root, of the least normal number where x is below it: torch.sqrt takes thirty times as long on zeros."""
     return torch.clamp(x, min=torch.finfo(x.dtype).tiny, out=out).sqrt_()
@@ -160,8 +173,8 @@ def positive(x: Tensor, out: Tensor) -> Tensor:
 
 # One pass each: torch has these kernels under no other name.
 _leaky = torch.ops.aten.leaky_relu.out
-_times_leaky, _times_elu, _times_tanh, _times_sigmoid = (
-    getattr(torch.ops.aten, f"{name}_backward").grad_input for name in ("leaky_relu", "elu", "tanh", "sigmoid")
+_times_leaky, _times_elu, _times_hardtanh, _times_tanh, _times_sigmoid = (
+    getattr(torch.ops.aten, f"{name}_backward").grad_input for name in ("leaky_relu", "elu", "hardtanh", "tanh", "sigmoid")
 )
 
 
@@ -178,6 +191,11 @@ def where_positive(gradient: Tensor, x: Tensor, slope: float, out: Tensor) -> Te
 def times_elu_slope(gradient: Tensor, y: Tensor, scale: float, alpha: float, out: Tensor) -> Tensor:
     """scale gradient where y > 0, else (y + scale alpha) gradient."""
     return _times_elu(gradient, alpha, scale, 1.0, True, y, grad_input=out)
+
+
+def where_between(gradient: Tensor, x: Tensor, low: float, high: float, out: Tensor) -> Tensor:
+    """gradient where low < x < high, else 0."""
+    return _times_hardtanh(gradient, x, low, high, grad_input=out)
 
 
 def times_tanh_slope(gradient: Tensor, y: Tensor, out: Tensor) -> Tensor:

@@ -17,6 +17,22 @@ def step_decay(factor: float = 0.5, every: int = 10) -> Schedule:
     return lambda epoch: factor ** (epoch // every)
 
 
+def exponential(factor: float = 0.95) -> Schedule:
+    """factor^epoch: an exponential decay. Raises ValueError unless 0 < factor <= 1."""
+    if not 0 < factor <= 1:
+        raise ValueError(f"factor is a number above 0 to 1: {factor} was given")
+    return lambda epoch: factor**epoch
+
+
+def warmup(length: int = 5) -> Schedule:
+    """(epoch + 1) / length, and 1 from epoch length - 1 on: a linear rise (Goyal et al. 2017, section 2.2, by epoch).
+
+    Raises ValueError unless length > 0.
+    """
+    _require_positive("length", length)
+    return lambda epoch: min(1.0, (epoch + 1) / length)
+
+
 def triangular(low: float = 0.1, period: int = 20) -> Schedule:
     """Straight up from `low` to 1 in half a period, straight down in the other (Smith 2017, section 3.1), by epoch.
 

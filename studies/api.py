@@ -3,37 +3,39 @@
 import contextlib
 import datetime
 import functools
+import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from studies import files
+from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading
 from studies.claims import claims, judge
-from studies.columns import MADE_BY, OUTCOMES
-from studies.errors import SHOWN, UserError
-from studies.plan import devices, plan
-from studies.plan.units import Stack, Trial
-from studies.show import tables, verdict_texts
+from studies.columns import MADE_BY, OUTCOMES, Record
+from studies.errors import UserError
+from studies.plan import plan
+from studies.plan.units import Trial, Unit
+from studies.show import comparison, tables, verdict_texts
+from studies.show import plan as plan_texts
 from studies.spec import spec
+from studies.spec.identity import differing
 from studies.spec.recording import covers
 from studies.spec.spec import Study
 from studies.store import status
 from studies.store.rows import Rows, read_csv, successful
-from studies.store.shards import Record
-from studies.store.store import Store, machine, read_manifest
-from studies.train import pool, runner
+from studies.store.store import Store, machine, read_finished, read_manifest
+from studies.train import engines
 
 BACKENDS = ("loky", "sequential", "dask")
 WAIT = 1.0  # seconds between two looks at trials that another run has begun
-Train = Callable[..., None]  # (stacks, received=...): `received` gets the records of each stack
+Train = Callable[..., None]  # (units, received=...): `received` gets the records of each unit
 
 
 def run(
@@ -66,7 +68,7 @@ def run(
     overrides
         `key=value` changes to the spec of a `study` that is a name or a path.
     received
-        Called with the records of each stack as it is done.
+        Called with the records of each unit as it is done.
 
     Returns
     -------
@@ -121,8 +123,11 @@ def run_all(
         )
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
+    from studies.train import devices
+
     devices.require(device)
-    _require_engine(studies, device)
+    for study in studies:
+        engines.require(study, device)
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}
@@ -148,8 +153,10 @@ def run_all(
                 said(line)
         while any(run.pending for run in runs.values()):
             free = {run.study.name: run.free() for run in runs.values()}
-            planned = [stack for run in runs.values() for stack in plan.stacks(run.study, free[run.study.name], jobs, device)]
-            begun = (left for stack in planned for left in runs[stack.source.study].begin(stack))
+            planned = [
+                unit for run in runs.values() for unit in engines.plan_units(run.study, free[run.study.name], jobs, device)
+            ]
+            begun = (left for unit in planned for left in runs[unit.source.study].begin(unit))
             for run in runs.values():
                 finish(run)
             train(begun, received=keep)
@@ -169,7 +176,9 @@ class _Run:
         done = successful(self._rows)
         self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
         if self.pending:
-            _require_device(self._rows, self.store.folder, devices.described(device))
+            from studies.train import devices
+
+            _require_device(self._rows, self.store.folder, devices.describe(device))
         self.store.begin()
         self._others = self.store.others()
         self._trained = 0
@@ -199,20 +208,20 @@ class _Run:
                 del self.pending[key]
         return begun
 
-    def begin(self, stack: Stack) -> Iterator[Stack]:
-        """The stack without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
+    def begin(self, unit: Unit) -> Iterator[Unit]:
+        """The unit without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
         begun = self._begun_by_others()
-        left = [trial for trial in stack.trials if trial.key in self.pending and trial.key not in begun]
+        left = [trial for trial in unit.trials if trial.key in self.pending and trial.key not in begun]
         if not left:
             return
         if self._clock is None:  # what trained before was another study
             self._clock = time.perf_counter()
             self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.store.append([{"begun": [trial.key for trial in left]}])
-        yield plan.of_trials(stack, left)
+        yield unit.of_trials(left)
 
     def keep(self, records: Sequence[Record]) -> None:
-        """Put the records of a stack on disk, after a note of what makes them."""
+        """Put the records of a unit on disk, after a note of what makes them."""
         if not self._trained:
             self.store.note({"started": self._began, **self._about})
         self.store.append(records)
@@ -233,17 +242,6 @@ class _Run:
         return written.trials
 
 
-def _require_engine(studies: Sequence[Study], device: str) -> None:
-    """Raise UserError where torch.nn's models would train on a CUDA device: their steps cannot be recorded."""
-    for study in studies:
-        for reading in study.readings:
-            if device == "cuda" and any(each.settings["engine"] == "torch_nn" for each in reading.grid.configurations):
-                raise UserError(
-                    f"engine torch_nn trains on the CPU, for comparison: {study.name} has configurations with it and "
-                    "--device cuda was given; give --device cpu, or exclude them"
-                )
-
-
 def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
     """Raise UserError where rows were made on another device than this run would use."""
     others = sorted({*rows["device"]} - {ours}) if len(rows) else []
@@ -256,9 +254,11 @@ def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
 
 @contextlib.contextmanager
 def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
-    """Number of processes that train at once, and the function that trains stacks on them."""
+    """The number of processes that train at once, and the function that trains units on them."""
     if backend != "dask":
-        jobs = pool.possible(jobs) if backend == "loky" else jobs
+        from studies.train import pool
+
+        jobs = pool.count_possible(jobs) if backend == "loky" else jobs
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
         return
     from studies.train import cluster  # needs the extra `distributed`
@@ -381,16 +381,12 @@ def find_trial(study: Study, results: str | Path, given: str) -> Trial:
     return plan.find(study, given)
 
 
-def describe_missing(study: Study, results: str | Path, jobs: int) -> list[str]:
-    """The trials that a run would train, by configuration, and a rough time; in lines."""
-    missing, _ = status.missing(study, Path(results))
-    counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
-    trials = sum(reading.trials for reading in study.readings)
-    time = plan.rough_time(plan.stacks(study, missing, jobs), jobs)
-    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
-    lines = [f"  {count:,} of {name}" for name, count in counts.items()]
-    more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
-    return [total, *lines[:SHOWN], *more]
+def describe_missing(study: Study, results: str | Path, jobs: int | None = None, device: str = "cpu") -> list[str]:
+    """The trials that a run would train, by configuration, and a rough time; in lines.
+
+    Raises UserError where a run would.
+    """
+    return plan_texts.describe_missing(study, status.missing(study, Path(results))[0], jobs, device)
 
 
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
@@ -420,6 +416,8 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
     Raises UserError where there are no rows, or they were made by another torch, device or numerics.
     """
+    from studies.train import runner
+
     rows = rows_of(study, results).trials
     done = successful(rows)
     trials = [trial for trial in plan.trials(study) if trial.key in done]
@@ -434,8 +432,8 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
     differences = []
     for index in chosen:
         trial = trials[index]
-        (stack,) = plan.stacks(study, [trial], jobs=1)
-        (alone,) = runner.train(stack)
+        (unit,) = engines.plan_units(study, [trial], jobs=1)
+        (alone,) = runner.train(unit)
         kept = rows.loc[trial.key]
         for column in MADE_BY:
             if kept[column] != alone[column]:
@@ -462,3 +460,43 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
         return study, rows
 
     return pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
+
+
+class Changes(NamedTuple):
+    """Changes between two results: the exit status, facts about both, a table of texts, and what follows from it.
+
+    `table` is None where the two cannot be compared, and empty where every number is equal.
+    """
+
+    status: int
+    facts: Sequence[str]
+    table: pd.DataFrame | None
+    conclusions: Sequence[str]
+
+
+def compare(a: str | Path, b: str | Path, margin: float | None = None) -> Changes:
+    """The changes from the results in folder `a` to those in folder `b`, trial by trial.
+
+    With a `margin` in points, the status is 1 unless the mean error is shown to be worse by less than that.
+
+    Raises UserError where the margin is no number above 0, or a folder has no results.
+    """
+    if margin is not None and not 0 < margin < math.inf:
+        raise UserError(f"a margin is a number above 0: {margin:g} was given")
+    (manifest_a, trials_a), (manifest_b, trials_b) = (read_finished(Path(folder)) for folder in (a, b))
+    identities = manifest_a["identity"], manifest_b["identity"]
+    obstacle = versions.obstacle(*identities)
+    none = obstacle or trials_a.empty or trials_b.empty
+    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b)
+    if both.empty:
+        counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
+        why = obstacle or f"no trial is in both: {differing(*identities) or counts}"
+        return Changes(comparison.UNTOLD, [f"{a} and {b} cannot be compared: {why}"], None, [])
+    found = versions.changes(both)
+    status, conclusions = comparison.conclude(both, found, margin)
+    facts = [
+        *comparison.made_by(manifest_a, manifest_b, trials_a, trials_b),
+        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only",
+    ]
+    table = pd.DataFrame() if both["equal"].all() else comparison.shown(found)
+    return Changes(status, facts, table, conclusions)

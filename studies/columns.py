@@ -6,7 +6,15 @@ empty where there is no such set of rows. In names, <set> is train, val or test,
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+Record = dict[str, Any]  # a row by column, and its parts: see `PARTS`
+
+SETS = {
+    "test": "test",
+    "val": "validation",
+    "train": "train",
+}  # fields of `Split` by their prefix in columns; the first is judged
 _FIRST = {
     "study": "Name of the study.",
     "reading": "Reading of the study; empty where it has one.",

@@ -13,7 +13,7 @@ from studies.analysis.scores import Scores
 from studies.data.wrong import pack, unpack
 from studies.plan import plan
 from studies.spec.sampling import Population, Sampling
-from studies.train import runner
+from studies.train import engines, runner
 
 Line = dict[str, Any]
 
@@ -21,7 +21,7 @@ Line = dict[str, Any]
 def measure(design: Design, source: str, index: int) -> list[Line]:
     """The lines of one data set: for each view and statement the estimate, its interval, the truth and the error of that."""
     study = design.study(source, index)
-    records = [record for stack in plan.stacks(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
     trials = pd.DataFrame([{key: value for key, value in record.items() if key != "history"} for record in records])
     bits = np.stack([np.unpackbits(unpack(text), count=LARGEST + TRUTH) for text in trials["wrong"]])
     own = (trials["repeat"] < design.repeats).to_numpy()

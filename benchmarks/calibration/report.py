@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from benchmarks.calibration.designs import DESIGNS
 from studies import files
 from studies.analysis import effects
 from studies.analysis.estimates import ALPHA, rate
@@ -136,9 +137,13 @@ def _share(holds: pd.Series) -> dict[str, float]:
 
 
 def write(lines: pd.DataFrame, results: Path, figures: Path, docs: Path) -> pd.DataFrame:
-    """Write table, picture and the end of `docs/statistics.md`; returns the table."""
-    table = rates(lines)
-    files.write(results / "calibration.csv", to_csv(table.round(3)))
+    """Write table, picture and the end of `docs/statistics.md`; returns the table. Designs without lines stay as they are."""
+    table, path = rates(lines), results / "calibration.csv"
+    if path.exists():
+        known = pd.read_csv(path)
+        of = {design: part for part in (known, table) for design, part in part.groupby("design", sort=False)}
+        table = pd.concat([of[design.name] for design in DESIGNS if design.name in of], ignore_index=True)
+    files.write(path, to_csv(table.round(3)))
     with mpl.rc_context(_STYLE):
         content = io.BytesIO()
         draw(table).savefig(content, format="png")

@@ -12,10 +12,9 @@ import framework as fw
 from benchmarks import data
 from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, percent_wrong, widths
 from studies import api
-from studies.plan.units import Stack
+from studies.plan.units import Unit
 from studies.seeds import seed_for
-from studies.spec import build
-from studies.train import runner
+from studies.train import networks, runner
 
 
 def prepare(work: Work, rows: Rows) -> Prepared:
@@ -27,17 +26,17 @@ def prepare(work: Work, rows: Rows) -> Prepared:
 
 
 def start(
-    work: Work, stack: Stack, rows: Rows, seed: int, device: torch.device | str = "cpu"
+    work: Work, stack: Unit, rows: Rows, seed: int, device: torch.device | str = "cpu"
 ) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
     """A stack at its first weights, as `studies.train.runner` starts it."""
     settings = [trial.configuration.settings for trial in stack.trials]
     features, *_, classes = widths(work, rows)
-    model = build.model(settings, features, classes, device)
-    build.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
-    return model, build.loss(settings[0]), build.optimizer(model, settings)
+    model = networks.model(settings, features, classes, device)
+    networks.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
+    return model, networks.loss(settings[0]), networks.optimizer(model, settings)
 
 
-def fit(work: Work, stack: Stack, rows: Rows, seed: int, started: tuple[fw.Sequential, fw.Loss, fw.Several]) -> None:
+def fit(work: Work, stack: Unit, rows: Rows, seed: int, started: tuple[fw.Sequential, fw.Loss, fw.Several]) -> None:
     """Train a stack from there; the only record is that of the training rows after the last epoch."""
     fw.fit(
         *started,
@@ -64,7 +63,7 @@ def grid(works: Sequence[Work], rows: Rows, jobs: int, seed: int) -> GridRun:  #
     return GridRun(seconds, 0.0, 0.0, errors)
 
 
-def _train(work: Work, stacks: Sequence[Stack], rows: Rows, seed: int) -> Trained:
+def _train(work: Work, stacks: Sequence[Unit], rows: Rows, seed: int) -> Trained:
     seconds, errors = 0.0, {}
     with runner.one_thread():
         for stack in stacks:

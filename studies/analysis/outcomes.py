@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from studies.columns import FLAGS
+from studies.columns import FLAGS, SETS
 
-SETS = ("test", "val", "train")  # the first that a study has is the one its errors are about
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 COUNTED = (*FLAGS, "failed")
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.estimates import Estimate, Numbers, rate, within_percent
-from studies.analysis.outcomes import COUNTED, SETS, in_percent, judged_on, levels_of
+from studies.analysis.outcomes import COUNTED, in_percent, judged_on, levels_of
 from studies.analysis.scores import Scores
+from studies.columns import SETS
 from studies.spec.sampling import Sampling
 
 STATISTICS = ("mean", "sd", "median", "iqm", "min", "max")

@@ -18,8 +18,9 @@ from studies.analysis.contrasts import Family
 from studies.analysis.estimates import within_percent
 from studies.analysis.outcomes import in_percent
 from studies.analysis.scores import Scores
-from studies.spec import build
+from studies.spec.components import OPTIMIZERS
 from studies.spec.grid import Configuration, Grid
+from studies.spec.settings import value_at
 
 PAIRS = 2000  # pairs of tuned configurations at most that are resampled; beyond, Bonferroni's bound stands in
 
@@ -47,10 +48,11 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
     key, _, parameter = factor.partition(".")
     if key not in configuration.settings:
         return False
-    value, base = configuration.settings[key], grid.identity["base"][key]
-    if key == "optimizer" and parameter:
-        return bool(value[parameter] == build.OPTIMIZERS[value["name"]].defaults[parameter])
-    return bool(value.get(parameter) == base.get(parameter) if parameter else value == base)
+    value = value_at(configuration.settings, factor)
+    optimizer = OPTIMIZERS.get(configuration.settings["optimizer"]["name"])
+    if key == "optimizer" and parameter and optimizer:
+        return bool(value == optimizer.defaults[parameter])
+    return bool(value == value_at(grid.identity["base"], factor))
 
 
 def tuned(

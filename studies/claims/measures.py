@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.summaries import in_percent, judged_on
-from studies.data import datasets
+from studies.data import datasets, generators
 from studies.errors import UserError, unknown
 from studies.spec.spec import Study
 from studies.store.rows import Rows
@@ -171,7 +171,7 @@ def border_distance(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series
         test = datasets.pools(study.data, study.seed, int(trials.loc[trial, "repeat"])).test
         assert test is not None
         points = test.inputs_of(lines["row"].to_numpy(dtype=int))
-        farthest[trial] = np.abs(np.linalg.norm(points - 0.5, axis=1) - datasets.RADIUS).max()
+        farthest[trial] = np.abs(np.linalg.norm(points - 0.5, axis=1) - generators.RADIUS).max()
     return pd.Series(farthest, dtype=float).reindex(trials.index).fillna(0.0)
 
 

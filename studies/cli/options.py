@@ -1,5 +1,6 @@
 """The arguments and options that several commands have."""
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,10 +8,8 @@ from typing import Any
 
 import click
 
-from studies.claims import claims
 from studies.spec import spec
 
-study = click.argument("study")
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50."
 )
@@ -19,6 +18,8 @@ quick = click.option("--quick", is_flag=True, help="A quick look: the primary re
 
 def with_reports(given: Sequence[str]) -> list[str]:
     """The studies of a command line; a name of a report that is no study stands for its studies."""
+    from studies.claims import claims
+
     reports = set(claims.names()) - set(spec.names())
     each = (claims.load(name).studies if name in reports else [name] for name in given)
     return list(dict.fromkeys(itertools.chain.from_iterable(each)))
@@ -39,3 +40,17 @@ figures = _folder("figures", "pictures")
 out = click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to in place of the results folder, which may be read-only."
 )
+
+
+def on_study(command: Callable[..., None]) -> Callable[..., None]:
+    """A command about one STUDY: it is called with the study, as --set and --quick change it, and the folder of results."""
+
+    @click.argument("study")
+    @overrides
+    @quick
+    @results
+    @functools.wraps(command)
+    def loaded(study: str, overrides: Sequence[str], quick: bool, results: Path, **rest: Any) -> None:  # noqa: ANN401
+        command(spec.load(study, overrides, quick, results), results, **rest)
+
+    return loaded

@@ -1,44 +1,33 @@
 """Commands about what rows say: tables, pictures, the page, what changed between two folders, verdicts."""
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import joblib
-import pandas as pd
-from rich.console import Console
 
-from studies import api, files
-from studies.analysis import compare
+from studies import files
 from studies.cli import options
 from studies.errors import UserError
-from studies.show import comparison, verdict_texts
-from studies.show import console as printing
 from studies.spec import spec
-from studies.spec.identity import differing
 from studies.spec.spec import Study
-from studies.store import store
-from studies.store.rows import to_csv
 
 
 @click.command("tables")
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @options.out
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
-def show_tables(
-    study: str, overrides: Sequence[str], quick: bool, results: Path, out: Path | None, against: str | None
-) -> None:
+def show_tables(study: Study, results: Path, out: Path | None, against: str | None) -> None:
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
-    planned = spec.load(study, overrides, quick, results)
+    from rich.console import Console
+
+    from studies import api
+    from studies.show.console import print_comparison, print_tables
+
     if against is not None:
-        printing.print_comparison(planned, api.against(planned, results, against), Console())
+        print_comparison(study, api.against(study, results, against), Console())
         return
-    printing.print_tables(planned, api.tables_of(planned, results, out), Console())
+    print_tables(study, api.tables_of(study, results, out), Console())
 
 
 @click.command()
@@ -52,6 +41,8 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
 
     In place of a STUDY, the name of a report means its studies.
     """
+    import joblib
+
     named = options.with_reports(studies) or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     planned = [spec.load(name, overrides, quick, results) for name in named]
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), max(1, len(planned))), return_as="generator")(
@@ -75,6 +66,8 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
 
 def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] | UserError:
     """The pictures of a study, or why there are none."""
+    from studies import api
+
     try:
         return api.draw(study, results, figures)
     except UserError as error:
@@ -82,15 +75,14 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] 
 
 
 @click.command("report")
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @options.figures
 @options.out
-def write_report(study: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path, out: Path | None) -> None:
+def write_report(study: Study, results: Path, figures: Path, out: Path | None) -> None:
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
-    click.echo(api.write_report(spec.load(study, overrides, quick, results), results, figures, out))
+    from studies import api
+
+    click.echo(api.write_report(study, results, figures, out))
 
 
 @click.command()
@@ -101,6 +93,13 @@ def write_report(study: str, overrides: Sequence[str], quick: bool, results: Pat
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table of verdicts to this file too.")
 def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None, markdown: Path | None) -> None:
     """Judge every claim of each REPORT by the rows in the results folder; of all five, writes verdicts.csv there."""
+    from rich.console import Console
+
+    from studies import api
+    from studies.show import verdict_texts
+    from studies.show.console import print_table
+    from studies.store.rows import to_csv
+
     if quick:
         click.echo(verdict_texts.QUICK)
     table = api.verdicts(results, quick, reports)
@@ -109,7 +108,7 @@ def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None
         files.write(path, to_csv(table.round(9)))
     console = Console()
     shown = verdict_texts.texts(table[table["role"] == "primary"])
-    printing.print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
+    print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
     counts = table.loc[table["role"] == "primary", "verdict"].value_counts()
     written = "" if reports else f"; {path}"
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + written)
@@ -128,27 +127,16 @@ def show_changes(a: Path, b: Path, margin: float | None) -> None:
 
     Exit status 1 where something is worse beyond chance, or the margin is not shown to be kept; 3 where nothing can be told.
     """
-    if margin is not None and not 0 < margin < math.inf:
-        raise UserError(f"--margin is a number above 0: {margin:g} was given")
-    (manifest_a, trials_a), (manifest_b, trials_b) = (store.read_finished(folder) for folder in (a, b))
-    obstacle = compare.obstacle(manifest_a["identity"], manifest_b["identity"])
-    none = obstacle or trials_a.empty or trials_b.empty
-    both = pd.DataFrame() if none else compare.matched(trials_a, trials_b)
-    if both.empty:
-        changed = differing(manifest_a["identity"], manifest_b["identity"])
-        counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
-        click.echo(f"{a} and {b} cannot be compared: {obstacle or f'no trial is in both: {changed or counts}'}", err=True)
-        sys.exit(comparison.UNTOLD)
-    found = compare.changes(both)
-    status, lines = comparison.conclude(both, found, margin)
-    for line in comparison.made_by(manifest_a, manifest_b, trials_a, trials_b):
+    from rich.console import Console
+
+    from studies import api
+    from studies.show.console import print_table
+
+    found = api.compare(a, b, margin)
+    for line in found.facts:
+        click.echo(line, err=found.table is None)
+    if found.table is not None and len(found.table):
+        print_table(f"From A, {a}, to B, {b}", found.table, ("what", "beyond chance"), Console())
+    for line in found.conclusions:
         click.echo(line)
-    click.echo(
-        f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only"
-    )
-    if not both["equal"].all():
-        shown = comparison.shown(found)
-        printing.print_table(f"From A, {a}, to B, {b}", shown, ("what", "beyond chance"), Console())
-    for line in lines:
-        click.echo(line)
-    sys.exit(status)
+    sys.exit(found.status)

@@ -5,16 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from studies import api
 from studies.cli import options, terminal
-from studies.plan import devices
-from studies.show import console as printing
-from studies.show.progress import Screen
 from studies.spec import spec
 from studies.spec.spec import Study
-from studies.store import status
 
 
 @click.command()
@@ -24,13 +18,11 @@ from studies.store import status
 @options.results
 @options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
-@click.option("--backend", type=click.Choice(api.BACKENDS), default="loky", show_default=True, help="How stacks are spread.")
+@click.option("--backend", default="loky", show_default=True, help="How stacks are spread: loky, sequential or dask.")
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )
-@click.option(
-    "--device", type=click.Choice(devices.NAMES), default="cpu", show_default=True, help="What trains: cores, or CUDA devices."
-)
+@click.option("--device", default="cpu", show_default=True, help="What trains: cpu, or cuda.")
 @click.option("--report", is_flag=True, help="Then put what each study found on a page, as `ablation report` does.")
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be trained, and how long it takes; nothing is trained or written."
@@ -52,13 +44,16 @@ def run(
     quiet: bool,
     live: bool,
 ) -> None:
-    """Train what each STUDY still lacks; finished stacks are on disk at once, and a second run goes on from there.
+    """Train what each STUDY still lacks; finished units are on disk at once, and a second run goes on from there.
 
     All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
+    from studies import api
+    from studies.show.progress import Screen
+
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
     for study in planned if dry_run else ():
-        click.echo("\n".join(api.describe_missing(study, results, jobs or devices.processes(device))))
+        click.echo("\n".join(api.describe_missing(study, results, jobs, device)))
     if dry_run:
         return
     for study in planned if live else ():
@@ -84,7 +79,7 @@ def run(
             )
             sys.exit(terminal.status(interrupt))
         except OSError as error:
-            click.echo(f"ablation: {error}; what other stacks left is safe, and the same command goes on from there", err=True)
+            click.echo(f"ablation: {error}; what other units left is safe, and the same command goes on from there", err=True)
             sys.exit(1)
     for study in planned if report else ():
         _write_report(study, results, figures, quiet)
@@ -93,6 +88,8 @@ def run(
 
 def _write_report(study: Study, results: Path, figures: Path, quiet: bool) -> None:
     """Put what the study found on a page."""
+    from studies import api
+
     written = api.write_report(study, results, figures)
     if not quiet:
         click.echo(written)
@@ -109,46 +106,46 @@ def _show_live(study: Study) -> None:
 
 
 @click.command("status")
-@options.study
-@options.overrides
-@options.quick
-@options.results
-def show_status(study: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+@options.on_study
+def show_status(study: Study, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
-    for line in status.status(spec.load(study, overrides, quick, results), results):
+    from studies.store import status
+
+    for line in status.status(study, results):
         click.echo(line)
 
 
 @click.command()
-@options.study
+@options.on_study
 @click.argument("trial")
-@options.overrides
-@options.quick
-@options.results
-def explain(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path) -> None:
+def explain(study: Study, results: Path, trial: str) -> None:
     """Say whether a run of STUDY would train TRIAL or reuse its row, and why.
 
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst.
     """
-    planned = spec.load(study, overrides, quick, results)
-    for line in status.explain(planned, results, api.find_trial(planned, results, trial).key):
+    from studies import api
+    from studies.store import status
+
+    for line in status.explain(study, results, api.find_trial(study, results, trial).key):
         click.echo(line)
 
 
 @click.command()
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @click.option("--sample", type=click.IntRange(1), default=10, show_default=True, help="How many trials to retrain.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another sample.")
-def verify(study: str, overrides: Sequence[str], quick: bool, results: Path, sample: int, seed: int) -> None:
+def verify(study: Study, results: Path, sample: int, seed: int) -> None:
     """Retrain some of STUDY's trials, each alone, and compare them with their rows bit for bit: status 1 if any differ."""
-    verified, differences = api.verify(spec.load(study, overrides, quick), results, sample, seed)
+    from rich.console import Console
+
+    from studies import api
+    from studies.show.console import print_table
+
+    verified, differences = api.verify(study, results, sample, seed)
     if differences.empty:
         click.echo(
-            f"{study}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
+            f"{study.name}: a sample of {verified} trials, each trained alone, gives every number of their rows to the last bit"
         )
         return
-    printing.print_table(f"{study}: numbers that differ", differences.map(str), differences.columns, Console())
+    print_table(f"{study.name}: numbers that differ", differences.map(str), differences.columns, Console())
     sys.exit(1)

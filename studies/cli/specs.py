@@ -2,19 +2,16 @@
 
 import math
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from studies import api, files
-from studies.analysis import power
+from studies import files
 from studies.cli import options
 from studies.errors import UserError
-from studies.plan import devices, plan
 from studies.spec import spec
 from studies.spec.rules import number, require
-from studies.store import status
+from studies.spec.spec import Study
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 
@@ -44,10 +41,7 @@ def list_studies() -> None:
 
 
 @click.command("plan")
-@options.study
-@options.overrides
-@options.quick
-@options.results
+@options.on_study
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes to plan for; by default the usable cores.")
 @click.option(
     "--sd",
@@ -60,22 +54,24 @@ def list_studies() -> None:
     help="Say how many repeats show a difference of so many points, or sd where none is known.",
 )
 def show_plan(
-    study: str,
-    overrides: Sequence[str],
-    quick: bool,
+    study: Study,
     results: Path,
     jobs: int | None,
     sd: float | None,
     difference: float | None,
 ) -> None:
     """Check the spec of STUDY, and say what a run would train and what it could tell."""
+    from studies import api
+    from studies.analysis import power
+    from studies.show import plan as plan_texts
+    from studies.store import status
+
     for name, points in {"--sd": sd, "--difference": difference}.items():
         if points is not None:
             require(name, points, number(0, above=True))
-    planned = spec.load(study, overrides, quick)
-    given = {each.reading: power.Spread(sd, math.nan) for each in planned.readings} if sd else {}
-    spreads = given or api.spreads(planned, results)
-    source = "given" if sd else f"by the rows in {results / planned.name}"
-    missing, outside = status.missing(planned, results)
-    for line in (*plan.describe(planned, jobs or devices.processes("cpu"), missing, spreads, difference, source), *outside):
+    given = {each.reading: power.Spread(sd, math.nan) for each in study.readings} if sd else {}
+    spreads = given or api.spreads(study, results)
+    source = "given" if sd else f"by the rows in {results / study.name}"
+    missing, outside = status.missing(study, results)
+    for line in (*plan_texts.describe(study, jobs, missing, spreads, difference, source), *outside):
         click.echo(line)

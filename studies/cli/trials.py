@@ -1,32 +1,25 @@
 """Commands that train one trial again, to look at it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from studies import api
 from studies.cli import options
 from studies.data.types import Split
-from studies.spec import spec
+from studies.spec.spec import Study
 
 
 @click.command()
-@options.study
+@options.on_study
 @click.argument("trial", required=False)
-@options.overrides
-@options.quick
-@options.results
 @options.figures
 @click.option("--epochs", type=click.IntRange(1), help="Stop after that many; by default the trial's own.")
 @click.option("--every", type=click.IntRange(1), help="Epochs from frame to frame; by default so many that there are about 60.")
 @click.option("--on", type=click.Choice(Split._fields), help="The set to show; by default validation, else test, else train.")
 def animate(
-    study: str,
-    trial: str | None,
-    overrides: Sequence[str],
-    quick: bool,
+    study: Study,
     results: Path,
+    trial: str | None,
     figures: Path,
     epochs: int | None,
     every: int | None,
@@ -37,34 +30,31 @@ def animate(
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst; by
     default the first of the primary reading.
     """
-    from studies.show import regions  # matplotlib takes a second that no other command needs
+    from studies import api
+    from studies.show import regions
 
-    planned = spec.load(study, overrides, quick)
-    key = trial and api.find_trial(planned, results, trial).key
-    shown = regions.scene(planned, key, on=on, epochs=epochs, every=every)
-    for path, content in regions.animate(shown, figures / planned.name).items():
+    key = trial and api.find_trial(study, results, trial).key
+    shown = regions.scene(study, key, on=on, epochs=epochs, every=every)
+    for path, content in regions.animate(shown, figures / study.name).items():
         click.echo(f"{path}: {content}")
 
 
 @click.command()
-@options.study
+@options.on_study
 @click.argument("trial")
-@options.overrides
-@options.quick
-@options.results
 @options.figures
-def show(study: str, trial: str, overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+def show(study: Study, results: Path, trial: str, figures: Path) -> None:
     """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
 
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst. Torch
     alone loads the model's file.
     """
-    from studies.show import trial as one  # matplotlib and torch.nn take a second that no other command needs
+    from studies import api
+    from studies.show import trial as one
 
-    planned = spec.load(study, overrides, quick)
-    trained = one.retrain(planned, api.find_trial(planned, results, trial).key)
+    trained = one.retrain(study, api.find_trial(study, results, trial).key)
     for line in one.described(trained):
         click.echo(line)
     click.echo()
-    for path, content in one.write(trained, figures / planned.name, results / planned.name).items():
+    for path, content in one.write(trained, figures / study.name, results / study.name).items():
         click.echo(f"{path}: {content}")

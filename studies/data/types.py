@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.columns import SETS
 from studies.errors import listed, shortened
 
 Floats = NDArray[np.float64]
@@ -99,7 +100,7 @@ class Split(NamedTuple):
     @property
     def judged(self) -> str:
         """The set that says how good a model is: test rows, else validation rows, else training rows."""
-        return next(name for name in ("test", "validation", "train") if getattr(self, name))
+        return next(name for name in SETS.values() if getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
-"""What a process trains: a stack of trials, as plain values."""
+"""Trials, and the units of work that train them, as plain values that processes send each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
+from studies.data import splits
 from studies.data.types import Data, Schema, Split, Validation
 from studies.spec.grid import Configuration
 from studies.spec.settings import Settings
 
 NUMERICS = 10  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
+DEVICES = ("cpu", "cuda")  # kinds of devices that train
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of a stack come from, and their names: all of a study needed beside the stack's trials."""
+    """The parts of a study that training a unit needs: its name, its rows and their names."""
 
     study: str
     reading: str
@@ -39,28 +42,47 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Structure:
-    """What models must share to train as one stack: all settings but the numbers each may have of its own, and row counts."""
+class Unit:
+    """Trials of one engine that train together.
 
-    settings: str
-    rows: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Trials of one structure, a rough count of the floating-point operations of training them, and where they train.
-
-    `splits`: the rows of each trial, where they travel with the stack; else `plan.with_rows` draws them where it trains.
+    Attributes:
+        source: The study that the trials are of.
+        trials: One or more; all settings but the numbers that each model may have of its own are equal.
+        rows: Training, validation and test rows of each trial.
+        work: Rough count of floating-point operations: units with more of them start first.
+        device: Kind of device that trains, one of `DEVICES`.
+        splits: Rows of each trial; empty where they are drawn by `with_rows` in the process that trains.
     """
 
     source: Source
     trials: Sequence[Trial]
-    structure: Structure
+    rows: tuple[int, int, int]
     work: float
     device: str = "cpu"
     splits: Sequence[Split] = ()
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of the first trial."""
+        return self.trials[0].configuration.settings
 
-def batch_size(settings: Settings, shared: Structure) -> int:
-    """Rows in a batch, with "full" resolved."""
-    return shared.rows[0] if settings["batch_size"] == "full" else settings["batch_size"]
+    @property
+    def batch_size(self) -> int:
+        """Rows in a batch, with "full" resolved."""
+        size = self.settings["batch_size"]
+        return self.rows[0] if size == "full" else size
+
+    def of_trials(self, trials: Sequence[Trial]) -> Self:
+        """A unit of some of its trials."""
+        return replace(self, trials=trials, work=self.work * len(trials) / len(self.trials), splits=())
+
+    def halves(self) -> list[Self]:
+        """Two units of half the trials each; of one trial, the unit itself."""
+        middle = (len(self.trials) + 1) // 2
+        return [self.of_trials(part) for part in (self.trials[:middle], self.trials[middle:]) if part]
+
+    def with_rows(self) -> Self:
+        """The unit with the rows of each of its trials; trials of one repeat and fold share them."""
+        source, places = self.source, [(trial.repeat, trial.fold) for trial in self.trials]
+        of = {place: splits.split(source.data, source.validation, source.seed, *place) for place in dict.fromkeys(places)}
+        return replace(self, splits=[of[place] for place in places])

@@ -16,8 +16,9 @@ from studies.spec.spec import Study
 
 def print_tables(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
-    for title, table in shown(study, tables):
-        print_table(title, table, (table.columns[0], "level", "configuration", "chosen", "usual", *study.factors), console)
+    for each in shown(study, tables):
+        texts = (each.table.columns[0], "level", "configuration", "chosen", "usual", *study.factors)
+        print_table(each.heading, each.table, texts, console)
     for sentence in remembered(study, tables):
         console.print(f"* {sentence}", markup=False, highlight=False)
 

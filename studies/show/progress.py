@@ -13,10 +13,10 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from studies.columns import Record
 from studies.show import console, tables
 from studies.spec.spec import Study
 from studies.store import status
-from studies.store.shards import Record
 
 EVERY = 5.0  # seconds from line to line where no bar can move
 

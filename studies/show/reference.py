@@ -9,9 +9,9 @@ from pathlib import Path
 from studies import files
 from studies.claims import judge
 from studies.columns import FILES
-from studies.data import datasets
+from studies.data import generators
 from studies.show import tables
-from studies.spec import build, settings, spec
+from studies.spec import components, settings, spec
 from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
@@ -20,15 +20,15 @@ MODULES = "<!-- modules: written by `make docs` from their docstrings -->"
 END = "<!-- end -->"
 STAGES = ("data", "spec", "plan", "train", "store", "analysis", "claims", "show", "api", "cli")  # in pipeline order
 COMPONENTS: Mapping[str, Mapping[str, object]] = {  # of a key of [base], by name
-    "activation": build.ACTIVATIONS,
-    "output": build.OUTPUTS,
-    "decision": build.DECISIONS,
-    "init, output_init": build.INITIALIZERS,
-    "bias_init": build.BIASES,
-    "loss": build.LOSSES,
-    "optimizer": build.OPTIMIZERS,
-    "schedule": build.SCHEDULES,
-    "batchnorm": {"affine": build.BATCH_NORM},
+    "activation": components.ACTIVATIONS,
+    "output": components.OUTPUTS,
+    "decision": components.DECISIONS,
+    "init, output_init": components.INITIALIZERS,
+    "bias_init": components.BIASES,
+    "loss": components.LOSSES,
+    "optimizer": components.OPTIMIZERS,
+    "schedule": components.SCHEDULES,
+    "batchnorm": {"affine": components.BATCH_NORM},
 }
 
 
@@ -199,8 +199,8 @@ def _columns(columns: Mapping[str, str]) -> str:
 
 def _data_sets() -> Iterable[tuple[str, str]]:
     """The data sets by name, each with its definition or origin."""
-    for name in datasets.NAMES:
-        made = {**datasets.GENERATED, **datasets.FIXED}.get(name)
+    for name in generators.NAMES:
+        made = {**generators.GENERATED, **generators.FIXED}.get(name)
         own = inspect.isfunction(made) and made.__name__ == name
         words = _first_line(made) if own else "A file of your own." if name == "csv" else "As in scikit-learn, all rows."
         yield _code(name), words
@@ -221,9 +221,7 @@ def _component(key: str, named: Mapping[str, object]) -> str:
 
 def _made(component: object) -> object:
     """The class or function of the framework that a component makes its object by."""
-    if not isinstance(component, build.Component):
-        return component
-    return component.make if component.make.__name__ != "<lambda>" else component.make()
+    return component.make if isinstance(component, components.Component) else component
 
 
 def _first_line(described: object) -> str:

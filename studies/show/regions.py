@@ -7,7 +7,6 @@ import io
 import math
 import tempfile
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,17 @@ from matplotlib.patheffects import withStroke
 import framework as fw
 from studies import files
 from studies.analysis.outcomes import SET_WORDS
-from studies.data import datasets
-from studies.data.datasets import Normalisation
+from studies.columns import Record
+from studies.data import splits
+from studies.data.splits import Normalisation
 from studies.data.types import Floats, Split
 from studies.errors import UserError, shortened
 from studies.plan import plan
-from studies.plan.units import Stack, Trial
+from studies.plan.units import Trial, Unit
 from studies.show.figures.style import PLAIN, choose_fonts, drawing, without_font
-from studies.spec import build
+from studies.spec.components import DECISIONS
 from studies.spec.spec import Study
-from studies.train import runner
+from studies.train import engines, runner
 
 SETS = ("validation", "test", "train")
 FRAMES = 60  # of an animation, about, unless told otherwise
@@ -55,11 +55,11 @@ _LOOKS = (
 
 @dataclass(frozen=True)
 class Scene:
-    """A trial to train and to look at: its stack of one, its rows as they were before normalisation, and the set shown."""
+    """A trial to train and to look at: its unit of one, its rows as they were before normalisation, and the set shown."""
 
     title: str
     trial: Trial
-    stack: Stack
+    unit: Unit
     raw: Split
     normalise: Normalisation
     on: str
@@ -84,9 +84,9 @@ def scene(
 
 def undrawable(shown: Scene) -> str:
     """Reason why a trial has no decision regions; empty where it has."""
-    features = len(shown.stack.source.schema.features)
+    features = len(shown.unit.source.schema.features)
     if features != 2:
-        name = shown.stack.source.data.name
+        name = shown.unit.source.data.name
         return f"decision regions lie in a plane: {name} has {features} features; choose data of two"
     if shown.trial.configuration.settings["batchnorm"].get("evaluate") == "batch":
         return (
@@ -102,7 +102,7 @@ def retraining(
     """`scene`, whether or not there is a picture of it."""
     trial = plan.trials(study)[0] if key is None else plan.find(study, key)
     source = study.named(trial.reading)
-    raw, normalise = datasets.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
+    raw, normalise = splits.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)
     settings = trial.configuration.settings
     last = settings["epochs"]
     present = [name for name in SETS if getattr(raw, name)]
@@ -115,14 +115,15 @@ def retraining(
     epochs = epochs or last
     settings = {**settings, "epochs": epochs, "history_every": every or math.ceil(epochs / FRAMES)}
     trial = replace(trial, configuration=replace(trial.configuration, settings=settings))
-    (stack,) = plan.stacks(study, [trial], jobs=1)
-    return Scene(study.title, trial, stack, raw, normalise, on or present[0])
+    (unit,) = engines.plan_units(study, [trial], jobs=1)
+    return Scene(study.title, trial, unit, raw, normalise, on or present[0])
 
 
-def train(shown: Scene, observe: Callable[[int, fw.Sequential], None]) -> fw.History:
-    """Train a scene's trial; `observe` gets the epoch and the model for every frame."""
+def train(shown: Scene, observe: engines.Observe) -> Record:
+    """Train a scene's trial and return its outcome; `observe` gets the epoch and the model for every frame."""
     with runner.one_thread():
-        return runner.fit(shown.stack, observe).history
+        (trained,) = engines.of(shown.unit).train(shown.unit, observe)
+    return trained.outcome
 
 
 class Regions:
@@ -142,7 +143,7 @@ class Regions:
         mesh = np.stack(np.meshgrid(*self._grid), axis=-1).reshape(-1, 2)
         self._mesh, self._inputs = (torch.from_numpy(shown.normalise(x)) for x in (mesh, self._points.inputs))
 
-        schema = shown.stack.source.schema
+        schema = shown.unit.source.schema
         named_in_place = len(schema.classes) > _LISTED
         words = [*([] if named_in_place else schema.class_labels), "decided wrongly"]
         columns = 4 if len(words) > 4 or max(map(len, schema.class_labels)) <= 12 else 2
@@ -210,7 +211,7 @@ class Regions:
     def _decided(self, model: fw.Sequential, inputs: torch.Tensor) -> tuple[Floats, Floats]:
         """Outputs `(outputs, points)`, and the labels `(points,)` read from them."""
         output = fw.predict(model, inputs).mT
-        labels = fw.decided(output, build.DECISIONS[self._decision])
+        labels = fw.decided(output, DECISIONS[self._decision].make)
         return output[0].double().numpy(), labels[0].double().numpy()
 
 
@@ -248,7 +249,7 @@ def animate(shown: Scene, folder: Path) -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "regions.gif"
         with writer.saving(figure, str(path), dpi=100):
-            epochs = train(shown, observe).epochs
+            epochs = train(shown, observe)["history"]["epoch"]
             for _ in range(round(_LAST * _PER_SECOND)):
                 writer.grab_frame()
         animation = folder / f"regions-{shown.on}-{epochs[-1]}.gif"

@@ -9,11 +9,12 @@ import pandas as pd
 
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
-from studies.analysis.tables import Tables, around, of_reading
+from studies.analysis.tables import Tables, of_reading
 from studies.show import html, texts, verdict_texts
 from studies.show.figures import PICTURES
 from studies.show.figures.style import over
 from studies.show.sentences import sentences
+from studies.show.tables import explained
 from studies.show.texts import counted
 from studies.spec.spec import Study
 
@@ -65,44 +66,31 @@ def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
 
 def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
     """Tables of one reading, each with its pictures."""
-    summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
-    factors = list(study.grid.levels)
-    judged, words = SET_WORDS[judged_on(summary)], study.sampling.words
+    summary, factors = tables["summary"], list(study.grid.levels)
 
     def of_section(name: str) -> list[str]:
         return list(_pictures(PLACES[name], pictures))
 
-    explained = []
-    if not effects.empty:
-        shown = texts.effects(effects)
-        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
-        explained.append(html.table(title, shown[[shown.columns[0], shown.columns[-1], *shown.columns[1:-1]]], 2, words))
-    yield "matters", "What matters", of_section("matters") + explained
-    averaged = []
-    if not levels.empty:
-        rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
-        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
-        half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
-        averaged.append(html.table(title, texts.levels(levels), 2, words + texts.visible(half)))
-    yield "levels", "Level by level", of_section("levels") + averaged
-    changed = []
-    if not ladder.empty:
-        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
-        note = words + texts.visible(ladder["visible_pct"])
-        changed.append(html.table(title, texts.ladder(ladder).assign(kind=ladder["kind"].to_numpy()), 2, note))
-    yield "changes", "One change at a time", of_section("changes") + changed
-    if study.tune and not tables["tuned"].empty:
-        fixed = [factor for factor in factors if factor not in study.tune]
-        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
-        parts = [html.table(title, texts.tuned(tables["tuned"], fixed), len(fixed) + 1, words)]
-        if not tables["tuned_pairs"].empty:
-            title = f"Tuned configurations less the best of them, {tables['tuned_pairs']['other'].iloc[0]}"
-            parts.append(html.table(title, texts.tuned_pairs(tables["tuned_pairs"]), 1, f"test error in points; {words}"))
-        yield "tuned", "Tuned", parts
+    shown = explained(study, tables)
+    if "effects" in shown:  # words to the left, numbers to the right
+        texts_of = shown["effects"].table
+        shown["effects"] = shown["effects"]._replace(table=texts_of[[*texts_of.columns[[0, -1]], *texts_of.columns[1:-1]]])
+    if "ladder" in shown:  # lines can be sorted, so that each needs its kind
+        kinds = tables["ladder"]["kind"].to_numpy()
+        shown["ladder"] = shown["ladder"]._replace(table=shown["ladder"].table.assign(kind=kinds))
+    known = {name: html.table(*each) for name, each in shown.items()}
+
+    def table(name: str) -> list[str]:
+        return [known[name]] if name in known else []
+
+    yield "matters", "What matters", of_section("matters") + table("effects")
+    yield "levels", "Level by level", of_section("levels") + table("levels")
+    yield "changes", "One change at a time", of_section("changes") + table("ladder")
+    yield "tuned", "Tuned", table("tuned") + table("tuned_pairs")
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
     yield "comparisons", "Configurations compared", of_section("comparisons") + compared
-    yield "failures", "What failed", _failures(summary, levels, factors or ["label"])
+    yield "failures", "What failed", _failures(summary, tables["levels"], factors or ["label"])
     yield "training", "Training", of_section("training")
     yield "data", "Data", of_section("data")
 

@@ -1,8 +1,9 @@
 """Tables of a study on disk: CSV files, `tables.md`, and a note of what they were made from."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
         else:
             files.write(path, to_csv(table))
     told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
-    parts = [f"# {study.title}", told, *(f"## {title}\n\n{markdown(table)}" for title, table in shown(study, tables))]
+    parts = [f"# {study.title}", told, *(f"## {each.heading}\n\n{markdown(each.table)}" for each in shown(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
 
@@ -105,55 +106,71 @@ def remembered(study: Study, tables: Tables) -> list[str]:
     return [] if own["summary"].empty else sentences(study, own)
 
 
-def shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
-    """The tables that a reader sees, as texts, each with its title, reading by reading."""
+class Shown(NamedTuple):
+    """A table of texts: its title, how many columns at the left say what a line is about, and a note on its numbers."""
+
+    title: str
+    table: pd.DataFrame
+    left: int
+    note: str
+
+    @property
+    def heading(self) -> str:
+        """Title and note in a line."""
+        return f"{self.title} ({self.note})"
+
+
+def shown(study: Study, tables: Tables) -> list[Shown]:
+    """The tables that a reader sees on a terminal and in `tables.md`, reading by reading."""
     return [
-        (f"Reading {reading.reading}: {title}" if reading.reading else title, table)
+        each._replace(title=f"Reading {reading.reading}: {each.title}") if reading.reading else each
         for reading in study.readings
-        for title, table in _shown(reading, of_reading(tables, reading))
+        for each in _of_one_reading(reading, of_reading(tables, reading))
     ]
 
 
-def _shown(study: Study, tables: Tables) -> list[tuple[str, pd.DataFrame]]:
-    """The same for one reading."""
-    summary, levels, effects, ladder = (tables[name] for name in ("summary", "levels", "effects", "ladder"))
-    if summary.empty:
-        return []
-    factors = list(study.grid.levels)
-    judged = SET_WORDS[judged_on(summary)]
-    order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable", na_position="last")
+def _of_one_reading(study: Study, tables: Tables) -> list[Shown]:
+    summary = tables["summary"]
+    return [] if summary.empty else [*_extremes(study, summary), *explained(study, tables).values()]
+
+
+def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
+    """All configurations, or the best and the worst."""
+    factors, judged = list(study.grid.levels), judged_on(summary)
+    order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
     each = f"mean and sd of the error in % over {study.trials // len(study.grid.configurations)} trials each"
-    if len(order) <= 2 * SHOWN:
-        shown = [(f"Configurations by {judged} error ({each})", texts.configurations(order, factors))]
-    else:
-        shown = [
-            (
-                f"The {SHOWN} best configurations of {len(order)} by {judged} error ({each})",
-                texts.configurations(order[:SHOWN], factors),
-            ),
-            (f"The {SHOWN} worst", texts.configurations(order[-SHOWN:], factors)),
-        ]
-    words = study.sampling.words
+    parts = {f"Configurations by {SET_WORDS[judged]} error": order}
+    if len(order) > 2 * SHOWN:
+        best = f"The {SHOWN} best configurations of {len(order)} by {SET_WORDS[judged]} error"
+        parts = {best: order[:SHOWN], f"The {SHOWN} worst": order[-SHOWN:]}
+    for title, part in parts.items():
+        yield Shown(title, texts.configurations(part, factors), max(1, len(factors)), each)
+
+
+def explained(study: Study, tables: Tables) -> dict[str, Shown]:
+    """The tables of one reading about levels, effects, single changes and tuning, by name; none that is empty."""
+    levels, effects, ladder, tuned, pairs = (tables[name] for name in ("levels", "effects", "ladder", "tuned", "tuned_pairs"))
+    judged, words = SET_WORDS[judged_on(tables["summary"])], study.sampling.words
+    found = {}
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
         half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
-        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in % ({words}{texts.visible(half)})"
-        shown.append((title, texts.levels(levels)))
+        found["levels"] = Shown(title, texts.levels(levels), 2, words + texts.visible(half))
     if not effects.empty:
-        title = f"What explains the difference between configurations in mean {judged} error: % of the variance ({words})"
-        shown.append((title, texts.effects(effects)))
+        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
+        found["effects"] = Shown(title, texts.effects(effects), 2, words)
     if not ladder.empty:
-        seen = texts.visible(ladder["visible_pct"])
-        title = f"Single changes around the baseline and the best configuration: {judged} error in % ({words}{seen})"
-        shown.append((title, texts.ladder(ladder)))
-    if study.tune and not tables["tuned"].empty:
-        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error ({words})"
-        shown.append((title, texts.tuned(tables["tuned"], [factor for factor in factors if factor not in study.tune])))
-    if not tables["tuned_pairs"].empty:
-        best = tables["tuned_pairs"]["other"].iloc[0]
-        title = f"Tuned configurations less the best of them, {best}: test error in points ({words})"
-        shown.append((title, texts.tuned_pairs(tables["tuned_pairs"])))
-    return shown
+        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
+        found["ladder"] = Shown(title, texts.ladder(ladder), 2, words + texts.visible(ladder["visible_pct"]))
+    if study.tune and not tuned.empty:
+        fixed = [factor for factor in study.grid.levels if factor not in study.tune]
+        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
+        found["tuned"] = Shown(title, texts.tuned(tuned, fixed), len(fixed) + 1, words)
+    if not pairs.empty:
+        title = f"Tuned configurations less the best of them, {pairs['other'].iloc[0]}: test error in points"
+        found["tuned_pairs"] = Shown(title, texts.tuned_pairs(pairs), 1, words)
+    return found
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure, FigureBase
 
 from studies import files
-from studies.analysis.outcomes import SET_WORDS, SETS
-from studies.columns import FLAGS
+from studies.analysis.outcomes import SET_WORDS
+from studies.columns import FLAGS, SETS, Record
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -23,8 +23,7 @@ from studies.show.figures.style import PLAIN, choose_fonts, drawing, titled, wit
 from studies.show.regions import Scene
 from studies.spec.grid import words
 from studies.spec.spec import Study
-from studies.store.shards import Record
-from studies.train import runner, torch_nn
+from studies.train import engines, runner, torch_models
 
 _SIZE = (10.4, 6.1)  # inches, of regions and curves side by side
 
@@ -46,8 +45,8 @@ def retrain(study: Study, key: str) -> Retrained:
     scene = regions.retraining(study, key)
     scene = replace(scene, on=scene.raw.judged)
     with runner.one_thread():
-        trained = runner.fit(scene.stack)
-    return Retrained(plan.find(study, key), scene, runner.outcome(trained.history, 0, trained.splits[0]), trained.model)
+        (trained,) = engines.of(scene.unit).train(scene.unit)
+    return Retrained(plan.find(study, key), scene, trained.outcome, trained.model)
 
 
 def described(trained: Retrained) -> list[str]:
@@ -56,7 +55,7 @@ def described(trained: Retrained) -> list[str]:
     lines = [f"{trial.key}: {trial.configuration.label}", trial.place, ""]
     lines += [f"{key:16} {words(value)}" for key, value in trial.configuration.settings.items()]
     lines += ["", f"{'parameters':16} {trained.model.parameters.shape[1]:,}"]
-    for name in SETS[::-1]:
+    for name in reversed(SETS):
         count = record[f"n_{name}"]
         if count:
             errors = record[f"{name}_errors"]
@@ -107,14 +106,14 @@ def _picture(trained: Retrained) -> tuple[Figure, str]:
 def _saved(trained: Retrained) -> bytes:
     """The file that `torch.load` reads with torch alone: plain values and tensors, nothing that runs.
 
-    `layers` and `state_dict` are those of `peer.exported`; `load_state_dict(..., assign=True)` keeps their dtype;
+    `layers` and `state_dict` are those of `torch_models.exported`; `load_state_dict(..., assign=True)` keeps their dtype;
     `mean` and `scale` normalise the inputs, x' = (x - mean) / scale; `decision` says how outputs become one of `classes`. All
     numbers are float64, so that inputs of any numeric type are normalised before anything is lost of them.
     """
     scene, settings = trained.scene, trained.trial.configuration.settings
-    schema = scene.stack.source.schema
+    schema = scene.unit.source.schema
     content = {
-        **torch_nn.exported(trained.model, settings),
+        **torch_models.exported(trained.model, settings),
         "mean": torch.as_tensor(scene.normalise.mean),
         "scale": torch.as_tensor(scene.normalise.scale),
         "features": list(schema.features),

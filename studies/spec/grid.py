@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from studies.columns import is_taken
 from studies.errors import UserError, unknown
 from studies.seeds import digest
+from studies.spec.components import BUILT_IN, Known
 from studies.spec.identity import identity
 from studies.spec.rules import line, require
-from studies.spec.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, require_setting, resolve
+from studies.spec.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, require_setting, resolve, value_at
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,15 @@ class _Level:
     assigns: Mapping[str, Any]
 
 
-def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid:
-    """The union of the grids around a checked base.
+def expand(grids: object, excludes: object, base: Settings, design: str, known: Known = BUILT_IN) -> Grid:
+    """The union of the grids around a checked base; `known` has the components by setting.
 
     Raises UserError where a factor, level or rule is unknown, or a configuration means nothing.
     """
-    axes = [_axes(grid, f"grid {index + 1}") for index, grid in enumerate(_tables("grid", grids))]
+    axes = [_axes(grid, f"grid {index + 1}", known) for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
-    home = {factor: _home(factor, base, rated="optimizer.lr" not in grid) for grid in axes for factor in grid}
-    _require_one_meaning(axes, home, base, design)
+    home = {factor: _home(factor, base, "optimizer.lr" not in grid, known) for grid in axes for factor in grid}
+    _require_one_meaning(axes, home, base, design, known)
     points = [_point(base, home, combination) for combination in _combinations(axes, design)]
     _require_met(rules, points, home)
     removed = [0] * len(rules)
@@ -102,7 +103,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
         if covering is not None:
             removed[covering] += 1
             continue
-        resolved = resolve(settings, f"base with {point}" if point else "base")
+        resolved = resolve(settings, f"base with {point}" if point else "base", known)
         key = digest(identity("base", resolved), 12)
         duplicates += key in configurations
         configurations.setdefault(key, Configuration(key, resolved, labels))
@@ -117,14 +118,15 @@ def expand(grids: object, excludes: object, base: Settings, design: str) -> Grid
         duplicates=duplicates,
         identity={
             "design": design,
-            "base": resolve(base, "base"),
+            "base": resolve(base, "base", known),
             "grid": [
                 {factor: {level.label: level.assigns for level in given} for factor, given in grid.items()} for grid in axes
             ],
             "exclude": rules,
         },
         baseline={
-            factor: _baseline(factor, axes, home[factor], levels[factor], base, configurations.values()) for factor in home
+            factor: _baseline(factor, axes, home[factor], levels[factor], resolve(base, "base", known), configurations.values())
+            for factor in home
         },
     )
 
@@ -146,13 +148,13 @@ def _tables(key: str, tables: object) -> list[Mapping[str, Any]]:
     return tables
 
 
-def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
+def _axes(grid: Mapping[str, Any], where: str, known: Known) -> dict[str, list[_Level]]:
     """The factors of one grid and their levels."""
     axes = {}
     for factor, values in grid.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"{where}.{factor} is a list of levels: {values!r} was given")
-        axes[factor] = [_level(factor, value, f"{where}.{factor}", rated="optimizer.lr" not in grid) for value in values]
+        axes[factor] = [_level(factor, value, f"{where}.{factor}", "optimizer.lr" not in grid, known) for value in values]
         labels = [level.label for level in axes[factor]]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
@@ -163,7 +165,7 @@ def _axes(grid: Mapping[str, Any], where: str) -> dict[str, list[_Level]]:
     return axes
 
 
-def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa: ANN401
+def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _Level:  # noqa: ANN401
     """One level: a value of a base key, or, under a factor of one's own, a labelled table of several keys."""
     given = None
     if isinstance(value, Mapping):
@@ -173,7 +175,7 @@ def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa:
             require(f"{where}: a label", given, line)
     if factor.partition(".")[0] in DEFAULTS:
         require_setting(where, factor, "factor")
-        return _Level(_label(factor, value, where.rpartition(".")[0], rated, given), {factor: value})
+        return _Level(_label(factor, value, where.rpartition(".")[0], rated, known, given), {factor: value})
     if given is None or not isinstance(value, Mapping):
         raise UserError(
             f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
@@ -187,27 +189,29 @@ def _level(factor: str, value: Any, where: str, rated: bool) -> _Level:  # noqa:
     return _Level(given, value)
 
 
-def _label(factor: str, value: Any, where: str, rated: bool, given: str | None = None) -> str:  # noqa: ANN401
-    """What a level is called. An optimizer is named with its learning rate (`rated`), unless that is a factor beside it."""
+def _label(factor: str, value: Any, where: str, rated: bool, known: Known, given: str | None = None) -> str:  # noqa: ANN401
+    """The name of a level. An optimizer is named with its learning rate (`rated`), unless that is a factor of the same grid."""
     if factor != "optimizer":
         return words(value) if given is None else given
-    table = resolve({"optimizer": value, "dtype": "float64"}, where)[
-        "optimizer"
-    ]  # in the precision of a point: once it is made
+    # In float64: the precision of a point is known once it is made.
+    table = resolve({"optimizer": value, "dtype": "float64"}, where, known)["optimizer"]
+    rated = rated and "lr" in table
     if given is None:
-        told = value if isinstance(value, Mapping) else {}
-        return words({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **told})
-    rate = words(table["lr"])
+        options = value if isinstance(value, Mapping) else {}
+        return words({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **options})
+    rate = words(table["lr"]) if rated else ""
     return given if not rated or rate in given else f"{given} lr={rate}"
 
 
-def _home(factor: str, base: Settings, rated: bool) -> str:
+def _home(factor: str, base: Settings, rated: bool, known: Known) -> str:
     """The label of a factor where the base decides: in another grid, or one factor at a time."""
     key, _, parameter = factor.partition(".")
     if key not in DEFAULTS:
         return "base"
-    value = base.get(key, DEFAULTS[key])
-    return _label(factor, resolve(base, "base")[key].get(parameter, "") if parameter else value, "base", rated)
+    if not parameter:
+        return _label(factor, base.get(key, DEFAULTS[key]), "base", rated, known)
+    value = value_at(resolve(base, "base", known), factor, known)
+    return words("" if value is None else value)
 
 
 def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -> Iterator[dict[str, _Level]]:
@@ -251,24 +255,24 @@ def _set(base: Settings, assigns: Mapping[str, Any]) -> Settings:
 
 
 def _require_one_meaning(
-    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings, design: str
+    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings, design: str, known: Known
 ) -> None:
     """Raise UserError where a label stands for one level in this grid and for another in that, or for the base in that."""
     meanings: dict[tuple[str, str], Mapping[str, Any]] = {}
     for factor, level in ((factor, level) for grid in axes for factor, levels in grid.items() for level in levels):
-        if not _are_equal(meanings.setdefault((factor, level.label), level.assigns), level.assigns, base):
+        if not _are_equal(meanings.setdefault((factor, level.label), level.assigns), level.assigns, base, known):
             raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
         mixed = len(axes) > 1 or design == "one_at_a_time"
-        if mixed and level.label == home[factor] and not _are_equal(level.assigns, {}, base):
+        if mixed and level.label == home[factor] and not _are_equal(level.assigns, {}, base, known):
             raise UserError(f"grid: {factor} = {level.label} is what points without {factor} are called; write another")
 
 
-def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any], base: Settings) -> bool:
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any], base: Settings, known: Known) -> bool:
     """True where both levels make the same settings of the base."""
     if one == other:
         return True
     try:
-        return resolve(_set(base, one), "base") == resolve(_set(base, other), "base")
+        return resolve(_set(base, one), "base", known) == resolve(_set(base, other), "base", known)
     except UserError:  # a level that means something beside those of other factors only
         return False
 
@@ -329,23 +333,17 @@ def _baseline(
     axes: Sequence[Mapping[str, Sequence[_Level]]],
     home: str,
     present: Sequence[str],
-    base: Settings,
+    own: Settings,
     configurations: Iterable[Configuration],
 ) -> str:
     """The level of a factor that is the base's: called as it, or of its value in some configuration; else the first."""
     if home in present:
         return home
     keys = {level.label: list(level.assigns) for grid in axes for level in grid.get(factor, ())}
-    own = resolve(base, "base")
     equal = {
         each.levels[factor]
         for each in configurations
-        if each.levels[factor] in keys and all(_at(each.settings, key) == _at(own, key) for key in keys[each.levels[factor]])
+        if each.levels[factor] in keys
+        and all(value_at(each.settings, key) == value_at(own, key) for key in keys[each.levels[factor]])
     }
     return next((label for label in present if label in equal), present[0])
-
-
-def _at(settings: Settings, key: str) -> Any:  # noqa: ANN401
-    """The value under a key, which may be dotted."""
-    head, _, parameter = key.partition(".")
-    return settings[head].get(parameter) if parameter else settings[head]

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 MANY_ROWS = 100  # judged rows from which on they stand for new ones; below, rare errors are in too few samples of rows
 
@@ -101,7 +104,7 @@ class Sampling:
         rows = f"for new rows: {MANY_ROWS} or more test rows" if self.judged != "train" else "for new rows: data.test_samples"
         return f"{rows}; {again}; {folds}"
 
-    def samples(self, values: pd.Series, skipna: bool = True) -> pd.Series:
+    def samples(self, values: "pd.Series", skipna: bool = True) -> "pd.Series":
         """The values that count as one each: those given, by group, repeat and fold, or their means by group and repeat.
 
         `skipna` as in pandas: without it, a repeat that lacks the value of a fold has none.

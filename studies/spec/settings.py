@@ -4,11 +4,24 @@ Settings are plain values: numbers, strings, lists and, for what has parameters 
 settings name every key and every parameter, so that equal settings are equal models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studies.errors import UserError, unknown
-from studies.spec import build
+from studies.spec.components import (
+    ACTIVATIONS,
+    BATCH_NORM,
+    BUILT_IN,
+    DECISIONS,
+    DTYPES,
+    OUTPUTS,
+    Component,
+    Known,
+    Loss,
+    options,
+    with_name,
+)
+from studies.spec.engines import ENGINES
 from studies.spec.rules import Rule, choice, flag, number, require, require_keys, toml, whole
 
 Settings = Mapping[str, Any]
@@ -112,10 +125,9 @@ _SIMPLE: dict[str, Rule] = {
         lambda value: isinstance(value, list) and all(whole(1, WIDEST).holds(width) for width in value),
     ),
     "outputs": choice("classes", "single"),
-    "output": choice("auto", *build.OUTPUTS),
-    "decision": choice("auto", *build.DECISIONS),
+    "output": choice("auto", *OUTPUTS),
+    "decision": choice("auto", *DECISIONS),
     "dropout": number(0, 1, below=True),
-    "loss": choice(*build.LOSSES),
     "reduction": choice("mean", "sum"),
     "clip": number(0),
     "batch_size": Rule('a whole number from 1, or "full"', lambda value: value == "full" or whole(1).holds(value)),
@@ -124,21 +136,17 @@ _SIMPLE: dict[str, Rule] = {
     "history_every": whole(0),
     "gradient_norms": flag,  # in history.csv, of every layer
     "keep_predictions": flag,  # of the test rows, else validation, else training, in predictions.csv
-    "engine": choice("stack", "torch_nn"),  # or torch.nn, autograd and torch.optim, one model at a time, for comparison
-    "dtype": choice(*build.DTYPES),
+    "engine": choice(*ENGINES),
+    "dtype": choice(*DTYPES),
 }
 _POSITION = {"position": choice("before", "after")}  # of batch norm: before or after the activation
-_NAMED: dict[str, Mapping[str, build.Component]] = {
-    "init": build.INITIALIZERS,
-    "output_init": build.INITIALIZERS,
-    "bias_init": build.BIASES,
-    "optimizer": build.OPTIMIZERS,
-    "schedule": build.SCHEDULES,
-}
+_TABLES = ("init", "output_init", "bias_init", "optimizer", "schedule")  # resolved to a table with a name, always
 
 
-def resolve(settings: Settings, where: str) -> dict[str, Any]:
+def resolve(settings: Settings, where: str, known: Known = BUILT_IN) -> dict[str, Any]:
     """Settings with every default, name and parameter filled in, checked one by one and together.
+
+    An activation with its default parameters is its name, as is a loss without parameters.
 
     Raises UserError, which begins with `where`.
     """
@@ -148,17 +156,19 @@ def resolve(settings: Settings, where: str) -> dict[str, Any]:
     dtype = require(f"{inside}dtype", full["dtype"], _SIMPLE["dtype"])
     for key, rule in _SIMPLE.items():
         full[key] = require(f"{inside}{key}", full[key], rule, dtype)
-    full["activation"] = _activations(full["activation"], full["hidden"], f"{inside}activation")
+    full["activation"] = _activations(full["activation"], full["hidden"], f"{inside}activation", dtype, known["activation"])
+    loss = _named(full["loss"], known["loss"], f"{inside}loss", dtype, "loss")
+    full["loss"] = loss if len(loss) > 1 else loss["name"]
     full["batchnorm"] = _batchnorm(full["batchnorm"], f"{inside}batchnorm", dtype)
     if full["output_init"] == "same":
         full["output_init"] = full["init"]
-    for key, components in _NAMED.items():
-        full[key] = _named(full[key], components, f"{inside}{key}", dtype)
+    for key in _TABLES:
+        full[key] = _named(full[key], known[key], f"{inside}{key}", dtype)
     if full["output"] == "auto":
-        full["output"] = "linear" if full["loss"] == "cross_entropy" else "sigmoid"
+        full["output"] = _loss(full, known).auto
     if full["decision"] == "auto":
         full["decision"] = "argmax" if full["outputs"] == "classes" else "threshold"
-    problem = _contradiction(full)
+    problem = _contradiction(full, known)
     if problem:
         raise UserError(f"{where}: {problem}")
     return full
@@ -169,7 +179,7 @@ def require_setting(where: str, key: str, what: str) -> None:
     outer, dot, _ = key.partition(".")
     if outer not in DEFAULTS:
         raise UserError(f"{where}: {unknown(what, key, DEFAULTS)}")
-    if dot and outer not in (*_NAMED, "batchnorm"):
+    if dot and outer not in (*BUILT_IN, "batchnorm"):
         raise UserError(f"{where}: {outer!r} has no parameters, so {key!r} means nothing")
 
 
@@ -178,29 +188,63 @@ def assign(settings: Settings, key: str, value: object) -> dict[str, Any]:
     outer, _, inner = key.partition(".")
     if not inner:
         return {**settings, key: value}
-    table = settings.get(outer, DEFAULTS[outer])
-    if not isinstance(table, Mapping):
-        table = {"name": table}
-    return {**settings, outer: {**table, inner: value}}
+    current = settings.get(outer, DEFAULTS[outer])
+    if isinstance(current, list):  # the activation of each layer
+        return {**settings, outer: [{**with_name(each), inner: value} for each in current]}
+    return {**settings, outer: {**with_name(current), inner: value}}
+
+
+def value_at(settings: Settings, key: str, known: Known = BUILT_IN) -> Any:  # noqa: ANN401
+    """The value under a key of resolved settings, which may be dotted; None where there is none.
+
+    A parameter of the activations is a list where it differs from layer to layer.
+    """
+    outer, _, parameter = key.partition(".")
+    if not parameter:
+        return settings[outer]
+    value = settings[outer]
+    values = [_parameter(each, parameter, known.get(outer, {})) for each in (value if isinstance(value, list) else [value])]
+    return values[0] if values and values.count(values[0]) == len(values) else values or None
+
+
+def update_rule(settings: Settings) -> tuple[Any, ...]:
+    """What replicas must share to be updated by one optimizer: its name, and which of its terms there are.
+
+    A term that only some of them need would change the rounding of the others.
+    """
+    table = settings["optimizer"]
+    return table["name"], settings["clip"] > 0, *(table.get(key, 0) > 0 for key in ("momentum", "nesterov", "weight_decay"))
+
+
+def components_of(settings: Settings) -> list[tuple[str, str]]:
+    """The setting and the name of every component of resolved settings that a table of `BUILT_IN` has."""
+    return [
+        (key, with_name(value)["name"])
+        for key in BUILT_IN
+        for value in (settings[key] if isinstance(settings[key], list) else [settings[key]])
+    ]
 
 
 def describe() -> dict[str, Words]:
     """Every key of `[base]` with its rule, default and meaning, in words."""
     named = "a name, or a table with a name and parameters"
     rules = {key: rule.words for key, rule in _SIMPLE.items()}
-    rules |= {key: f"{named}: {', '.join(components)}" for key, components in _NAMED.items()}
+    rules |= {key: f"{named}: {', '.join(components)}" for key, components in BUILT_IN.items()}
     rules["output_init"] = f"same, or {rules['output_init']}"
-    rules["activation"] = f"a name, or a list of names: {', '.join(build.ACTIVATIONS)}"
+    rules["activation"] += "; or a list of these"
     rules["batchnorm"] = f"{named}: none, simplified, affine"
     return {key: (rules[key], toml(value), MEANINGS[key]) for key, value in DEFAULTS.items()}
 
 
 def describe_parameters() -> dict[str, dict[str, Words]]:
     """Every parameter of every component with its rule, default and meaning, by "key.component"."""
-    components = {f"{key}.{name}": each for key, named in _NAMED.items() for name, each in named.items()}
-    components["batchnorm.affine"] = build.BATCH_NORM
+    components = {f"{key}.{name}": each for key, named in BUILT_IN.items() for name, each in named.items()}
+    components["batchnorm.affine"] = BATCH_NORM
     described = {
-        where: {name: (rule.words, toml(each.defaults[name]), _meaning(where, name)) for name, rule in each.rules.items()}
+        where: {
+            name: (parameter.rule.words, toml(parameter.default), _meaning(where, name))
+            for name, parameter in each.parameters.items()
+        }
         for where, each in components.items()
     }
     position = (_POSITION["position"].words, toml("before"), _meaning("batchnorm.affine", "position"))
@@ -221,7 +265,7 @@ def flat(settings: Settings) -> dict[str, Any]:
         if key == "hidden":
             columns[key] = "-".join(map(str, value)) or NO_LAYERS
         elif key == "activation":
-            columns[key] = "+".join(value) if len(set(value)) > 1 else "".join(value[:1]) or NO_LAYERS
+            columns |= _columns_of_activations(value)
         elif isinstance(value, Mapping):
             columns[key] = value["name"]
             if len(value) > 1:
@@ -231,33 +275,56 @@ def flat(settings: Settings) -> dict[str, Any]:
     return columns
 
 
-def _activations(value: object, hidden: list[int], where: str) -> list[str]:
+def _columns_of_activations(value: Sequence[Any]) -> dict[str, Any]:
+    """The names of the activations, and the parameters where one differs from its default: one each, or joined by "+"."""
+    columns = {"activation": _joined([with_name(each)["name"] for each in value]) or NO_LAYERS}
+    for parameter in dict.fromkeys(parameter for each in value for parameter in options(each)):
+        found = [_parameter(each, parameter, ACTIVATIONS) for each in value]
+        columns[f"activation.{parameter}"] = _joined(found)
+    return columns
+
+
+def _joined(values: list[Any]) -> Any:  # noqa: ANN401
+    """The one value where all are equal, else all as a text, joined by "+"; empty where there are none."""
+    if not values or values.count(values[0]) == len(values):
+        return values[0] if values else ""
+    return "+".join("" if value is None else str(value) for value in values)
+
+
+def _parameter(value: Any, parameter: str, components: Mapping[str, Component]) -> Any:  # noqa: ANN401
+    """A parameter of a component of resolved settings, by default where it is a plain name; None where it has none."""
+    table = with_name(value)
+    component = components.get(table["name"])
+    return table.get(parameter, component.defaults.get(parameter) if component else None)
+
+
+def _activations(
+    value: object, hidden: list[int], where: str, dtype: str, components: Mapping[str, Component]
+) -> list[str | dict[str, Any]]:
     """One activation for each hidden layer."""
-    names: list[Any] = value if isinstance(value, list) else [value] * len(hidden)
-    for name in names:
-        if not isinstance(name, str) or name not in build.ACTIVATIONS:
-            raise UserError(f"{where}: {unknown('activation', name, build.ACTIVATIONS)}")
-    if len(names) != len(hidden):
+    given: list[Any] = value if isinstance(value, list) else [value] * len(hidden)
+    full = [_named(each, components, where, dtype, "activation") for each in given]
+    if len(full) != len(hidden):
         raise UserError(f"{where} is one name, or one for each of the {len(hidden)} hidden layers: {value!r} was given")
-    return names
+    return [each["name"] if options(each) == components[each["name"]].defaults else each for each in full]
 
 
-def _named(value: object, components: Mapping[str, build.Component], where: str, dtype: str) -> dict[str, Any]:
+def _named(value: object, components: Mapping[str, Component], where: str, dtype: str, what: str = "name") -> dict[str, Any]:
     """A name, or a table with a name and parameters, as the full table."""
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, Mapping) or "name" not in table:
         raise UserError(f"{where} is a name, or a table with a name: {value!r} was given; names: {', '.join(components)}")
     name = table["name"]
     if not isinstance(name, str) or name not in components:
-        raise UserError(f"{where}: {unknown('name', name, components)}")
-    require_keys(f"{where} ({name})", table, {"name": None, **components[name].rules})
+        raise UserError(f"{where}: {unknown(what, name, components)}")
+    require_keys(f"{where} ({name})", table, {"name": None, **components[name].parameters})
     return {"name": name, **_parameters(components[name], table, where, dtype)}
 
 
-def _parameters(component: build.Component, table: Mapping[str, Any], where: str, dtype: str) -> dict[str, Any]:
+def _parameters(component: Component, table: Mapping[str, Any], where: str, dtype: str) -> dict[str, Any]:
     """Every parameter of a component, from a table or by default, checked by its rule."""
     given = {**component.defaults, **table}
-    return {name: require(f"{where}.{name}", given[name], rule, dtype) for name, rule in component.rules.items()}
+    return {name: require(f"{where}.{name}", given[name], rule, dtype) for name, (rule, *_) in component.parameters.items()}
 
 
 def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
@@ -268,7 +335,7 @@ def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, Mapping):
         raise UserError(f"{where} is one of none, {', '.join(names)}, or a table of options: {value!r} was given")
-    require_keys(where, table, {"name": None, **_POSITION, **build.BATCH_NORM.rules})
+    require_keys(where, table, {"name": None, **_POSITION, **BATCH_NORM.parameters})
     if not isinstance(table.get("name", "affine"), str) or table.get("name", "affine") not in names:
         reason = (
             "'none' has no parameters" if table["name"] == "none" else unknown("batch norm", table["name"], ["none", *names])
@@ -276,24 +343,27 @@ def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
         raise UserError(f"{where}: {reason}")
     given = {"affine": names[table.get("name", "affine")], **table}
     position = require(f"{where}.position", table.get("position", "before"), _POSITION["position"])
-    full = {"position": position, **_parameters(build.BATCH_NORM, given, where, dtype)}
+    full = {"position": position, **_parameters(BATCH_NORM, given, where, dtype)}
     name = "affine" if full["affine"] else "simplified"
     if table.get("name", name) != name:
         raise UserError(f"{where}: {table['name']!r} and affine = {str(full['affine']).lower()} contradict: leave one out")
     return {**full, "name": name}
 
 
-def _contradiction(full: Settings) -> str:
+def _loss(full: Settings, known: Known) -> Loss:
+    """The row of the loss of some settings; a user's own is taken as one of any outputs."""
+    component = known["loss"][with_name(full["loss"])["name"]]
+    return component if isinstance(component, Loss) else Loss(component.maker)
+
+
+def _contradiction(full: Settings, known: Known) -> str:
     """Why these settings mean nothing together, or an empty text."""
-    single, loss, output = full["outputs"] == "single", full["loss"], full["output"]
-    if loss == "cross_entropy" and output != "linear":
-        return f"cross-entropy has the softmax inside and takes logits: output = {output!r} was given; write output = 'auto'"
-    if loss == "cross_entropy" and single:
-        return (
-            "cross-entropy is over two outputs or more: outputs = 'single' was given; write outputs = 'classes' or loss = 'bce'"
-        )
-    if loss == "bce" and output not in ("sigmoid", "softmax"):
-        return f"BCE takes probabilities: output = {output!r} was given; write output = 'sigmoid' or 'auto'"
+    single, loss, output = full["outputs"] == "single", _loss(full, known), full["output"]
+    if loss.outputs and output not in loss.outputs:
+        remedy = "".join(f"output = {name!r} or " for name in loss.outputs[:1] if len(loss.outputs) > 1)
+        return f"{loss.takes}: output = {output!r} was given; write {remedy}{'' if remedy else 'output = '}'auto'"
+    if loss.several and single:
+        return f"{loss.several}: outputs = 'single' was given; write outputs = 'classes' or loss = 'bce'"
     if output == "softmax" and single:
         return "the softmax of a single output is always 1: write output = 'sigmoid', or outputs = 'classes'"
     if (full["decision"] == "argmax") == single:
@@ -302,13 +372,8 @@ def _contradiction(full: Settings) -> str:
     if optimizer.get("nesterov") and not optimizer["momentum"]:
         return "Nesterov's rule looks ahead along the momentum: nesterov = true needs a momentum above 0"
     norm = full["batchnorm"]
-    if norm.get("evaluate") == "batch" and norm["momentum"] != build.BATCH_NORM.defaults["momentum"]:
+    if norm.get("evaluate") == "batch" and norm["momentum"] != BATCH_NORM.defaults["momentum"]:
         return "batch norm with evaluate = 'batch' keeps no running averages: leave momentum out, or write evaluate = 'running'"
-    if full["engine"] == "torch_nn":
-        if norm.get("gradient") == "straight_through":
-            return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
-        if norm.get("unbiased"):
-            return "torch.nn's batch norm divides the variance by n only: for unbiased = true write engine = 'stack'"
-        if full["gradient_norms"]:
-            return "gradient norms are recorded from the framework's layers: for gradient_norms = true write engine = 'stack'"
+    if full["clip"] and "clip" not in known["optimizer"][optimizer["name"]].settings:
+        return f"the optimizer {optimizer['name']!r} takes no clip, which the optimizers of the framework do: leave clip out"
     return ""

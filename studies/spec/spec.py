@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.data import datasets
+from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec.grid import Configuration, Grid, expand, words
@@ -62,7 +62,7 @@ SECTIONS: Mapping[str, str] = {
     "reading": "Other interpretations of the source.",
 }
 DATA: Mapping[str, Key] = {
-    "name": Key(choice(*datasets.NAMES), "disk", "Data set; `csv` is a file of your own."),
+    "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
     "samples": Key(
         whole(2, SAMPLES),
         0,
@@ -279,8 +279,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
     resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
-    folds = datasets.folds(pool, validation, seed, 0) if validation.folds else []
-    sizes = {len(kept) for kept, _ in folds} or {len(pool.labels)}
+    sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
@@ -360,9 +359,9 @@ def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> 
     assert isinstance(section, Mapping)
     given = {**defaults, **section}
     require("data.name", given["name"], text)
-    if given["name"] not in datasets.NAMES:
-        raise UserError(f"data.name: {unknown('data set', given['name'], datasets.NAMES)}")
-    generated = given["name"] in datasets.GENERATED
+    if given["name"] not in generators.NAMES:
+        raise UserError(f"data.name: {unknown('data set', given['name'], generators.NAMES)}")
+    generated = given["name"] in generators.GENERATED
     if generated:
         given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
     for key, each in DATA.items():
@@ -370,7 +369,7 @@ def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> 
             given[key] = require(f"data.{key}", given[key], each.rule)
     if given["resample"] and not generated:
         raise UserError(
-            f"data.resample: only generated data can be drawn anew ({', '.join(datasets.GENERATED)}): "
+            f"data.resample: only generated data can be drawn anew ({', '.join(generators.GENERATED)}): "
             f"{given['name']!r} is fixed; remove resample"
         )
     described = None
@@ -406,7 +405,7 @@ def _fixed(data: Data, schema: Schema) -> Data:
 
 def _validation(section: object, data: Data, pool: Table) -> Validation:
     """The `[validation]` section with its defaults, checked against the rows there are."""
-    generated = data.name in datasets.GENERATED
+    generated = data.name in generators.GENERATED
     defaults = {**{key: each.default for key, each in VALIDATION.items()}, "stratified": not generated}
     require_keys("validation", section, defaults)
     assert isinstance(section, Mapping)

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS, Record
 from studies.errors import UserError
 from studies.plan.units import Trial
 from studies.spec import recording
 from studies.spec.spec import Study
-from studies.store.shards import Record
 
 REPEATED = ("study", "reading", "trial", "config")  # columns of a trial that each line of its parts repeats
 _OF_THE_PLAN = ("repeat", "fold", "seed", "epochs")  # columns of `LAST` that the plan gives

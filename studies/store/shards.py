@@ -18,11 +18,9 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from studies.columns import MADE_BY, NEWER
-
-Record = dict[str, Any]
+from studies.columns import MADE_BY, NEWER, Record
 
 BEAT = 5.0  # seconds from one touch of a shard to the next
 SILENT = 120.0  # seconds without a touch after which a run counts as ended: file servers report times a minute late

@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 
 from studies import files
-from studies.columns import FIRST, LAST, NEWER, PARTS, TEXTS
+from studies.columns import FIRST, LAST, NEWER, PARTS, TEXTS, Record
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec.identity import plain
 from studies.spec.spec import Study
 from studies.store import rows, shards
 from studies.store.rows import Rows, read_csv, to_csv
-from studies.store.shards import Record, Shard
+from studies.store.shards import Shard
 
 FORMAT = 1  # of the files in a results folder
 KEPT = "kept"  # folder of the rows outside the plan

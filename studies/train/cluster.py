@@ -1,96 +1,48 @@
-"""Stacks on the workers of a Dask cluster, through joblib: what `pool.run` is for the cores of one machine.
+"""Training of units on the workers of a Dask cluster: what `pool.run` is for the cores of one machine.
 
-Rows are equal to those of a local run to the bit: a worker is one thread with the same code. Left alone, joblib's backend
-waits for ever where a package is missing on a worker or the scheduler, where a unit kills its workers, and where no worker is
-left; it trains in this process where the cluster has one core. Each of these ends here with a row or with one clear error.
+Rows are those of a local run: a worker is one thread with the same code. Left alone, `distributed` waits for ever where a
+package is missing on a worker or the scheduler, and where no worker is left. Each of these ends here with one clear error, and
+a unit that kills its workers with failed rows.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import logging
-import multiprocessing
 import platform
 import re
 import sys
-import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import cloudpickle
-import joblib
-from joblib._dask import DaskDistributedBackend
-from joblib.externals.loky.process_executor import _ExceptionWithTraceback
 
+from studies.columns import Record
 from studies.errors import UserError
-from studies.plan import costs
-from studies.plan.units import Stack
-from studies.store.shards import Record
-from studies.train import pool
+from studies.plan.units import Unit
+from studies.train import costs, engines, pool
 from studies.train.worker import Lost, Outcome, attempt
 
 try:
-    from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster, as_completed
+    from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
     from distributed.comm import CommClosedError
 except ImportError as error:
     raise UserError("backend dask needs two more packages: pip install 'ablation-suite[distributed]'") from error
 
 CONNECTION = 10.0  # seconds a scheduler has to answer
 PREFLIGHT = 60.0  # seconds the workers have to report their versions; at the first time they import torch
-SILENCE = 600.0  # seconds without a result until a run gives up, beside a hundred times what the longest stack should take
-BACKEND = "ablation_dask"
+SILENCE = 600.0  # seconds without a result until a run gives up, beside a hundred times what the longest unit should take
 QUIET = """  # a local worker: an interrupt is its parent's to handle, and its death is no news
 import logging, signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 logging.getLogger("distributed").setLevel("CRITICAL")
 """
-_PACKAGES = ("torch", "numpy", "joblib", "cloudpickle", "dask", "distributed")
+_PACKAGES = ("torch", "numpy", "cloudpickle", "dask", "distributed")
 Versions = dict[str, str | None]
-
-
-class Backend(DaskDistributedBackend):  # type: ignore[misc]
-    """joblib's backend, but a lost unit is an outcome like others, and a cluster of one core is a cluster.
-
-    joblib 1.6.0 never tells of a future that ends in an error, nor of one whose result dies with its worker on the way here
-    and cannot be had again: distributed 2026.8.0 gathers results in `as_completed`, where the exception is nobody's.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(**options)
-        self.waiting_futures = as_completed([], loop=self.client.loop)
-        self._deliveries: set[asyncio.Task[None]] = set()
-
-    async def _collect(self) -> None:
-        while self._continue:
-            async for future in self.waiting_futures:
-                delivery = asyncio.create_task(self._deliver(future))  # one of its own: it may wait for a unit run again
-                self._deliveries.add(delivery)
-                delivery.add_done_callback(self._deliveries.discard)
-            await asyncio.sleep(0.01)
-
-    async def _deliver(self, future: Future) -> None:
-        """Tell joblib what became of a unit: its result, a loss, or an exception that joblib raises."""
-        try:
-            outcome = await self.client.gather(future, asynchronous=True)
-        except KilledWorker as error:
-            outcome = [Lost(f"{error.allowed_failures + 1} workers died while they trained it")]
-        except CancelledError:
-            outcome = _ExceptionWithTraceback(ConnectionError("the scheduler is gone"))
-        except Exception as error:
-            outcome = _ExceptionWithTraceback(error)
-        self._results.pop(future).set_result(outcome)
-        self._callbacks.pop(future)(outcome)
-
-    def effective_n_jobs(self, n_jobs: int) -> int:  # noqa: ARG002
-        """Always 2: for 1, joblib trains in this process, and it waits only seconds for a worker that starts again."""
-        return 2
-
-
-joblib.register_parallel_backend(BACKEND, Backend)
 
 
 @contextmanager
@@ -101,11 +53,10 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
 
     Raises UserError where no scheduler answers, it has no worker, or one of them cannot give the rows of a local run.
     """
-    # Workers that die and runs that stop are told of here, in a line; their own words are many.
+    # One line of this program says that a worker died or a run stopped; the messages of distributed are many.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
-        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
+    with contextlib.ExitStack() as stack:
         if scheduler is None:
             local = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "preload": [QUIET]}
             cluster = stack.enter_context(LocalCluster(n_workers=jobs, silence_logs=logging.CRITICAL, **local))
@@ -201,29 +152,35 @@ def _check(reports: Mapping[str, Versions]) -> None:
 
 
 def run(
-    stacks: Iterable[Stack],
+    units: Iterable[Unit],
     client: Client,
     received: Callable[[list[Record]], None],
     resources: Mapping[str, float] | None = None,
 ) -> None:
-    """Train the stacks on the workers of a client; `received` gets the records of each as soon as it is done, in any order.
+    """Train the units on the workers of a client.
 
-    `resources` is what a worker must have free for a unit, as declared when it was started: with {"GPU": 1}, a GPU trains one
-    stack at a time.
+    Args:
+        units: Units of work.
+        client: A client of the cluster.
+        received: Gets the records of each unit as soon as it is done, in any order.
+        resources: Resources that a worker must have free for a unit, as declared when it was started: with {"GPU": 1}, a GPU
+            trains one unit at a time.
 
-    Raises ConnectionError where the scheduler is lost, TimeoutError after a long silence, UserError where a worker that came
-    later has other versions, or no worker has the resources.
+    Raises:
+        ConnectionError: The scheduler is lost.
+        TimeoutError: Nothing was heard for long.
+        UserError: A worker that came later has other versions, or no worker has the resources.
     """
-    options = {"resources": dict(resources)} if resources else {}
-    _require(options.get("resources", {}), client)
+    resources = dict(resources or {})
+    _require(resources, client)
 
-    def train(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None, None]:
-        every = list(stacks)
-        for together in [every] if jobs > 1 else [[stack] for stack in every]:
+    def train(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:
+        every = list(units)
+        for together in [every] if jobs > 1 else [[unit] for unit in every]:
             if together:
-                yield from _outcomes(together, client, options)
+                yield from _outcomes(together, client, resources)
 
-    pool.persistently(train, stacks, max(2, len(client.nthreads())), received)
+    pool.train_persistently(train, units, max(2, len(client.nthreads())), received)
 
 
 def _require(resources: Mapping[str, float], client: Client) -> None:
@@ -234,28 +191,33 @@ def _require(resources: Mapping[str, float], client: Client) -> None:
         raise UserError(f"no worker has {wanted}: start one for each by `dask worker ... --nthreads 1 --resources {wanted!r}`")
 
 
-def _outcomes(stacks: Sequence[Stack], client: Client, options: Mapping[str, Any]) -> Generator[Outcome, None, None]:
-    """What becomes of each stack, in any order; those that are lost come last."""
+def _outcomes(units: Sequence[Unit], client: Client, resources: Mapping[str, float]) -> Generator[Outcome, None, None]:
+    """The outcome of each unit, in the order in which they end."""
     checked = set(client.nthreads())
-    waiting = {stack.trials[0].key: stack for stack in stacks}
-    losses = []
-    patience = SILENCE + 100 * max(map(costs.units, stacks)) * costs.unit_seconds()
+    patience = SILENCE + 100 * max(engines.of(unit).cost(unit) for unit in units) * costs.unit_seconds()
+    ended: SimpleQueue[Future] = SimpleQueue()  # as_completed has one timeout for all units, not one for the next
     try:
-        with joblib.parallel_config(backend=BACKEND, client=client, **options):
-            # All at once: what waits here would not reach workers that come later.
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all", timeout=patience)
-            for outcome in parallel(joblib.delayed(attempt)(stack) for stack in stacks):
-                new = set(client.nthreads()) - checked
-                if new:
-                    check_workers(client, new)
-                    checked |= new
-                if isinstance(outcome, Lost):
-                    losses.append(outcome)
-                else:
-                    yield waiting.pop(outcome[0]["trial"]), outcome
-    except multiprocessing.TimeoutError as error:  # joblib's; no relation of the builtin one
+        # All at once: units that wait here would not reach workers that come later.
+        running = {client.submit(attempt, unit, pure=False, resources=resources or None): unit for unit in units}
+        for future in running:
+            future.add_done_callback(ended.put)
+        while running:
+            future = ended.get(timeout=patience)
+            outcome = _outcome(future, patience)
+            new = set(client.nthreads()) - checked
+            if new:
+                check_workers(client, new)
+                checked |= new
+            yield running.pop(future), outcome
+    except (Empty, TimeoutError) as error:
         raise TimeoutError(f"nothing was heard of the cluster for {patience:.0f} seconds: see what its workers say") from error
-    except (ConnectionError, CommClosedError) as error:
+    except (CancelledError, ConnectionError, CommClosedError) as error:
         raise ConnectionError("the scheduler is gone: start the cluster again") from error
-    # A loss does not say of what; alone, as in the try that decides, it is of the only stack.
-    yield from zip(waiting.values(), losses, strict=True)
+
+
+def _outcome(future: Future, patience: float) -> list[Record] | Lost:
+    """The result of a unit that has ended; if its worker died before the result was here, after the unit was trained again."""
+    try:
+        return future.result(timeout=patience)
+    except KilledWorker as error:
+        return Lost(f"{error.allowed_failures + 1} workers died while they trained it")

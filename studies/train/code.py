@@ -12,8 +12,10 @@ from studies.seeds import digest
 
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
-    *("seeds", "data/csv_files", "data/datasets", "data/types", "data/wrong", "spec/build", "spec/recording", "plan/units"),
-    *("train/products", "train/runner", "train/torch_nn"),
+    *("seeds", "data/csv_files", "data/datasets", "data/generators", "data/splits", "data/types", "data/wrong"),
+    *("spec/components", "spec/recording", "plan/units"),
+    *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
+    *("train/engines/stack", "train/engines/torch_nn"),
 )
 
 

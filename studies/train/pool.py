@@ -1,7 +1,7 @@
-"""Stacks through processes that may die: killed for want of memory, crashed, or ended by hand.
+"""Training of units in processes that may die: killed for want of memory, crashed, or ended by hand.
 
-Every process is a pool of its own, so that a death costs one stack and says which; in one pool of many processes it takes the
-stacks of its neighbours along, and nobody knows whose fault it was. A stack that was lost trains again: alone on the machine,
+Every process is a pool of its own, so that a death costs one unit and says which; in one pool of many processes it takes the
+units of its neighbours along, and nobody knows whose fault it was. A unit that was lost trains again: alone on the machine,
 then in halves, alone; after that its trials are rows that failed.
 """
 
@@ -15,28 +15,27 @@ from itertools import islice
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from studies.plan import plan
-from studies.plan.units import Stack
-from studies.store.shards import Record
+from studies.columns import Record
+from studies.plan.units import Unit
 from studies.train import runner
 from studies.train.worker import Lost, Outcome, attempt, start
 
 TRIES = 3
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # read when a library is loaded
 
-Trainer = Callable[[Iterable[Stack], int], Generator[Outcome, None, None]]  # stacks and jobs to outcomes, in any order
+Trainer = Callable[[Iterable[Unit], int], Generator[Outcome, None, None]]  # units and jobs to outcomes, in any order
 
 
-def run(stacks: Iterable[Stack], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
-    """Train the stacks; `received` gets the records of each as soon as it is done, in any order.
+def run(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+    """Train the units; `received` gets the records of each as soon as it is done, in any order.
 
-    `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying stack takes along.
+    `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along.
     """
     trainers: dict[str, Trainer] = {"loky": in_processes, "sequential": in_turn}
-    persistently(trainers[backend if jobs > 1 else "sequential"], stacks, jobs, received)
+    train_persistently(trainers[backend if jobs > 1 else "sequential"], units, jobs, received)
 
 
-def possible(jobs: int) -> int:
+def count_possible(jobs: int) -> int:
     """The number of processes that can train here: `jobs`, or 1, with a warning, where there is no shared memory."""
     if jobs > 1:
         try:
@@ -47,62 +46,62 @@ def possible(jobs: int) -> int:
     return jobs
 
 
-def persistently(train: Trainer, stacks: Iterable[Stack], jobs: int, received: Callable[[list[Record]], None]) -> None:
-    """Train the stacks, and what is lost again, up to `TRIES` times; what is lost every time becomes failed trials."""
+def train_persistently(train: Trainer, units: Iterable[Unit], jobs: int, received: Callable[[list[Record]], None]) -> None:
+    """Train the units, and what is lost again, up to `TRIES` times; what is lost every time becomes failed trials."""
     for tried in range(1, TRIES + 1):
         lost = []
-        with contextlib.closing(train(stacks, jobs)) as outcomes:
-            for stack, outcome in outcomes:
+        with contextlib.closing(train(units, jobs)) as outcomes:
+            for unit, outcome in outcomes:
                 if not isinstance(outcome, Lost):
                     received(outcome)
                 elif tried == TRIES:
-                    received(runner.failed(stack, f"{outcome.reason}: {TRIES} tries"))
+                    received(runner.failed(unit, f"{outcome.reason}: {TRIES} tries"))
                 else:
-                    lost.append(stack)
+                    lost.append(unit)
         # Alone, it has the memory of the machine; in the last try, it needs half.
-        stacks = lost if tried == 1 else [half for stack in lost for half in plan.halves(stack)]
+        units = lost if tried == 1 else [half for unit in lost for half in unit.halves()]
         jobs = 1
 
 
-def in_turn(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None, None]:  # noqa: ARG001 - a trainer takes both
-    """Train one stack after the other in this process."""
-    for stack in stacks:
-        yield stack, attempt(stack)
+def in_turn(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:  # noqa: ARG001 - a trainer takes both
+    """Train one unit after the other in this process."""
+    for unit in units:
+        yield unit, attempt(unit)
 
 
-def in_processes(stacks: Iterable[Stack], jobs: int) -> Generator[Outcome, None, None]:
-    """Train `jobs` stacks at a time, each in a process that trains one after the other."""
-    waiting = iter(stacks)
+def in_processes(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:
+    """Train `jobs` units at a time, each in a process that trains one after the other."""
+    waiting = iter(units)
     workers: list[ProcessPoolExecutor] = []
-    running: dict[Future[list[Record] | Lost], tuple[Stack, int]] = {}
+    running: dict[Future[list[Record] | Lost], tuple[Unit, int]] = {}
     try:
-        for place, stack in enumerate(islice(waiting, jobs)):
+        for place, unit in enumerate(islice(waiting, jobs)):
             workers.append(_worker())
-            running[_submitted(workers, place, stack)] = stack, place
+            running[_submit(workers, place, unit)] = unit, place
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                stack, place = running.pop(future)
+                unit, place = running.pop(future)
                 outcome = _outcome(future)
                 following = next(waiting, None)
                 if following is not None:  # before this outcome is dealt with: its process is not to wait for the disk
-                    running[_submitted(workers, place, following)] = following, place
-                yield stack, outcome
+                    running[_submit(workers, place, following)] = following, place
+                yield unit, outcome
     finally:
         for worker in workers:
             worker.shutdown(wait=True, kill_workers=True)  # an idle one holds nothing, and takes long to end
 
 
 def _worker() -> ProcessPoolExecutor:
-    """A process, which starts with its first stack."""
+    """A process, which starts with its first unit."""
     return ProcessPoolExecutor(max_workers=1, initializer=start, initargs=(os.getpid(),), env=_ONE_THREAD)
 
 
-def _submitted(workers: list[ProcessPoolExecutor], place: int, stack: Stack) -> Future[list[Record] | Lost]:
-    """A stack on its way to the process at a place, or to a new one if that has died."""
+def _submit(workers: list[ProcessPoolExecutor], place: int, unit: Unit) -> Future[list[Record] | Lost]:
+    """Send a unit to the process at a place, or to a new one if that has died."""
     try:
-        loaded = plan.with_rows(stack)  # drawn here, once for all: the process then starts in half the time
+        loaded = unit.with_rows()  # drawn here, once for all: the process then starts in half the time
     except Exception:  # it meets the same, and makes rows of it that say so
-        loaded = stack
+        loaded = unit
     with contextlib.suppress(BrokenExecutor):
         return workers[place].submit(attempt, loaded)
     workers[place].shutdown(wait=True)
@@ -111,7 +110,7 @@ def _submitted(workers: list[ProcessPoolExecutor], place: int, stack: Stack) -> 
 
 
 def _outcome(future: Future[list[Record] | Lost]) -> list[Record] | Lost:
-    """What came of a stack, whose process may have died."""
+    """The result of a unit, whose process may have died."""
     try:
         return future.result()
     except BrokenExecutor as error:

@@ -1,4 +1,4 @@
-"""What a process that trains is told to do. It imports no more than that takes: see `stack.Stack.splits`."""
+"""The work of a process that trains. It imports no more than that takes: see `Unit.splits`."""
 
 import os
 import signal
@@ -6,26 +6,26 @@ import threading
 import time
 from typing import NamedTuple
 
-from studies.plan.units import Stack
-from studies.store.shards import Record
+from studies.columns import Record
+from studies.plan.units import Unit
 from studies.train import runner
 
 WATCH = 1.0  # seconds between two looks of a worker at whether its parent lives
 
 
 class Lost(NamedTuple):
-    """Why a stack came to nothing although no code of it failed."""
+    """The reason that a unit came to nothing although no code of it failed."""
 
     reason: str
 
 
-Outcome = tuple[Stack, list[Record] | Lost]
+Outcome = tuple[Unit, list[Record] | Lost]
 
 
-def attempt(stack: Stack) -> list[Record] | Lost:
-    """The records of a stack, or that memory did not suffice for it."""
+def attempt(unit: Unit) -> list[Record] | Lost:
+    """The records of a unit, or that memory did not suffice for it."""
     try:
-        return runner.train(stack)
+        return runner.train(unit)
     except MemoryError as error:
         return Lost(f"out of memory: {error}")
 

@@ -15,6 +15,7 @@ ALLOWED = {
     "collections",
     "contextlib",
     "contextvars",
+    "copy",
     "dataclasses",
     "functools",
     "weakref",

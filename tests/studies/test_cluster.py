@@ -9,32 +9,33 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-import joblib._dask
 import pandas as pd
 import pytest
 from commands import PATIENCE
 
 import studies
 from studies.errors import UserError
-from studies.plan import plan
+from studies.plan import plan, units
 from studies.spec import spec
 from studies.train import cluster as dask
+from studies.train import engines
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
 import os, signal, time
 from studies.train import runner
 def dask_setup(worker):
-    fit = runner.fit
-    def told(stack, observe=None):
+    train = runner.train
+    def told(unit):
         with open(os.environ["FITS"], "a") as fits:
             fits.write(f"{os.environ['NAME']} {os.getpid()}\\n")
-        if any(trial.fold == 2 and "elu" in trial.configuration.settings["activation"] for trial in stack.trials):
+        if any(trial.fold == 2 and "elu" in trial.configuration.settings["activation"] for trial in unit.trials):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.2)  # long enough to be killed in
-        return fit(stack, observe)
-    runner.fit = told
+        return train(unit)
+    runner.train = told
 """
 NANNY = """  # a worker that is started again is forked from a process that has imported everything
 import multiprocessing
@@ -183,7 +184,7 @@ def test_a_worker_that_is_not_like_this_process_is_refused_in_one_line(
 
 def test_units_that_need_a_resource_go_where_it_is(tiny, cluster):
     study = spec.load(str(tiny()))
-    stacks = plan.stacks(study, plan.trials(study), 1)
+    stacks = engines.plan_units(study, plan.trials(study), 1)
     before = {name: len(cluster.trained(name)) for name in ("one", "two")}
     records = []
     with dask.opened(cluster.address, 1) as client:
@@ -251,15 +252,16 @@ def test_silence_and_a_lost_scheduler_are_one_clear_error_and_the_next_run_goes_
     assert (len(table), len(trained)) == (36, 36 - safe)
 
 
-def test_the_parts_of_joblib_that_are_replaced_are_as_they_were():
-    """Where this fails, compare `studies.train.cluster.Backend` with the new joblib; it may be needed no more."""
-    source = inspect.getsource(joblib._dask.DaskDistributedBackend)
-    for line in (
-        "self.client.loop.add_callback(self._collect)",
-        "self.waiting_futures.add(dask_future)",
-        "self._callbacks[dask_future] = callback",
-        "self._results[dask_future] = cf_future",
-        "cf_future.set_exception(exc)\n                else:",
-        "return _retrieve_traceback_capturing_wrapped_call(out)",
-    ):
-        assert line in source, line
+def test_the_version_of_the_code_is_that_of_all_its_files(tmp_path, monkeypatch):
+    def changed(*place):
+        path = tmp_path.joinpath(*place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{path} {time.monotonic_ns()}")
+        return dask.versions()["ablation-suite"]
+
+    modules = {name: SimpleNamespace(__file__=str(tmp_path / name / "__init__.py")) for name in ("framework", "studies")}
+    modules["studies.plan.units"] = units
+    monkeypatch.setattr(dask, "import_module", modules.get)
+    places = [("studies", "a.py"), ("studies", "train", "b.py"), ("studies", "train", "engines", "c.py"), ("framework", "d.py")]
+    assert len({changed(*place) for place in (*places, *places)}) == 8
+    assert changed("studies", "specs", "e.toml") == dask.versions()["ablation-suite"]

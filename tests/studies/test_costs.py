@@ -2,13 +2,15 @@
 
 import pytest
 
-from studies.plan import costs, plan
+from studies.plan import plan
+from studies.show.plan import rough_time
 from studies.spec import spec
+from studies.train import costs, engines
 
 
 def cost(tiny, *changes):
     study = spec.load(str(tiny(*changes)))
-    return sum(map(costs.units, plan.stacks(study, plan.trials(study), jobs=1)))
+    return sum(engines.of(unit).cost(unit) for unit in engines.plan_units(study, plan.trials(study), jobs=1))
 
 
 LONGER = {  # a change of the tiny study, and between which factors it makes training longer
@@ -41,11 +43,11 @@ TIMES = {
 @pytest.mark.parametrize(("seconds", "jobs", "told"), TIMES.values(), ids=TIMES)
 def test_the_time_in_words(tiny, monkeypatch, seconds, jobs, told):
     study = spec.load(str(tiny()))
-    stack = plan.stacks(study, plan.trials(study), jobs=1)[0]
-    monkeypatch.setattr(costs, "unit_seconds", lambda: seconds / 6 / costs.units(stack))
+    unit = engines.plan_units(study, plan.trials(study), jobs=1)[0]
+    monkeypatch.setattr(costs, "unit_seconds", lambda: seconds / 6 / engines.of(unit).cost(unit))
     monkeypatch.setattr(costs, "START", 0.0)
     monkeypatch.setattr(costs, "END", 0.0)
-    assert plan.rough_time([stack] * 6, jobs).startswith(told)
+    assert rough_time([unit] * 6, jobs).startswith(told)
 
 
 def test_the_unit_is_measured():

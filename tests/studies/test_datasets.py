@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from studies.data import datasets
+from studies.data import csv_files, datasets, generators, splits
 from studies.data.csv_files import read_csv
 from studies.data.types import Data, Table, Validation
 from studies.errors import UserError
@@ -18,9 +18,9 @@ def changed(data, **changes):
     return Data(**{**data.__dict__, **changes})
 
 
-@pytest.mark.parametrize("name", datasets.GENERATED)
+@pytest.mark.parametrize("name", generators.GENERATED)
 def test_generated_sets_have_two_balanced_classes_in_the_plane(name):
-    table = datasets.GENERATED[name](4000, np.random.default_rng(0))
+    table = generators.GENERATED[name](4000, np.random.default_rng(0))
     assert table.inputs.shape == (4000, 2)
     assert set(table.labels) == {0, 1}
     # 5 standard errors of a fair coin
@@ -28,18 +28,18 @@ def test_generated_sets_have_two_balanced_classes_in_the_plane(name):
 
 
 def test_the_disk_has_half_the_square():
-    table = datasets.disk(1000, np.random.default_rng(0))
+    table = generators.disk(1000, np.random.default_rng(0))
     radius = np.hypot(*(table.inputs - 0.5).T)
     assert ((radius < 1 / math.sqrt(2 * math.pi)) == (table.labels == 1)).all()
 
 
 def test_linear_is_class_0_where_the_first_coordinate_is_larger():
-    table = datasets.linear(1000, np.random.default_rng(0))
+    table = generators.linear(1000, np.random.default_rng(0))
     assert ((table.inputs[:, 0] > table.inputs[:, 1]) == (table.labels == 0)).all()
 
 
 def test_xor_is_the_report_s_21_points():
-    table = datasets.xor()
+    table = generators.xor()
     assert table.inputs.shape == (21, 2)
     diagonal = np.isclose(table.inputs[:, 0], table.inputs[:, 1])
     assert (diagonal == (table.labels == 0)).all()
@@ -53,21 +53,21 @@ def test_xor_is_the_report_s_21_points():
     ids=["iris", "wine", "breast_cancer", "digits"],
 )
 def test_real_sets(name, rows, features, classes):
-    table = datasets.FIXED[name]()
+    table = generators.FIXED[name]()
     assert table.inputs.shape == (rows, features)
     assert set(table.labels) == set(range(classes))
 
 
 def test_folds_leave_every_row_out_once():
     pool = datasets.pools(DISK, 0, 0).train
-    left_out = np.concatenate([out for _, out in datasets.folds(pool, FOLDS, 0, 0)])
+    left_out = np.concatenate([out for _, out in splits.folds(pool, FOLDS, 0, 0)])
     assert sorted(left_out) == list(range(100))
 
 
 def test_stratified_folds_keep_the_classes_in_proportion():
     data = Data(name="iris", samples=150, test_samples=0, **PLAIN)
     for fold in range(5):
-        split = datasets.split(data, Validation(5, 1, stratified=True), 0, 0, fold)
+        split = splits.split(data, Validation(5, 1, stratified=True), 0, 0, fold)
         assert np.bincount(split.validation.labels).tolist() == [10, 10, 10]
 
 
@@ -77,7 +77,7 @@ def test_repeats_draw_new_data_only_where_asked(resample, same):
     first, second = (datasets.pools(data, 0, repeat) for repeat in (0, 1))
     assert np.array_equal(first.train.inputs, second.train.inputs) is same
     assert np.array_equal(first.test.inputs, second.test.inputs) is same
-    one, other = (datasets.folds(pool.train, FOLDS, 0, repeat)[0][1] for repeat, pool in enumerate((first, second)))
+    one, other = (splits.folds(pool.train, FOLDS, 0, repeat)[0][1] for repeat, pool in enumerate((first, second)))
     assert not np.array_equal(one, other)
 
 
@@ -92,7 +92,7 @@ def test_held_out_rows_of_a_fixed_set_are_apart_and_in_proportion():
     pools = datasets.pools(data, 0, 0)
     assert [np.bincount(table.labels).tolist() for table in pools] == [[30, 30, 30], [10, 10, 10], [10, 10, 10]]
     rows = [tuple(row) for table in pools for row in table.inputs]
-    everything = datasets.FIXED["iris"]().inputs
+    everything = generators.FIXED["iris"]().inputs
     assert sorted(rows) == sorted(tuple(row) for row in everything)
     for table in pools:  # a row keeps its number, from 1
         assert (everything[table.rows - 1] == table.inputs).all()
@@ -101,8 +101,8 @@ def test_held_out_rows_of_a_fixed_set_are_apart_and_in_proportion():
 @pytest.mark.parametrize("normalize", ["feature", "global"])
 def test_normalisation_uses_training_rows_only(normalize):
     data = Data(name="wine", samples=178, test_samples=0, **{**PLAIN, "normalize": normalize})
-    plain = datasets.split(changed(data, normalize="none"), FOLDS, 0, 0, 0)
-    split = datasets.split(data, FOLDS, 0, 0, 0)
+    plain = splits.split(changed(data, normalize="none"), FOLDS, 0, 0, 0)
+    split = splits.split(data, FOLDS, 0, 0, 0)
     axis = 0 if normalize == "feature" else None
     assert np.allclose(split.train.inputs.mean(axis), 0, atol=1e-12)
     assert np.allclose(split.train.inputs.std(axis), 1)
@@ -113,15 +113,15 @@ def test_normalisation_uses_training_rows_only(normalize):
 def test_a_constant_feature_is_only_centred():
     # some pixels of the digits are always white
     data = Data(name="digits", samples=1797, test_samples=0, **{**PLAIN, "normalize": "feature"})
-    split = datasets.split(data, FOLDS, 0, 0, 0)
+    split = splits.split(data, FOLDS, 0, 0, 0)
     assert np.isfinite(split.train.inputs).all()
     assert (split.train.inputs[:, 0] == 0).all()
 
 
 def test_noise_moves_a_share_of_training_labels_to_another_class_and_no_others():
     data = Data(name="iris", samples=150, test_samples=0, **{**PLAIN, "noise": 0.25})
-    clean = datasets.split(changed(data, noise=0.0), FOLDS, 0, 0, 0)
-    noisy = datasets.split(data, FOLDS, 0, 0, 0)
+    clean = splits.split(changed(data, noise=0.0), FOLDS, 0, 0, 0)
+    noisy = splits.split(data, FOLDS, 0, 0, 0)
     assert (clean.train.labels != noisy.train.labels).sum() == 30
     assert set(noisy.train.labels) == {0, 1, 2}
     assert np.array_equal(clean.validation.labels, noisy.validation.labels)
@@ -140,12 +140,12 @@ def csv(tmp_path):
 
 def csv_data(path, target="y"):
     """The `[data]` section of all rows of a file."""
-    rows = len(datasets.read_csv(path, target).labels)
+    rows = len(csv_files.read_csv(path, target).labels)
     return Data("csv", rows, 0, 0, "none", 0.0, False, path=str(path), target=target, content=datasets.identify(path))
 
 
 def test_a_csv_file_with_named_classes(csv):
-    table = datasets.read_csv(csv("a,kind,b\n1,no,2.5\n3,yes,-4e1\n5,no,0\n"), "kind")
+    table = csv_files.read_csv(csv("a,kind,b\n1,no,2.5\n3,yes,-4e1\n5,no,0\n"), "kind")
     assert table.inputs.tolist() == [[1, 2.5], [3, -40], [5, 0]]
     assert table.labels.tolist() == [0, 1, 0]
 
@@ -153,7 +153,7 @@ def test_a_csv_file_with_named_classes(csv):
 def test_spaces_and_blank_lines_and_a_byte_order_mark_of_a_csv_file_mean_nothing(csv):
     path = csv("")
     path.write_text(" a ,y\n\n1, no\n 3,no \n\n2,yes\n\n", encoding="utf-8-sig")
-    table = datasets.read_csv(path, "y")
+    table = csv_files.read_csv(path, "y")
     assert table.inputs.tolist() == [[1], [3], [2]]
     assert table.labels.tolist() == [0, 0, 1]
 
@@ -170,7 +170,7 @@ def test_a_file_that_changes_after_the_check_is_not_trained_on(csv):
 @pytest.mark.parametrize("value", [0.1, 0.3, 7.3, 0.0, -1e-300, 1.7e9, 1700000000123456789.0, -3e38])
 @pytest.mark.parametrize("rows", [80, 97])
 def test_a_constant_feature_is_only_centred_whatever_its_mean_rounds_to(value, rows):
-    normalise = datasets._normalisation(np.full((rows, 1), value), "feature")
+    normalise = splits._normalisation(np.full((rows, 1), value), "feature")
     above = value + max(1.0, abs(value) / 2**20)
     assert normalise(np.array([[value], [above]]))[:, 0].tolist() == [0, above - value]
 
@@ -179,7 +179,7 @@ def test_what_varies_beside_a_large_constant_is_normalised_as_without_it():
     varying = np.random.default_rng(0).integers(-(2**10), 2**10, (200, 1)) / 2**10
     expected = (varying - varying.mean()) / varying.std()
     for offset in (1.0, 1.7e9, 2.0**42):  # the sums are exact, and means are as exact as float64 is there
-        normalised = datasets._normalisation(varying + offset, "feature")(varying + offset)
+        normalised = splits._normalisation(varying + offset, "feature")(varying + offset)
         np.testing.assert_allclose(normalised, expected, rtol=0, atol=1e-12 + np.spacing(offset))
 
 
@@ -190,7 +190,7 @@ def test_noise_finds_another_class_where_all_rows_are_of_one():
         seed = int(rng.integers(1000))
         if datasets.pools(data, seed, 0).train.labels.max() == 0:
             break
-    noisy = datasets.split(data, Validation(0, 1, False), seed, 0, 0)
+    noisy = splits.split(data, Validation(0, 1, False), seed, 0, 0)
     assert sorted(noisy.train.labels) == [0, 1]
 
 
@@ -233,7 +233,7 @@ def test_bad_csv_files_are_told(csv, content, message):
     path = csv(content)
     for target in ("y", "0", "class") if "no header" in message or "looks like" in message else ("y",):
         with pytest.raises(UserError, match=re.escape(message)) as told:
-            datasets.read_csv(path, target)
+            csv_files.read_csv(path, target)
         assert len(str(told.value)) < len(str(path)) + 400
 
 
@@ -245,18 +245,18 @@ MARKS = ["", " ", "NA", "n/a", "N.A.", "NaN", "-nan", "null", "NULL", "nil", "No
 def test_a_mark_of_what_is_missing_is_no_class(csv, mark):
     message = f"column 'y' names none in 2 (row 3 below the header: {mark.strip()!r})"
     with pytest.raises(UserError, match=re.escape(message)):
-        datasets.read_csv(csv(f"a,y\n1,yes\n2,no\n3,{mark}\n4,yes\n5,{mark}\n"), "y")
+        csv_files.read_csv(csv(f"a,y\n1,yes\n2,no\n3,{mark}\n4,yes\n5,{mark}\n"), "y")
 
 
 @pytest.mark.parametrize("name", ["+", "none", "native", "N", "0", "-1", "<=50K", "value", "nanny", "a.n."])
 def test_what_only_looks_like_such_a_mark_is_a_class(csv, name):
-    assert name in datasets.read_csv(csv(f"a,y\n1,{name}\n2,other\n"), "y").classes
+    assert name in csv_files.read_csv(csv(f"a,y\n1,{name}\n2,other\n"), "y").classes
 
 
 def test_all_faults_of_a_file_are_told_at_once(csv):
     content = ",sex,sex,deck,age,fare,y\n0,m,f,C,3,1,a\n1,m,f,,x,inf,a\n2,f,f,B,,2,?\n"
     with pytest.raises(UserError) as told:
-        datasets.read_csv(csv(content), "y")
+        csv_files.read_csv(csv(content), "y")
     for fault in (
         "column 1 has no name",
         "'sex' was given twice",
@@ -274,7 +274,7 @@ def test_all_faults_of_a_file_are_told_at_once(csv):
 def test_of_many_faulty_columns_the_first_are_told(csv):
     names = [f"c{place}" for place in range(30)]
     with pytest.raises(UserError, match=r"'c7' .* and 22 more: encode") as told:
-        datasets.read_csv(csv(",".join([*names, "y"]) + "\n" + ",".join(["red"] * 30 + ["a"]) + "\n"), "y")
+        csv_files.read_csv(csv(",".join([*names, "y"]) + "\n" + ",".join(["red"] * 30 + ["a"]) + "\n"), "y")
     assert "'c8'" not in str(told.value)
 
 
@@ -291,7 +291,7 @@ READABLE = {
 
 @pytest.mark.parametrize("content", READABLE.values(), ids=READABLE)
 def test_a_csv_file_of_another_notation(csv, content):
-    read = datasets.read_csv(csv(content), "y")
+    read = csv_files.read_csv(csv(content), "y")
     assert read.inputs.tolist() == [[1, 2.5], [2, 3]]
     assert read.labels.tolist() == [0, 1]
     assert read.features == ("a", "b")
@@ -304,7 +304,7 @@ def test_a_csv_file_of_another_notation(csv, content):
 )
 def test_names_may_be_numbers(csv, header, features):
     path = csv(f"{header}\n5.5,7,a\n6.5,8,b\n")
-    assert datasets.read_csv(path, header.split(",")[-1]).features == features
+    assert csv_files.read_csv(path, header.split(",")[-1]).features == features
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_names_may_be_numbers(csv, header, features):
     ids=["numbers", "decimals", "numbers and texts", "texts"],
 )
 def test_classes_have_the_names_of_the_file_and_numbers_their_order(csv, given, classes):
-    read = datasets.read_csv(csv("x,grade\n" + "".join(f"{place},{name}\n" for place, name in enumerate(given))), "grade")
+    read = csv_files.read_csv(csv("x,grade\n" + "".join(f"{place},{name}\n" for place, name in enumerate(given))), "grade")
     assert (read.target, read.classes) == ("grade", classes)
     assert [read.classes[label] for label in read.labels] == given
 
@@ -331,7 +331,7 @@ def test_numbers_of_any_length_are_those_of_python(csv):
         "1700000000123456789",
         "-2.2250738585072014e-308",
     ]
-    read = datasets.read_csv(csv("x,y\n" + "".join(f"{number},{place % 2}\n" for place, number in enumerate(given))), "y")
+    read = csv_files.read_csv(csv("x,y\n" + "".join(f"{number},{place % 2}\n" for place, number in enumerate(given))), "y")
     assert read.inputs[:, 0].tolist() == [float(number) for number in given]
 
 
@@ -390,7 +390,7 @@ def test_binary_is_no_csv(tmp_path):
     path = tmp_path / "data.csv"
     path.write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(UserError, match="is not a CSV file"):
-        datasets.read_csv(path, "y")
+        csv_files.read_csv(path, "y")
 
 
 def test_a_table_takes_rows():
@@ -398,3 +398,12 @@ def test_a_table_takes_rows():
     taken = table.take(np.array([2, 0]))
     assert (taken.inputs.tolist(), taken.rows.tolist()) == ([[4, 5], [0, 1]], [5, 7])
     assert table.inputs_of(np.array([5, 7, 3])).tolist() == [[4, 5], [0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("stratified", [False, True], ids=["plain", "stratified"])
+@pytest.mark.parametrize(("samples", "folds"), [(10, 0), (10, 2), (23, 5), (24, 5), (40, 10)])
+def test_training_sizes_are_those_of_the_folds(samples, folds, stratified):
+    pool = datasets.pools(changed(DISK, name="moons", samples=samples, test_samples=0), 0, 0).train
+    validation = Validation(folds, 1, stratified)
+    drawn = {len(kept) for kept, _ in splits.folds(pool, validation, 0, 0)} if folds else {samples}
+    assert splits.training_sizes(pool, validation, 0) == drawn

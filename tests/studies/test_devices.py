@@ -7,7 +7,7 @@ import torch
 
 import studies
 from studies.errors import UserError
-from studies.plan import devices
+from studies.train import devices
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def test_a_process_keeps_the_first_free_device_and_makes_it_the_current_one(two)
 
 @pytest.mark.usefixtures("two")
 def test_each_process_takes_another_device_while_there_is_one():
-    assert [devices._claimed(2) for _ in range(3)] == [0, 1, os.getpid() % 2]
+    assert [devices._claim(2) for _ in range(3)] == [0, 1, os.getpid() % 2]
     devices._held.pop().close()
-    assert devices._claimed(2) == 1
+    assert devices._claim(2) == 1
 
 
 def test_the_cpu_is_nobodys_to_claim(two):
@@ -50,6 +50,9 @@ def test_models_of_torch_nn_are_not_sent_to_a_cuda_device(tmp_path):
         'title = "t"\n[data]\nname = "xor"\n[validation]\nfolds = 0\n[base]\nbatch_size = "full"\n'
         '[[grid]]\nengine = ["stack", "torch_nn"]\n'
     )
-    with pytest.raises(UserError, match=r"engine torch_nn trains on the CPU, .*: both has configurations with it"):
+    with pytest.raises(
+        UserError,
+        match=r"^both.toml: base with engine = torch_nn: engine torch_nn trains on the CPU, .*: --device cuda was given",
+    ):
         studies.run(spec, device="cuda", results=tmp_path / "results")
     assert not (tmp_path / "results").exists()

@@ -3,13 +3,16 @@ import json
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 
 import framework as fw
 import studies
+from studies import cli
 from studies.errors import UserError
 from studies.plan import plan
-from studies.spec import build, spec
-from studies.train import runner, torch_nn
+from studies.spec import spec
+from studies.spec.components import ACTIVATIONS
+from studies.train import engines, fitting, networks, runner, torch_models
 
 COUNTS = ["train_errors", "val_errors", "test_errors", "diverged", "stuck", "epochs_to_5_pct", "status"]
 LOSSES = ["train_loss", "val_loss", "test_loss"]
@@ -18,7 +21,7 @@ BOTH = 'engine = ["stack", "torch_nn"]'
 
 # Lines of [base], all in float64; in ReLU and its like a bias of 0 would put whole layers on the corner.
 CASES = {
-    **{f"activation {name}": f'activation = "{name}"\nbias_init = "normal"' for name in build.ACTIVATIONS},
+    **{f"activation {name}": f'activation = "{name}"\nbias_init = "normal"' for name in ACTIVATIONS},
     "an activation for each layer": 'activation = ["prelu", "tanh"]',
     "no hidden layer": "hidden = []",
     "xavier": 'init = "xavier"\nbias_init = "uniform"',
@@ -96,7 +99,7 @@ def test_float32_stays_float32(tiny, tmp_path):
     rows, _ = pairs(path, tmp_path)
     assert_equal(rows, LOSSES, 1e-5)
     _, stack = alone(path)
-    assert runner.fit(stack).model.parameters.dtype == torch.float32
+    assert fit(stack).model.parameters.dtype == torch.float32
 
 
 @pytest.mark.parametrize("loss", ["mse", "bce", "cross_entropy"])
@@ -116,7 +119,11 @@ def alone(path):
     firsts = [
         next(trial for trial in trials if trial.configuration.settings["engine"] == name) for name in ("stack", "torch_nn")
     ]
-    return [plan.stacks(study, [trial], jobs=1)[0] for trial in firsts]
+    return [engines.plan_units(study, [trial], jobs=1)[0] for trial in firsts]
+
+
+def fit(stack, observe=None):
+    return fitting.fit(stack, observe, torch_models.of)
 
 
 def numbers(record):
@@ -135,7 +142,7 @@ def test_dropout_draws_are_torchs_own_and_belong_to_the_trial(tiny):
 
 def test_dropout_drops_the_share_asked_for(tiny):
     settings = alone(both(tiny, "dropout = 0.3\nhidden = [400]"))[1].trials[0].configuration.settings
-    model, _, _ = torch_nn.of(build.model([settings], 2, 2), settings)
+    model, _, _ = torch_models.of(networks.model([settings], 2, 2), settings)
     ones = torch.ones(1, 400, 50)
     assert (model.network[2](ones) == 0).float().mean() == pytest.approx(0.3, abs=0.02)
 
@@ -149,9 +156,9 @@ def test_predictions_are_kept(tiny):
 def test_outside_inference_mode_the_numbers_are_the_same_and_predictions_carry_no_graph(tiny):
     _, stack = alone(both(tiny, "epochs = 2"))
     seen = []
-    trained = runner.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.parameters.clone())))
+    trained = fit(stack, observe=lambda epoch, model: seen.append((epoch, model.parameters.clone())))
     with torch.inference_mode():
-        again = runner.fit(stack)
+        again = fit(stack)
     assert torch.equal(trained.history.loss["test"], again.history.loss["test"])
     assert torch.equal(trained.model.parameters, again.model.parameters)
     assert not fw.predict(trained.model, torch.ones(4, 2)).requires_grad
@@ -172,9 +179,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("base", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_torch_nn_has_no_equal_for_is_refused(base, message, tiny):
-    with pytest.raises(UserError) as told:
-        spec.load(str(both(tiny, base)))
-    assert message in str(told.value)
-    assert str(told.value).endswith("write engine = 'stack'")
-    assert spec.load(str(both(tiny, base)), ["grid=[{}]"]).grid.configurations
+def test_what_torch_nn_has_no_equal_for_is_refused_before_anything_trains(base, message, tiny, tmp_path):
+    path = str(both(tiny, base))
+    results = ("--results", str(tmp_path / "results"))
+    for command in (["plan", path], ["run", path], ["run", path, "--dry-run"]):
+        called = CliRunner().invoke(cli.main, [*command, *results])
+        assert called.exit_code == 2
+        assert called.stderr.startswith("ablation: tiny.toml: base with engine = torch_nn: ")
+        assert message in called.stderr
+        assert called.stderr.endswith("write engine = 'stack'\n")
+    assert not (tmp_path / "results").exists()
+    study = spec.load(path)
+    with pytest.raises(UserError, match="torch_nn"):
+        engines.plan_units(study, plan.trials(study), jobs=1)
+    engines.require(spec.load(path, ["grid=[{}]"]))

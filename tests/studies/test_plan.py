@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from studies.plan import plan
-from studies.plan.units import NUMERICS, Structure, batch_size
+from studies.plan.units import NUMERICS
+from studies.show.plan import describe
 from studies.spec import spec
-from studies.spec.settings import DEFAULTS
+from studies.train import devices, engines, packing
+from studies.train.costs import sizes
 
 
 def keys(study):
@@ -15,7 +17,7 @@ def keys(study):
 def test_every_trial_is_planned_once_and_each_stack_has_one_structure():
     study = spec.load("ablation")
     trials = plan.trials(study)
-    stacks = plan.stacks(study, trials, jobs=2)
+    stacks = engines.plan_units(study, trials, jobs=2)
     assert len({trial.key for trial in trials}) == len(trials) == 8640
     assert sorted(trial.key for stack in stacks for trial in stack.trials) == sorted(trial.key for trial in trials)
     for stack in stacks:
@@ -29,34 +31,34 @@ def test_every_trial_is_planned_once_and_each_stack_has_one_structure():
 
 def test_stacks_are_as_few_as_their_capacity_allows():
     study = spec.load("ablation")
-    stacks = plan.stacks(study, plan.trials(study), jobs=2)
+    stacks = engines.plan_units(study, plan.trials(study), jobs=2)
     # 6 activations x 4 losses x 3 batch norms, each 120 models of any initializer, optimizer and fold, cut in two for the cache
     assert [len(stack.trials) for stack in stacks] == [60] * 144
 
 
 def test_folds_of_unequal_size_go_to_different_stacks(tiny):
     study = spec.load(str(tiny(("samples = 60", "samples = 61"))))
-    stacks = plan.stacks(study, plan.trials(study), jobs=1)
-    sizes = {stack.structure.rows for stack in stacks}
-    assert sizes == {(40, 21, 40), (41, 20, 40)}
+    stacks = engines.plan_units(study, plan.trials(study), jobs=1)
+    counts = {stack.rows for stack in stacks}
+    assert counts == {(40, 21, 40), (41, 20, 40)}
 
 
 def test_a_small_study_gives_every_job_a_stack(tiny):
     study = spec.load(str(tiny(("folds = 3", "folds = 0\nrepeats = 40"), ('activation = ["relu", "tanh"]', 'init = ["he"]'))))
     for jobs in (1, 2, 4):
-        assert len(plan.stacks(study, plan.trials(study), jobs)) >= jobs
+        assert len(engines.plan_units(study, plan.trials(study), jobs)) >= jobs
 
 
 def test_update_rules_are_together_in_a_stack():
     study = spec.load("ablation")
-    for stack in plan.stacks(study, plan.trials(study), jobs=2):
+    for stack in engines.plan_units(study, plan.trials(study), jobs=2):
         rules = [trial.configuration.settings["optimizer"]["name"] for trial in stack.trials]
         assert rules == sorted(rules)
 
 
 def test_what_is_compared_within_a_repeat_trains_at_one_time():
     study = spec.load("costs")
-    trials = [stack.trials[0] for stack in plan.stacks(study, plan.trials(study), jobs=2)]
+    trials = [stack.trials[0] for stack in engines.plan_units(study, plan.trials(study), jobs=2)]
     alike = [trial for trial in trials if trial.configuration.settings["epochs"] == 50]
     assert [trial.repeat for trial in alike] == [repeat for repeat in range(30) for _ in range(3)]
     assert [trial.configuration.label for trial in alike[:3]] == [trial.configuration.label for trial in alike[-3:]]
@@ -105,32 +107,32 @@ def test_a_csv_file_is_known_by_its_content_not_its_place(tiny, tmp_path):
 def test_parameters_are_counted():
     study = spec.load("ablation")
     # 2-25-25-25-2 with biases
-    assert plan._sizes(study, study.grid.configurations[0].settings) == (2, 77, 75 + 650 + 650 + 52)
+    assert sizes(2, 2, study.grid.configurations[0].settings) == (77, 75 + 650 + 650 + 52)
 
 
-def test_a_full_batch_is_all_training_rows():
-    settings = {**DEFAULTS, "batch_size": "full"}
-    assert batch_size(settings, Structure("", (40, 20, 0))) == 40
+def test_a_full_batch_is_all_training_rows(tiny):
+    study = spec.load(str(tiny(("batch_size = 16", 'batch_size = "full"'))))
+    assert {unit.batch_size for unit in engines.plan_units(study, plan.trials(study), jobs=1)} == {40}
 
 
 def test_the_plan_in_words(tiny):
     study = replace(spec.load(str(tiny())), question="Why?")
-    text = "\n".join(plan.describe(study, 1, plan.trials(study)))
+    text = "\n".join(describe(study, 1, plan.trials(study)))
     for part in ("Why?", "2 levels: relu, tanh", "60 training, 40 test rows", "4 configurations x 3 folds = 12 models"):
         assert part in text
 
 
 def capacity(tiny, *changes, device="cpu"):
     study = spec.load(str(tiny(*changes)))
-    settings = study.grid.configurations[0].settings
-    return plan.capacity(study, settings, plan.structure(settings, (40, 20, 1_000_000)), device)
+    unit = engines.plan_units(study, plan.trials(study), jobs=1)[0]
+    return packing.capacity(study, replace(unit, rows=(40, 20, 1_000_000), device=device))
 
 
 def test_rows_limit_a_stack_where_each_model_is_evaluated_on_all_of_them_at_once(tiny, monkeypatch):
     by_row = capacity(tiny)
     by_the_rows_given = ("epochs = 3", 'epochs = 3\nbatchnorm = { affine = true, evaluate = "batch" }')
     assert capacity(tiny, by_the_rows_given) < by_row / 2
-    monkeypatch.setattr(plan.devices, "room", lambda _: (plan.devices.CACHE, plan.devices.EVALUATION))
+    monkeypatch.setattr(devices, "room", lambda _: (devices.CACHE, devices.EVALUATION))
     assert capacity(tiny, device="cuda") == capacity(tiny, by_the_rows_given)
 
 
@@ -138,6 +140,6 @@ def test_a_stack_with_batch_norm_is_planned_before_one_without():
     study = spec.load("ablation")
     norms = [
         stack.trials[0].configuration.settings["batchnorm"]["name"] != "none"
-        for stack in plan.stacks(study, plan.trials(study), 2)
+        for stack in engines.plan_units(study, plan.trials(study), 2)
     ]
     assert norms == sorted(norms, reverse=True)

@@ -9,9 +9,10 @@ import pytest
 
 import studies
 from studies.plan import plan
-from studies.plan.units import Source
+from studies.plan.units import Source, Unit
 from studies.spec import spec
-from studies.train import pool, runner
+from studies.train import engines, pool, runner
+from studies.train.engines.stack import StackEngine
 from studies.train.worker import Lost
 
 
@@ -29,7 +30,7 @@ def poisoned(stack):
 @pytest.fixture
 def stacks(tiny):
     study = replace(spec.load(str(tiny())), stack=3)
-    return plan.stacks(study, plan.trials(study), jobs=2)
+    return engines.plan_units(study, plan.trials(study), jobs=2)
 
 
 LOST = {
@@ -55,7 +56,7 @@ def test_a_lost_stack_trains_again_alone_then_in_halves_then_has_failed(stacks, 
             else:
                 yield stack, [{"trial": trial.key, "status": "ok"} for trial in stack.trials]
 
-    pool.persistently(train, stacks, 2, received.extend)
+    pool.train_persistently(train, stacks, 2, received.extend)
     assert tries == expected
     assert sorted(record["trial"] for record in received) == sorted(trial.key for stack in stacks for trial in stack.trials)
     failed = [record for record in received if record["status"] == "failed"]
@@ -64,13 +65,13 @@ def test_a_lost_stack_trains_again_alone_then_in_halves_then_has_failed(stacks, 
 
 
 def test_a_stack_that_kills_its_process_fails_and_the_others_do_not_notice(tiny, tmp_path, monkeypatch):
-    planned = plan.stacks
+    planned = engines.plan_units
 
     def with_one_poisoned(*given):
         first, *others = planned(*given)
         return [poisoned(first), *others]
 
-    monkeypatch.setattr(plan, "stacks", with_one_poisoned)
+    monkeypatch.setattr(engines, "plan_units", with_one_poisoned)
     study = replace(spec.load(str(tiny())), stack=3)
     rows = studies.run(study, results=tmp_path / "r", jobs=2)
     assert (rows["status"] == "ok").sum() == 9
@@ -99,35 +100,35 @@ def test_without_shared_memory_a_run_trains_in_one_process_and_says_so(tiny, tmp
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")]
 )
 def test_a_stack_too_large_for_the_memory_trains_in_halves(stacks, monkeypatch, error):
-    fit, received = runner.fit, []
+    train, received = StackEngine.train, []
 
-    def limited(stack):
+    def limited(engine, stack):
         if len(stack.trials) > 2:
             raise error
-        return fit(stack)
+        return train(engine, stack)
 
-    monkeypatch.setattr(runner, "fit", limited)
+    monkeypatch.setattr(StackEngine, "train", limited)
     pool.run(stacks, 1, "sequential", received.extend)
     assert len(received) == 12
     assert {(record["status"], record["stack"]) for record in received} == {("ok", 2), ("ok", 1)}
 
 
 def test_memory_that_never_suffices_is_a_reason(stacks, monkeypatch):
-    def hungry(_):
+    def hungry(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(runner, "fit", hungry)
+    monkeypatch.setattr(StackEngine, "train", hungry)
     received = []
     pool.run(stacks[:1], 1, "sequential", received.extend)
     assert [record["reason"] for record in received] == ["out of memory: MemoryError: no room: 3 tries"] * 3
 
 
 def test_halves_are_the_stack(stacks):
-    one, other = plan.halves(stacks[0])
+    one, other = stacks[0].halves()
     assert [*one.trials, *other.trials] == list(stacks[0].trials)
     assert one.work + other.work == pytest.approx(stacks[0].work)
     assert asdict(one.source) == asdict(stacks[0].source)
-    assert plan.halves(other) == [other]
+    assert other.halves() == [other]
 
 
 def test_a_process_that_trains_imports_little_more_than_torch():
@@ -140,6 +141,6 @@ def test_a_stack_trains_on_the_rows_that_it_brings(stacks, monkeypatch):
     def numbers(stack):
         return [{**record, "seconds": None} for record in runner.train(stack)]
 
-    drawn, loaded = numbers(stacks[0]), plan.with_rows(stacks[0])
-    monkeypatch.delattr(plan, "with_rows")
+    drawn, loaded = numbers(stacks[0]), stacks[0].with_rows()
+    monkeypatch.delattr(Unit, "with_rows")
     assert numbers(loaded) == drawn

@@ -14,13 +14,13 @@ from PIL import Image
 import framework as fw
 import studies
 from studies import cli
-from studies.data import datasets
+from studies.data import generators, splits
 from studies.errors import UserError
 from studies.plan import plan
 from studies.seeds import seed_for
 from studies.show import regions
 from studies.spec import spec
-from studies.train import runner
+from studies.train import engines, runner
 
 EVERY_OTHER = ("history_every = 1", "history_every = 2")
 
@@ -38,12 +38,12 @@ def watched(study, key=None, **options):
         picture.update(epoch, model)
         (crosses[epoch],) = {len(line.get_xdata()) for line in picture.wrong}
 
-    return regions.train(shown, observe), crosses
+    return regions.train(shown, observe)["history"], crosses
 
 
 def recorded(study):
     """The records of all trials by key, as a run has them."""
-    records = [record for stack in plan.stacks(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
     return {record["trial"]: record for record in records}
 
 
@@ -65,8 +65,8 @@ def test_a_watched_trial_has_the_bits_of_the_recorded_one_and_a_cross_for_each_o
         record = records[key]["history"]
         for name, short in (("validation", "val"), ("test", "test"), ("train", "train")):
             history, crosses = watched(study, key, on=name)
-            assert list(crosses) == history.epochs == [0, 1, 2, 3, 4]
-            assert np.array_equal(history.loss[name][::2, 0], record[f"{short}_loss"], equal_nan=True)
+            assert list(crosses) == history["epoch"] == [0, 1, 2, 3, 4]
+            assert np.array_equal(history[f"{short}_loss"][::2], record[f"{short}_loss"], equal_nan=True)
             assert [crosses[epoch] for epoch in record["epoch"]] == record[f"{short}_errors"]
 
 
@@ -103,8 +103,8 @@ def test_a_border_lies_at_its_raw_coordinate(tiny):
     model = fw.Sequential(fw.Linear(2, 2))
     model.layers[0].weight[0, 1, 0], model.layers[0].bias[0, 1] = 1.0, -1.0
     regions.Regions(figure, shown).update(0, model)
-    pool = datasets.disk(60, np.random.default_rng(seed_for(0, "data", 0)))
-    kept, _ = datasets.folds(pool, study.validation, 0, 0)[0]
+    pool = generators.disk(60, np.random.default_rng(seed_for(0, "data", 0)))
+    kept, _ = splits.folds(pool, study.validation, 0, 0)[0]
     first = pool.inputs[kept, 0]
     borders = [drawn for drawn in figure.axes[0].collections if not drawn.filled]
     assert len(borders) == 2  # of either class

@@ -1,28 +1,10 @@
 """Rules of values: each component's own, in the precision that trains."""
 
-import inspect
-
 import pytest
 
 from studies.errors import UserError
-from studies.spec import build, spec
-from studies.spec.rules import require
+from studies.spec import spec
 from studies.spec.settings import resolve
-
-COMPONENTS = {
-    f"{kind} {name}": component
-    for kind in ("INITIALIZERS", "BIASES", "OPTIMIZERS", "SCHEDULES")
-    for name, component in getattr(build, kind).items()
-} | {"batch norm": build.BATCH_NORM}
-
-
-@pytest.mark.parametrize("component", COMPONENTS.values(), ids=COMPONENTS)
-def test_a_component_has_a_rule_for_every_parameter_that_its_default_keeps(component):
-    arguments = set(inspect.signature(component.make).parameters)
-    assert set(component.rules) == arguments - {"model", "clip", "epochs"}  # these are settings of their own
-    for name, rule in component.rules.items():
-        require(name, component.defaults[name], rule, "float32")
-
 
 OWN_RULES = {
     "momentum of batch norm": ("batchnorm", {"momentum": 1.0}, {"momentum": 0.0}),

@@ -9,14 +9,14 @@ from scipy import stats
 
 import studies
 from studies import api
-from studies.data import datasets
+from studies.data import splits
 from studies.data.wrong import unpack
 from studies.errors import UserError
 from studies.plan import plan
 from studies.seeds import seed_for
 from studies.show import figures
-from studies.spec import build, spec
-from studies.train import runner
+from studies.spec import spec
+from studies.train import engines, fitting, networks, records, runner
 
 NUMBERS = [
     "train_errors",
@@ -78,7 +78,7 @@ def test_one_job_and_two_and_any_order_give_the_same_rows(tiny, tmp_path):
 )
 def test_a_trial_alone_has_the_bits_that_it_has_in_a_stack(tiny, changes):
     study = spec.load(str(tiny(*changes)))
-    stacks = plan.stacks(study, plan.trials(study), jobs=1)
+    stacks = engines.plan_units(study, plan.trials(study), jobs=1)
     assert {len(stack.trials) for stack in stacks} == {6}
     for stack in stacks:
         together = runner.train(stack)
@@ -92,8 +92,8 @@ def test_all_configurations_share_splits_starts_and_orders(tiny):
     """Pairing: only what the level changes may differ. He and Xavier scale the same draws."""
     study = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'init = ["he", "xavier", "normal"]'))))
     settings = [each.settings for each in study.grid.configurations]
-    stack = build.model(settings, features=2, classes=2)
-    build.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
+    stack = networks.model(settings, features=2, classes=2)
+    networks.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
     by_init = {each["init"]["name"]: stack.layers[0].weight[index] for index, each in enumerate(settings)}
     torch.testing.assert_close(by_init["he"], by_init["normal"] * (2 / 2) ** 0.5)
     torch.testing.assert_close(by_init["xavier"], by_init["normal"] * (2 / 6) ** 0.5)
@@ -103,18 +103,18 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
     """The whole path, from spec to error counts, against an independent loop in float64."""
     path = tiny(("epochs = 3", 'epochs = 3\ndtype = "float64"\nshuffle = "never"'), ('"relu", "tanh"', '"tanh"'))
     study = spec.load(str(path))
-    (stack,) = plan.stacks(study, plan.trials(study), jobs=1)
+    (stack,) = engines.plan_units(study, plan.trials(study), jobs=1)
     for trial, record in zip(stack.trials, runner.train(stack), strict=True):
         settings = trial.configuration.settings
-        ours = build.model([settings], 2, 2)
-        build.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
+        ours = networks.model([settings], 2, 2)
+        networks.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
         net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
         for theirs, layer in zip((net[0], net[2]), (ours.layers[0], ours.layers[2]), strict=True):
             theirs.weight.data, theirs.bias.data = layer.weight[0].clone(), layer.bias[0, :, 0].clone()
         table = settings["optimizer"]
         rule = torch.optim.SGD if table["name"] == "sgd" else torch.optim.Adam
         optimizer = rule(net.parameters(), lr=table["lr"])
-        split = datasets.split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
+        split = splits.split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
         x, y = torch.from_numpy(split.train.inputs), torch.from_numpy(split.train.labels)
         for _ in range(3):
             for batch in torch.arange(len(y)).split(16):
@@ -166,25 +166,25 @@ def test_stuck_is_not_better_than_the_majority_by_an_exact_test_at_a_thousandth(
     step = max(1, others // 200)
     for errors in range(1, others + 3, step):
         p = stats.binomtest(min(errors, rows), rows, others / rows, alternative="less").pvalue
-        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+        assert records.is_stuck(errors, given) is bool(p > 0.001), errors
     most = int(stats.binom.ppf(0.001, rows, others / rows))
     for errors in range(max(1, most - 2), most + 3):  # where the answer turns
         p = stats.binomtest(errors, rows, others / rows, alternative="less").pvalue
-        assert runner.is_stuck(errors, given) is bool(p > 0.001), errors
+        assert records.is_stuck(errors, given) is bool(p > 0.001), errors
 
 
 @pytest.mark.parametrize("labels", [*CLASSES.values(), [100], [1]], ids=str)
 def test_a_model_without_errors_is_never_stuck_and_one_that_always_guesses_is(labels):
     given = np.repeat(np.arange(len(labels)), labels)
-    assert not runner.is_stuck(0, given)
-    assert runner.is_stuck(max(1, sum(labels) - max(labels)), given)
+    assert not records.is_stuck(0, given)
+    assert records.is_stuck(max(1, sum(labels) - max(labels)), given)
 
 
 def test_a_model_that_does_not_move_is_stuck(tiny, tmp_path):
     table = rows(tiny(("lr = 0.1", "lr = 1e-12")), tmp_path, "r", jobs=1)
     study = spec.load(str(tiny()))
     for row in table.itertuples():
-        labels = datasets.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
+        labels = splits.split(study.data, study.validation, 0, int(row.repeat), int(row.fold)).train.labels
         p = stats.binomtest(int(row.train_errors), len(labels), 1 - np.bincount(labels).max() / len(labels), "less").pvalue
         assert row.stuck == (p > 0.001)
     assert table.loc[table["optimizer"] == "sgd lr=1e-12", "stuck"].any()
@@ -200,7 +200,7 @@ JUDGED = {
 @pytest.mark.parametrize(("changes", "judged"), JUDGED.values(), ids=JUDGED)
 def test_a_record_says_which_judged_rows_are_wrong(tiny, changes, judged):
     study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"), *changes)))
-    for stack in plan.stacks(study, plan.trials(study), jobs=1):
+    for stack in engines.plan_units(study, plan.trials(study), jobs=1):
         for record in runner.train(stack):
             bits = np.unpackbits(unpack(record["wrong"]))
             kept = record["predictions"]
@@ -219,12 +219,14 @@ def test_epochs_to_5_pct_is_the_first_recorded_epoch_that_low(tiny, tmp_path):
 
 
 def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path, monkeypatch):
-    def broken(settings):
+    made = networks.loss
+
+    def broken(settings, *rest):
         if settings["loss"] == "mae":
             raise RuntimeError("no such luck")
-        return build.LOSSES[settings["loss"]](settings["reduction"])
+        return made(settings, *rest)
 
-    monkeypatch.setattr(build, "loss", broken)
+    monkeypatch.setattr(networks, "loss", broken)
     path = tiny(('activation = ["relu", "tanh"]', 'loss = ["mae", "mse"]'))
     table = rows(path, tmp_path, "r", jobs=1)
     assert table["status"].value_counts().to_dict() == {"ok": 6, "failed": 6}
@@ -240,17 +242,17 @@ def test_a_stack_that_raises_becomes_failed_rows_with_the_reason(tiny, tmp_path,
 
 @pytest.mark.parametrize("when", ["made", "trained"])
 def test_models_that_raise_take_no_other_of_their_stack_along(tiny, tmp_path, monkeypatch, when):
-    made = build.optimizer
+    made = networks.optimizer
 
-    def broken(stack, settings):
+    def broken(stack, settings, *rest):
         if any(each["optimizer"]["lr"] == 0.01 for each in settings):
             if when == "made":
                 raise ValueError("one\nbad model")
             monkeypatch.setattr(stack, "accumulate", lambda gradient: gradient.no_such_method())
-        return made(stack, settings)
+        return made(stack, settings, *rest)
 
     whole = rows(tiny(), tmp_path, "whole", jobs=1)
-    monkeypatch.setattr(build, "optimizer", broken)
+    monkeypatch.setattr(networks, "optimizer", broken)
     table = rows(tiny(), tmp_path, "r", jobs=1)
     healthy = whole["optimizer.lr"] != 0.01
     assert (table["status"] == "ok").tolist() == healthy.tolist()
@@ -265,7 +267,7 @@ def test_a_study_of_which_every_trial_fails_keeps_its_rows(tiny, tmp_path, monke
     def broken(_):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(build, "loss", broken)
+    monkeypatch.setattr(networks, "loss", broken)
     path = tiny()
     table = rows(path, tmp_path, "r", jobs=1)
     assert (table["status"] == "failed").all()
@@ -279,7 +281,7 @@ def test_threads_and_denormals_are_as_they_were(tiny):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        runner.train(plan.stacks(study, plan.trials(study), jobs=1)[0])
+        runner.train(engines.plan_units(study, plan.trials(study), jobs=1)[0])
         assert torch.get_num_threads() == 2
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
@@ -292,9 +294,9 @@ def test_overrides_of_a_study_that_is_read_already_are_refused(tiny, tmp_path):
 
 
 def test_a_run_in_this_process_is_planned_for_one(tiny, tmp_path, monkeypatch):
-    planned, stacks = [], plan.stacks
-    monkeypatch.setattr(plan, "stacks", lambda *given: planned.append(given[2]) or stacks(*given))
-    monkeypatch.setattr("studies.plan.devices.processes", lambda _: 7)
+    planned, divide = [], engines.plan_units
+    monkeypatch.setattr(engines, "plan_units", lambda *given: planned.append(given[2]) or divide(*given))
+    monkeypatch.setattr("studies.train.devices.processes", lambda _: 7)
     rows(tiny(), tmp_path, "r", backend="sequential")
     assert planned == [1]
     with pytest.raises(UserError, match="trains in this process alone: jobs = 2 was given; leave it out, or write backend"):
@@ -340,7 +342,7 @@ def test_a_limit_on_stacks_changes_no_number(tiny, tmp_path):
     many = rows(path, tmp_path, "many", backend="sequential")
     path.write_text("stack = 1\n" + path.read_text())
     study = spec.load(str(path))
-    assert {len(stack.trials) for stack in plan.stacks(study, plan.trials(study), jobs=2)} == {1}
+    assert {len(stack.trials) for stack in engines.plan_units(study, plan.trials(study), jobs=2)} == {1}
     one = rows(path, tmp_path, "one", backend="sequential")
     pd.testing.assert_frame_equal(one[["trial", *NUMBERS]], many[["trial", *NUMBERS]], check_exact=True)
 
@@ -364,11 +366,11 @@ def test_gradient_norms_and_predictions_are_kept_on_demand(tiny, tmp_path):
 
 def test_an_observer_sees_every_record_and_changes_nothing(tiny):
     study = spec.load(str(tiny()))
-    stack = plan.stacks(study, plan.trials(study), jobs=1)[0]
+    stack = engines.plan_units(study, plan.trials(study), jobs=1)[0]
     seen = []
-    watched = runner.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
+    watched = fitting.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
     assert seen == [(epoch, len(stack.trials)) for epoch in range(4)]
-    assert torch.equal(watched.model.parameters, runner.fit(stack).model.parameters)
+    assert torch.equal(watched.model.parameters, fitting.fit(stack).model.parameters)
 
 
 def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_named(tiny, tmp_path):

@@ -13,15 +13,16 @@ from PIL import Image
 import framework as fw
 from studies import cli
 from studies.columns import OUTCOMES
-from studies.data import datasets
+from studies.data import splits
 from studies.plan import plan
 from studies.show import trial
-from studies.spec import build, spec
-from studies.train import runner
+from studies.spec import spec
+from studies.spec.components import ACTIVATIONS
+from studies.train import engines, runner
 
 SINGLE = 'outputs = "single"'
 MODELS = {
-    **{f"activation {name}": f'activation = "{name}"' for name in build.ACTIVATIONS},
+    **{f"activation {name}": f'activation = "{name}"' for name in ACTIVATIONS},
     "no hidden layer": "hidden = []",
     "mixed": 'hidden = [5, 3]\nactivation = ["prelu", "tanh"]',
     "sigmoid outputs": 'loss = "mse"',
@@ -63,7 +64,7 @@ def test_torch_alone_predicts_the_same(tiny, tmp_path, base):
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     raw = trained.scene.raw.test.inputs
-    inputs = datasets.split(study.data, study.validation, study.seed, 0, 1).test.inputs
+    inputs = splits.split(study.data, study.validation, study.seed, 0, 1).test.inputs
     with runner.one_thread():
         expected = fw.predict(trained.model, torch.from_numpy(inputs))[0].clone()
     outputs = network((torch.from_numpy(raw) - saved["mean"]) / saved["scale"])
@@ -114,7 +115,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
     outputs = network((inputs - saved["mean"]) / saved["scale"])
     said = pd.Series([saved["classes"][label] for label in outputs.argmax(1)], file.index)
     assert (said == file["kind"]).mean() > 0.9
-    (record,) = runner.train(plan.stacks(stamped, plan.trials(stamped)[:1], jobs=1)[0])
+    (record,) = runner.train(engines.plan_units(stamped, plan.trials(stamped)[:1], jobs=1)[0])
     kept = pd.DataFrame(record["predictions"]).set_index("row")
     assert kept["truth"].tolist() == file["kind"][kept.index].tolist()
     assert kept["predicted"].tolist() == said[kept.index].tolist()
@@ -123,7 +124,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
 
 def test_a_trial_has_the_bits_of_its_row(tiny):
     study = spec.load(str(tiny()))
-    (stack,) = plan.stacks(study, plan.trials(study)[:3], jobs=1)
+    (stack,) = engines.plan_units(study, plan.trials(study)[:3], jobs=1)
     for row in runner.train(stack):
         record = trial.retrain(study, row["trial"]).record
         assert {name: record[name] for name in OUTCOMES} == {name: row[name] for name in OUTCOMES}

@@ -17,7 +17,7 @@ from studies.plan.units import NUMERICS
 from studies.spec import spec
 from studies.store import shards, status
 from studies.store.store import Store
-from studies.train import runner
+from studies.train import engines, runner
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def rewrite(path, change):
 
 
 def records(study):
-    return [record for stack in plan.stacks(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    return [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
 
 
 def explained(study, folder, trial=0):

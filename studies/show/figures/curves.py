@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from studies.analysis.outcomes import SET_WORDS, SETS, judged_on
+from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import COMPARED, Tables
+from studies.columns import SETS
 from studies.show.figures.style import (
     chosen,
     height_of_legend,
@@ -30,6 +31,7 @@ from studies.show.figures.style import (
     titled,
     used,
 )
+from studies.spec.grid import words
 from studies.spec.spec import Study
 
 FEW = 8  # configurations at most that have panels of their own
@@ -85,9 +87,9 @@ def curves(study: Study, tables: Tables) -> Figure:
         error.set_xlabel("epoch")
         error.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend_below(error, width)
-    for axes_of, (_, words) in zip((losses, errors), measures, strict=True):
+    for axes_of, (_, name) in zip((losses, errors), measures, strict=True):
         for ax in axes_of[::across]:
-            ax.set_ylabel(words)
+            ax.set_ylabel(name)
     log_axis(losses[0])
     percent_axis(errors[0], measures[1][1], table[f"{judged}_pct_q25"].min())
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
@@ -152,7 +154,7 @@ def compared(study: Study, tables: Tables) -> Figure:
     columns: dict[str, list[str]] = defaultdict(list)
     for each in study.grid.configurations:
         if each.label in lines:
-            columns[each.settings["loss"]].append(each.label)
+            columns[words(each.settings["loss"])].append(each.label)
     width = 7.5 if len(columns) == 1 else 4.4
     below = max(height_of_legend(labels, width) for labels in columns.values())
     figure = new_figure(width * len(columns), 5.8 + below)
@@ -186,7 +188,7 @@ def learning(study: Study, tables: Tables) -> Figure:
     lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
     of_scale: dict[str, Axes] = {}
     for loss, error, each in zip(losses, errors, configurations, strict=True):
-        first = of_scale.setdefault(each.settings["loss"], loss)
+        first = of_scale.setdefault(words(each.settings["loss"]), loss)
         if first is not loss:
             loss.sharey(first)
         _learning(loss, error, lines[each.label], sets)
@@ -205,7 +207,7 @@ def learning(study: Study, tables: Tables) -> Figure:
 def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
     """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
     history = record["history"]
-    sets = [name for name in SETS[::-1] if f"{name}_errors" in history]
+    sets = [name for name in reversed(SETS) if f"{name}_errors" in history]
     loss, error = figure.subplots(2, 1, sharex=True)
     lowest = 100.0
     for name, look in zip(sets, looks(), strict=False):

@@ -2,11 +2,13 @@
 
 import math
 from collections import defaultdict
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+import framework as fw
 from studies.analysis.tables import Tables
 from studies.show.figures.style import (
     chosen,
@@ -21,9 +23,10 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.spec import build
-from studies.spec.grid import words
+from studies.spec.components import ACTIVATIONS, OPTIMIZERS, SCHEDULES, make, with_name
+from studies.spec.grid import Configuration, words
 from studies.spec.spec import Study
+from studies.train import networks
 
 _ACROSS = 3  # panels side by side
 _FAR = 20  # starting rates that differ by a larger factor need a logarithmic axis
@@ -36,18 +39,19 @@ def differently_bent(study: Study) -> bool:
 
 def scheduled(study: Study) -> bool:
     """True where a learning rate changes."""
-    return any(each.settings["schedule"]["name"] != "constant" for each in study.grid.configurations)
+    names = {each.settings["schedule"]["name"] for each in study.grid.configurations if _is_built_in(each)}
+    return bool(names - {"constant"})
 
 
 def activations(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn from the framework itself
     """The activation functions of a study with their derivatives, as the framework computes them."""
-    names = _activations(study)
+    drawn = _activations(study)
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)[None, None]
-    down, across = shape(len(names), _ACROSS)
+    down, across = shape(len(drawn), _ACROSS)
     figure = new_figure(3.0 * across, 2.5 * down + 0.4)
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    for ax, name in zip(used(axes.flat, len(names)), names, strict=True):
-        stack = build.fw.Sequential(build.ACTIVATIONS[name](), dtype=torch.float64)
+    for ax, (name, activation) in zip(used(axes.flat, len(drawn)), drawn.items(), strict=True):
+        stack = fw.Sequential(make(ACTIVATIONS, activation), dtype=torch.float64)
         value = stack.forward(x)[0, 0].clone()
         slope = stack.backward(torch.ones_like(x))[0, 0]
         ax.plot(x[0, 0], value, "-", color="C0", label="f(x)")
@@ -90,10 +94,19 @@ def schedules(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn f
     return figure
 
 
-def _activations(study: Study) -> list[str]:
-    """The activations of all hidden layers; softmax, a function of several numbers, is no line."""
-    every = (name for each in study.grid.configurations for name in each.settings["activation"])
-    return [name for name in dict.fromkeys(every) if name != "softmax"]
+def _activations(study: Study) -> dict[str, Any]:
+    """The activations of all hidden layers, by name with parameters.
+
+    Softmax, a function of several numbers, is no line; of a user's own, no code is executed to draw a picture.
+    """
+    every = (value for each in study.grid.configurations for value in each.settings["activation"])
+    return {words(value): value for value in every if with_name(value)["name"] in ACTIVATIONS.keys() - {"softmax"}}
+
+
+def _is_built_in(configuration: Configuration) -> bool:
+    """True where no code of a user is needed for the learning rates of a configuration."""
+    optimizer, schedule = configuration.settings["optimizer"], configuration.settings["schedule"]
+    return optimizer["name"] in OPTIMIZERS and schedule["name"] in SCHEDULES
 
 
 def _rates(study: Study) -> dict[str, dict[str, list[float]]]:
@@ -102,7 +115,9 @@ def _rates(study: Study) -> dict[str, dict[str, list[float]]]:
     several = len({each.settings["epochs"] for each in study.grid.configurations}) > 1
     for each in study.grid.configurations:
         optimizer, epochs = each.settings["optimizer"], each.settings["epochs"]
-        factor = build.schedule(each.settings)
+        if not _is_built_in(each):
+            continue
+        factor = networks.schedule(each.settings)
         name = f"lr={words(optimizer['lr'])}, {words(each.settings['schedule'])}" + (f", {epochs} epochs" if several else "")
         rates[optimizer["name"]][name] = [optimizer["lr"] * factor(epoch) for epoch in range(epochs)]
     return rates

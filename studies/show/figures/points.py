@@ -13,9 +13,10 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from studies.analysis.outcomes import judged_on
+from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
-from studies.data import datasets
+from studies.columns import SETS
+from studies.data import datasets, generators, splits
 from studies.data.types import Floats, Labels
 from studies.errors import UserError
 from studies.plan import plan
@@ -34,7 +35,7 @@ _HALO = [withStroke(linewidth=2.8, foreground="w")]
 
 # Where the classes truly part.
 _BORDERS: dict[str, Callable[[Axes], Any]] = {
-    "disk": lambda ax: ax.add_patch(Circle((0.5, 0.5), datasets.RADIUS, fill=False, **_LINE)),
+    "disk": lambda ax: ax.add_patch(Circle((0.5, 0.5), generators.RADIUS, fill=False, **_LINE)),
     "linear": lambda ax: ax.plot([0, 1], [0, 1], **_LINE),
 }
 
@@ -117,8 +118,8 @@ def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> l
 
 def _asked(study: Study, trial: Trial, rows: NDArray[np.int64]) -> tuple[str, Floats]:
     """The set in words that a trial kept predictions of, and the inputs of these rows before normalisation."""
-    raw, _ = datasets.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
-    words = {"test": "test set", "validation": "validation set", "train": "training set"}
+    raw, _ = splits.raw_split(study.data, study.validation, study.seed, trial.repeat, trial.fold)
+    words = {field: f"{SET_WORDS[prefix]} set" for prefix, field in SETS.items()}
     return words[raw.judged], getattr(raw, raw.judged).inputs_of(rows)
 
 

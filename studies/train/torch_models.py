@@ -1,11 +1,11 @@
-"""torch.nn, autograd and torch.optim in the framework's place: same loop, splits, first weights and batches.
+"""Models, losses and optimizers of torch in the framework's place, and trained models as plain values for torch alone.
 
 What `fit` asks of a model, a loss and an optimizer is answered by torch. Tensors are `(1, features, samples)`, and rows inside
 the network only. The runner trains in inference mode, where autograd cannot work: each answer leaves it. Beside a bare loop of
 torch, a step costs about a fifth more.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,50 +15,20 @@ from torch.nn import functional
 
 import framework as fw
 from studies.errors import UserError
+from studies.spec.components import ACTIVATIONS, BATCH_NORM, LOSSES, OPTIMIZERS, OUTPUTS, Component, options, with_name
 from studies.spec.settings import Settings
 
 Layer = tuple[str, dict[str, Any]]  # a class of torch.nn and its arguments
 
-_ACTIVATIONS: dict[type[fw.Module], Layer] = {
-    fw.Identity: ("Identity", {}),
-    fw.ReLU: ("ReLU", {}),
-    fw.LeakyReLU: ("LeakyReLU", {}),
-    fw.PReLU: ("PReLU", {}),
-    fw.ELU: ("ELU", {}),
-    fw.SELU: ("SELU", {}),
-    fw.Tanh: ("Tanh", {}),
-    fw.Sigmoid: ("Sigmoid", {}),
-    fw.Softmax: ("Softmax", {"dim": 1}),
-}
 
-
-def _bce(output: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """Binary cross-entropy; NaN of outputs that are, where torch raises: a model that diverged is a result."""
+def binary_cross_entropy(output: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """Binary cross-entropy; NaN of outputs that are NaN, where torch raises: a model that diverged is a result."""
     return output.sum() if output.isnan().any() else functional.binary_cross_entropy(output, target, reduction=reduction)
 
 
-_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "bce": _bce,
-    "cross_entropy": functional.cross_entropy,
-}
-
-
-def _with_betas(rule: Callable[..., optim.Optimizer]) -> Callable[..., optim.Optimizer]:
-    """An optimizer that takes its two betas one by one."""
-    return lambda parameters, beta1, beta2, **rest: rule(parameters, betas=(beta1, beta2), **rest)
-
-
-_OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {  # all other arguments have torch's names
-    "sgd": optim.SGD,
-    "adagrad": optim.Adagrad,
-    "adadelta": optim.Adadelta,
-    "rmsprop": optim.RMSprop,
-    "adam": _with_betas(optim.Adam),
-    "adamw": _with_betas(optim.AdamW),
-    "adamax": _with_betas(optim.Adamax),
-}
+def multi_margin_loss(output: Tensor, target: Tensor, margin: float, reduction: str) -> Tensor:
+    """Hinge loss of several classes, from one-hot targets, summed over outputs, where torch takes their mean."""
+    return output.shape[1] * functional.multi_margin_loss(output, target.argmax(1), margin=margin, reduction=reduction)
 
 
 class Model:
@@ -108,13 +78,13 @@ class Model:
 class Loss:
     """L = sum over outputs, mean or sum over samples; returned as a number, `(1,)`, and with autograd's graph behind it."""
 
-    def __init__(self, function: Callable[..., Tensor], reduction: str) -> None:
-        self._function, self.reduction = function, reduction
+    def __init__(self, function: Callable[..., Tensor], reduction: str, **parameters: float) -> None:
+        self._function, self.reduction, self._parameters = function, reduction, parameters
 
     @torch.inference_mode(False)
     def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         # torch's own "mean" is over outputs too, but for cross-entropy.
-        value = self._function(output, target.clone(), reduction="sum")
+        value = self._function(output, target.clone(), reduction="sum", **self._parameters)
         if self.reduction == "mean":
             value = value / output.shape[2]
         return value.detach()[None], value
@@ -139,12 +109,13 @@ class Optimizer:
 @torch.inference_mode(False)
 def of(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
     """Model, loss and optimizer of torch for an initialized stack of one model, at the stack's parameters."""
-    layers = list(_layers(stack, settings["dropout"]))
+    layers = list(_layers(stack, settings))
     network = _network(layers, stack)
-    numbers = {key: value for key, value in settings["optimizer"].items() if key != "name"}
-    rule = _OPTIMIZERS[settings["optimizer"]["name"]](network.parameters(), **numbers)
-    loss = Loss(_LOSSES[settings["loss"]], settings["reduction"])
-    return Model(network, layers, stack.takes, stack.outputs), loss, Optimizer(rule, settings["clip"])
+    rule, numbers = _twin(OPTIMIZERS, settings["optimizer"])
+    function, parameters = _twin(LOSSES, settings["loss"])
+    loss = Loss(function, settings["reduction"], **parameters)
+    rows = Model(network, layers, stack.takes, stack.outputs)
+    return rows, loss, Optimizer(rule(network.parameters(), **numbers), settings["clip"])
 
 
 @torch.inference_mode(False)
@@ -155,7 +126,7 @@ def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]
     the model's. A batch norm that evaluates by the rows given keeps no running averages there either, so that predictions
     depend on the rows that are given together; how its gradient was taken leaves no trace in a trained model.
 
-    Raises UserError where torch has no such batch norm.
+    Raises UserError where torch has no such batch norm, or no such activation: it is a user's own.
     """
     norm = settings["batchnorm"]
     if norm.get("evaluate") == "batch" and norm["unbiased"]:
@@ -166,7 +137,7 @@ def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]
     if isinstance(model, Model):
         layers, network = list(model.layers), model.network
     else:
-        layers = list(_layers(model, settings["dropout"]))
+        layers = list(_layers(model, settings))
         network = _network(layers, model)
         for ours, theirs in zip(model.layers, network, strict=True):
             if isinstance(ours, fw.BatchNorm) and isinstance(theirs, nn.BatchNorm1d) and theirs.track_running_stats:
@@ -184,18 +155,28 @@ def _network(layers: Sequence[Layer], stack: fw.Sequential) -> nn.Sequential:
     return network
 
 
-def _layers(stack: fw.Sequential, dropout: float) -> Iterator[Layer]:
-    """The layers of a stack, each as torch's; for training, `settings` allows those only that have an equal there."""
+def _layers(stack: fw.Sequential, settings: Settings) -> Iterator[Layer]:
+    """The layers of a stack, each as torch's; for training, the engine's `check` allows only those that have an equal there."""
     width = 0
+    functions = iter([*settings["activation"], settings["output"]])
     for layer in stack.layers:
         if isinstance(layer, fw.Linear):
             width = layer.outputs
             yield "Linear", {"in_features": layer.inputs, "out_features": width}
         elif isinstance(layer, fw.BatchNorm):
-            averages = layer.evaluate == "running"
-            options = {"eps": layer.eps, "momentum": layer.momentum, "affine": layer.affine, "track_running_stats": averages}
-            yield "BatchNorm1d", {"num_features": width, **options}
+            norm = {key: value for key, value in options(settings["batchnorm"]).items() if key != "position"}
+            kind, arguments = BATCH_NORM.twin(**norm)
+            yield kind.__name__, {"num_features": width, **arguments}
         elif isinstance(layer, fw.Dropout):
-            yield "Dropout", {"p": dropout}
+            yield "Dropout", {"p": settings["dropout"]}
         else:
-            yield _ACTIVATIONS[type(layer)]
+            kind, arguments = _twin({**ACTIVATIONS, **OUTPUTS}, next(functions))
+            yield kind.__name__, arguments
+
+
+def _twin(components: Mapping[str, Component | None], value: Any) -> tuple[Callable[..., Any], dict[str, Any]]:  # noqa: ANN401
+    """Torch's equivalent of a component of resolved settings, and its arguments."""
+    component = components.get(with_name(value)["name"])
+    if component is None:
+        raise UserError(f"torch.nn has no equal of {with_name(value)['name']!r}, which is your own")
+    return component.twin(**options(value))

@@ -1,4 +1,4 @@
-"""Where stacks train: the cores of a machine, or its CUDA devices, one process each."""
+"""Devices that train: the cores of a machine, or its CUDA devices, one process each."""
 
 import fcntl
 import functools
@@ -12,8 +12,8 @@ from joblib.externals import loky
 from threadpoolctl import threadpool_info
 
 from studies.errors import UserError, unknown
+from studies.plan.units import DEVICES
 
-NAMES = ("cpu", "cuda")
 CACHE = 7.5e6  # bytes a stack may touch in one step; measured: beyond, it leaves the cache, or crowds that of another process
 EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
 SHARE = 0.4  # of a CUDA device's memory that a stack may fill: what is counted leaves out temporaries and the recorded step
@@ -21,16 +21,16 @@ SHARE = 0.4  # of a CUDA device's memory that a stack may fill: what is counted 
 
 def require(device: str) -> None:
     """Raise UserError unless it is the name of a device that is here."""
-    if device not in NAMES:
-        raise UserError(unknown("device", device, NAMES))
-    if device == "cuda" and not torch.cuda.is_available():
+    if device not in DEVICES:
+        raise UserError(unknown("device", device, DEVICES))
+    if device != "cpu" and not torch.cuda.is_available():
         raise UserError(
             "device cuda was asked for, and torch finds none here: give --device cpu, or install a CUDA build of torch"
         )
 
 
 def processes(device: str) -> int:
-    """How many processes train at once, unless told otherwise: one for each usable core, or for each CUDA device."""
+    """The number of processes that train at once by default: one for each usable core, or for each CUDA device."""
     return loky.cpu_count() if device == "cpu" else torch.cuda.device_count()
 
 
@@ -42,8 +42,8 @@ def room(device: str) -> tuple[float, float]:
     return memory, memory
 
 
-def described(device: str) -> str:
-    """What the column `device` says: rows are equal to the bit within one kind of device at most."""
+def describe(device: str) -> str:
+    """The column `device`: rows are equal to the bit within one kind of device at most."""
     return "cpu" if device == "cpu" else f"cuda {torch.cuda.get_device_name(0)}"
 
 
@@ -59,13 +59,13 @@ def here(device: str) -> torch.device:
     """The device of this process: of several CUDA devices, one that no other process of a run has taken."""
     if device == "cpu" or torch.cuda.device_count() < 2:
         return torch.device(device)
-    index = _claimed(torch.cuda.device_count())
+    index = _claim(torch.cuda.device_count())
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
 
 
 def wait(device: torch.device) -> None:
-    """Return once the device has done what it was told: a CUDA device works while the host goes on."""
+    """Return once the device has done all its work: a CUDA device works while the host goes on."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -73,7 +73,7 @@ def wait(device: torch.device) -> None:
 _held: list[IO[str]] = []  # open files: a lock on one ends with its process, however that ends
 
 
-def _claimed(count: int) -> int:
+def _claim(count: int) -> int:
     """The first of `count` devices whose lock is free, and now taken; by the process's number where none is."""
     for index in range(count):
         file = (Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-cuda-{index}.lock").open("w")

@@ -1,0 +1,116 @@
+"""A study before it trains, in lines: its grid, what it can tell, what is missing, and a rough time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from studies.analysis import power
+from studies.data import datasets
+from studies.errors import SHOWN
+from studies.plan.units import Trial, Unit
+from studies.spec.spec import Study
+from studies.train import costs, engines
+
+
+def describe(
+    study: Study,
+    jobs: int | None,
+    missing: Sequence[Trial],
+    spreads: Mapping[str, power.Spread] | None = None,
+    difference: float | None = None,
+    source: str = "given",
+) -> list[str]:
+    """A study in lines: grid, exclusions, trials, effects, power, and a rough time of the trials that are missing.
+
+    Parameters
+    ----------
+    study
+        The study.
+    jobs
+        Processes to plan for; by default, one for each usable core.
+    missing
+        The trials without a row.
+    spreads
+        Spread of paired differences by reading, in points; see `power.power`.
+    difference
+        Difference in points that the study is to show.
+    source
+        Where `spreads` are from.
+
+    Raises
+    ------
+    UserError
+        An engine cannot train a configuration of the study.
+    """
+    engines.require(study)
+    lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
+    for reading in study.readings:
+        kind = "primary" if reading is study else "exploration"
+        lines += ["", *([f"reading        {reading.reading} ({kind})"] if reading.reading else []), *_describe_reading(reading)]
+        lines += power.separation(reading)
+        lines += power.power(reading, (spreads or {}).get(reading.reading), difference, source)
+    count = sum(reading.trials for reading in study.readings)
+    lines += ["", f"rows           {count - len(missing):,} of {count:,} trials have one, {len(missing):,} are missing"]
+    if missing:
+        jobs = jobs or count_processes("cpu")
+        units = engines.plan_units(study, missing, jobs)
+        largest = max(len(unit.trials) for unit in units)
+        lines.append(f"stacks         {len(units):,}, the largest of {largest} models")
+        lines.append(f"time           {rough_time(units, jobs)}")
+    return lines
+
+
+def describe_missing(study: Study, missing: Sequence[Trial], jobs: int | None, device: str) -> list[str]:
+    """The trials that a run would train, by configuration, and a rough time; in lines.
+
+    Raises UserError where the device is not here, or an engine cannot train a configuration of the study on it.
+    """
+    jobs = jobs or count_processes(device)
+    counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
+    trials = sum(reading.trials for reading in study.readings)
+    time = rough_time(engines.plan_units(study, missing, jobs, device), jobs)
+    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
+    lines = [f"  {count:,} of {name}" for name, count in counts.items()]
+    more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
+    return [total, *lines[:SHOWN], *more]
+
+
+def count_processes(device: str) -> int:
+    """The processes of a run by default: see `devices.processes`.
+
+    Raises UserError where the device is not here.
+    """
+    from studies.train import devices  # imports torch, which a plan of trials that are all done does without
+
+    devices.require(device)
+    return devices.processes(device)
+
+
+def rough_time(units: Sequence[Unit], jobs: int) -> str:
+    """The rough time of training some units, in words."""
+    seconds = costs.rough_seconds([engines.of(unit).cost(unit) for unit in units], jobs)
+    if seconds < 100:
+        about = f"{seconds:.0f} seconds"
+    else:
+        about = f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+    processes = "1 process" if jobs == 1 else f"{jobs:,} processes"
+    return f"about {about} in {processes}, as fast as this machine is now; give or take a factor of two"
+
+
+def _describe_reading(study: Study) -> list[str]:
+    """Grid, exclusions, rows with what is doubtful about them, and trials of one reading."""
+    grid, validation = study.grid, study.validation
+    lines = [f"{factor:14} {len(levels):>3} levels: {', '.join(levels)}" for factor, levels in grid.levels.items()]
+    lines += [f"excluded       {count:>3} points where {rule}" for rule, count in grid.excluded]
+    if grid.duplicates:
+        lines.append(f"duplicates     {grid.duplicates:>3} points repeat an earlier one and are trained once")
+    pool = datasets.pools(study.data, study.seed, 0)
+    held_out = [
+        f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
+    ]
+    lines.append(f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows")
+    lines += [f"{'':15}{words}" for words in study.schema.words]
+    lines += [f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)]
+    each = f"{validation.folds} folds" if validation.folds else "the whole pool"
+    repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
+    lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")
+    return lines

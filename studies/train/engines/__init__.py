@@ -1,0 +1,93 @@
+"""Engines: what trains units of work. Everything around them (grid, folds, seeds, rows, statistics) is the suite's.
+
+An engine imports what trains in the methods that need it, so that planning imports neither torch nor the engine's own tools.
+"""
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from studies.columns import Record
+from studies.errors import UserError
+from studies.plan.units import Trial, Unit
+from studies.spec.engines import ENGINES
+from studies.spec.settings import Settings
+
+if TYPE_CHECKING:  # a process that trains does without what reads specs: it takes longer to import than torch
+    from studies.spec.spec import Study
+
+Observe = Callable[[int, Any], None]  # gets epoch and model at every record of the history
+
+
+class Trained(NamedTuple):
+    """A trained trial: its outcome, in the columns of a row, and its model (of a stack: all models)."""
+
+    outcome: Record
+    model: Any
+
+
+class Engine(Protocol):
+    """The parts that an engine has."""
+
+    def check(self, settings: Settings, device: str) -> str:
+        """The reason that the engine cannot train these settings on the device; empty where it can."""
+
+    def units(self, study: "Study", trials: Sequence[Trial], jobs: int, device: str) -> list[Unit]:
+        """The trials, all of one reading, divided into those that train together."""
+
+    def cost(self, unit: Unit) -> float:
+        """Rough time of training, in the unit of `costs.unit_seconds`."""
+
+    def train(self, unit: Unit, observe: Observe | None = None) -> list[Trained]:
+        """Train the trials of a unit, in their order."""
+
+
+@functools.cache
+def load(name: str) -> Engine:
+    """The engine of that name."""
+    module, _, attribute = ENGINES[name].partition(":")
+    return getattr(import_module(module), attribute)()
+
+
+def of(unit: Unit) -> Engine:
+    """The engine that trains a unit."""
+    return load(unit.settings["engine"])
+
+
+def require(study: "Study", device: str = "cpu") -> None:
+    """Raise UserError where an engine cannot train a configuration of a study."""
+    for reading in study.readings:
+        for each in reading.grid.configurations:
+            problem = load(each.settings["engine"]).check(each.settings, device)
+            if problem:
+                name = f"{study.name}.toml: " + f"reading {reading.reading}: " * bool(reading.reading)
+                point = ", ".join(f"{factor} = {level}" for factor, level in each.levels.items())
+                raise UserError(f"{name}base{point and f' with {point}'}: {problem}")
+
+
+def plan_units(study: "Study", trials: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Unit]:
+    """Divide trials into units, the longest first, so that the jobs end together; of equal ones, repeat by repeat.
+
+    A machine is not equally fast at all times: what is compared within a repeat, seconds too, is then of one time.
+
+    Args:
+        study: The study that the trials are of.
+        trials: Trials of any reading and engine.
+        jobs: Number of processes that train at once.
+        device: Kind of device that trains.
+
+    Raises:
+        UserError: An engine cannot train a configuration of the study.
+    """
+    require(study, device)
+    groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.reading, trial.configuration.settings["engine"]].append(trial)
+    planned = [
+        unit
+        for (reading, engine), group in groups.items()
+        for unit in load(engine).units(study.named(reading), group, jobs, device)
+    ]
+    return sorted(planned, key=lambda unit: (-unit.work, unit.trials[0].repeat, unit.trials[0].fold))

@@ -1,0 +1,38 @@
+"""The engine `stack`: the framework, which trains many models of one structure together."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from studies.plan.units import Trial, Unit
+from studies.spec.settings import Settings
+from studies.train import costs
+from studies.train.engines import Observe, Trained
+
+if TYPE_CHECKING:
+    from studies.spec.spec import Study
+
+COSTS = costs.Costs(0.33, 0.32, 1.0, 0.9, 0.06, 1.1e-3, 1.1e-5, 4e-6, 4e-7, 1e-5)
+
+
+class StackEngine:
+    """The reference, and the way to CUDA."""
+
+    def check(self, settings: Settings, device: str) -> str:  # noqa: ARG002 - an engine takes both
+        """Nothing: it trains all settings, on all devices."""
+        return ""
+
+    def units(self, study: "Study", trials: Sequence[Trial], jobs: int, device: str) -> list[Unit]:
+        """As few stacks as memory and the number of jobs allow."""
+        from studies.train import packing
+
+        return packing.pack(study, trials, jobs, device, packing.capacity)
+
+    def cost(self, unit: Unit) -> float:
+        """Rough time of training."""
+        return costs.training_cost(unit, COSTS)
+
+    def train(self, unit: Unit, observe: Observe | None = None) -> list[Trained]:
+        """Train a stack."""
+        from studies.train import fitting
+
+        return fitting.train(unit, observe)

@@ -1,0 +1,55 @@
+"""The engine `torch_nn`: the same models by torch.nn, autograd and torch.optim, one at a time, for comparison."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from studies.plan.units import Trial, Unit
+from studies.spec.components import BUILT_IN, with_name
+from studies.spec.settings import Settings
+from studies.train import costs
+from studies.train.engines import Observe, Trained
+
+if TYPE_CHECKING:
+    from studies.spec.spec import Study
+
+COSTS = costs.Costs(0.0, 1.35, 1.0, 0.9, 0.7, 6e-3, 1.1e-5, 4e-6, 4e-7, 4e-5)
+
+
+class TorchEngine:
+    """A yardstick: same loop, splits, first weights and batches, other arithmetic."""
+
+    def check(self, settings: Settings, device: str) -> str:
+        """The setting that torch.nn has no equal for, or that its steps cannot be recorded for a CUDA device."""
+        for key in ("activation", "loss", "optimizer"):
+            for value in settings[key] if isinstance(settings[key], list) else [settings[key]]:
+                if with_name(value)["name"] not in BUILT_IN[key]:
+                    return f"torch.nn has no equal of {with_name(value)['name']!r}, which is your own: write engine = 'stack'"
+        norm = settings["batchnorm"]
+        if norm.get("gradient") == "straight_through":
+            return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
+        if norm.get("unbiased"):
+            return "torch.nn's batch norm divides the variance by n only: for unbiased = true write engine = 'stack'"
+        if settings["gradient_norms"]:
+            return "gradient norms are recorded from the framework's layers: for gradient_norms = true write engine = 'stack'"
+        if device != "cpu":
+            return (
+                f"engine torch_nn trains on the CPU, for comparison: --device {device} was given; give --device cpu, or "
+                "exclude the configurations with it"
+            )
+        return ""
+
+    def units(self, study: "Study", trials: Sequence[Trial], jobs: int, device: str) -> list[Unit]:
+        """A unit for each trial."""
+        from studies.train import packing
+
+        return packing.pack(study, trials, jobs, device, lambda *_: 1)
+
+    def cost(self, unit: Unit) -> float:
+        """Rough time of training."""
+        return costs.training_cost(unit, COSTS)
+
+    def train(self, unit: Unit, observe: Observe | None = None) -> list[Trained]:
+        """Train the one model of a unit."""
+        from studies.train import fitting, torch_models  # torch.optim takes a second to import, which no other study needs
+
+        return fitting.train(unit, observe, torch_models.of)

@@ -1,0 +1,86 @@
+"""Training of a unit by `framework.fit`, the loop that the engines share: rows, first weights and orders come from seeds."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import framework as fw
+from studies.data.types import Split
+from studies.plan.units import Unit
+from studies.seeds import seed_for
+from studies.spec.components import DECISIONS
+from studies.spec.settings import Settings
+from studies.train import devices, networks, records
+from studies.train.engines import Observe, Trained
+
+Twin = Callable[[fw.Sequential, Settings], tuple[Any, Any, Any]]  # model, loss and optimizer in the framework's place
+
+
+class Fitted(NamedTuple):
+    """A trained stack of models: the stack, its history, the rows of each trial, and the seconds of training."""
+
+    model: Any
+    history: fw.History
+    splits: Sequence[Split]
+    seconds: float
+
+
+def train(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> list[Trained]:
+    """Train a unit and judge its models; see `fit`."""
+    fitted = fit(unit, observe, twin)
+    outcomes = records.outcomes(unit, fitted.model, fitted.history, fitted.splits)
+    seconds = fitted.seconds / len(unit.trials)
+    return [Trained({**outcome, "seconds": seconds}, fitted.model) for outcome in outcomes]
+
+
+def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> Fitted:
+    """Train a unit.
+
+    Args:
+        unit: Trials of one structure.
+        observe: Gets epoch and model at every record of the history.
+        twin: Makes another model, loss and optimizer from the initialized stack, which train in its place.
+    """
+    if not unit.splits:
+        unit = unit.with_rows()
+    source = unit.source
+    settings = [trial.configuration.settings for trial in unit.trials]
+    shared = settings[0]
+    of = {(trial.repeat, trial.fold): split for trial, split in zip(unit.trials, unit.splits, strict=True)}
+    places, splits = list(of), list(of.values())
+    sets = [places.index((trial.repeat, trial.fold)) for trial in unit.trials]
+
+    train_rows = records.join_rows([split.train for split in splits])
+    validation = records.join_rows([split.validation for split in splits if split.validation])
+    test = records.join_rows([split.test for split in splits if split.test])
+    assert train_rows is not None
+
+    device = devices.here(unit.device)
+    names = source.schema
+    model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
+    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
+    loss, optimizer = networks.loss(shared), networks.optimizer(model, settings)
+    if twin:
+        model, loss, optimizer = twin(model, shared)
+    devices.wait(device)
+    started = time.perf_counter()
+    history = fw.fit(
+        model,
+        loss,
+        optimizer,
+        train_rows,
+        validation,
+        test,
+        epochs=shared["epochs"],
+        batch_size=unit.batch_size,
+        shuffle=shared["shuffle"],
+        schedule=networks.schedule(shared),
+        seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
+        sets=sets,
+        decide=DECISIONS[shared["decision"]].make,
+        history_every=shared["history_every"],
+        gradient_norms=shared["gradient_norms"],
+        observe=observe and (lambda epoch: observe(epoch, model)),
+    )
+    devices.wait(device)
+    return Fitted(model, history, unit.splits, time.perf_counter() - started)
