@@ -132,9 +132,10 @@ def run_all(
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}
     jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    made_on = devices.describe(device)
     with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
         about = {"jobs": jobs, "backend": backend, **machine()}
-        runs = {study.name: at_end.enter_context(_Run(study, Path(results), device, about)) for study in studies}
+        runs = {study.name: at_end.enter_context(_Run(study, Path(results), made_on, about)) for study in studies}
 
         def finish(run: _Run) -> None:
             if not run.pending and run.study.name not in rows_of_all:
@@ -170,15 +171,13 @@ def run_all(
 class _Run:
     """A study at work: `pending` are the trials that it lacks, by key."""
 
-    def __init__(self, study: Study, results: Path, device: str, about: Record) -> None:
+    def __init__(self, study: Study, results: Path, made_on: str, about: Record) -> None:
         self.study, self.store, self._about = study, Store(results, study), about
         self.trials, self._rows = plan.trials(study), self.store.load().trials
         done = successful(self._rows)
         self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
         if self.pending:
-            from studies.train import devices
-
-            _require_device(self._rows, self.store.folder, devices.describe(device))
+            _require_device(self._rows, self.store.folder, made_on)
         self.store.begin()
         self._others = self.store.others()
         self._trained = 0

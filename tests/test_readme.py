@@ -78,14 +78,9 @@ def test_every_file_is_there(page, path):
     assert (ROOT / page).parent.joinpath(path).exists()
 
 
-PLANNED = {  # by the branches that are merged next
-    *("tests/studies/test_parts.py", "tests/studies/test_components.py"),
-}
-
-
 @pytest.mark.parametrize(("page", "path"), found(r"`((?:studies|framework|tests|benchmarks)/[\w/.-]+)`"))
 def test_every_named_path_is_there(page, path):
-    assert (ROOT / path).exists() or path in PLANNED, page
+    assert (ROOT / path).exists(), page
 
 
 def test_every_page_of_the_docs_is_reached_from_the_readme():

@@ -51,7 +51,7 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
     value = value_at(configuration.settings, factor)
     optimizer = OPTIMIZERS.get(configuration.settings["optimizer"]["name"])
     if key == "optimizer" and parameter and optimizer:
-        return bool(value == optimizer.defaults[parameter])
+        return bool(value == optimizer.defaults.get(parameter))
     return bool(value == value_at(grid.identity["base"], factor))
 
 

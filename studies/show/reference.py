@@ -56,6 +56,7 @@ def spec_page() -> str:
         _section("`[[grid]]`", GRID),
         _section("`[[exclude]]`", EXCLUDE),
         _section("`[reading.<name>]`", READING, _keys({"primary": spec.PRIMARY})),
+        _section("`[components]`", "Components of your own: see [components.md](components.md).", _keys(spec.COMPONENTS)),
     )
 
 
@@ -173,7 +174,8 @@ def _code(text: str) -> str:
 def _cells(words: Sequence[str]) -> tuple[str, str, str]:
     """Rule, default and meaning; a default that is TOML as code."""
     rule, default, meaning = words
-    return rule, default if " " in default and not default.startswith("[") else _code(default), meaning
+    is_code = default.startswith(("[", '"')) or " " not in default and default != "needed"
+    return rule, _code(default) if is_code else default, meaning
 
 
 def _keys(keys: Mapping[str, "spec.Key"]) -> str:

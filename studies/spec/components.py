@@ -150,7 +150,7 @@ LOSSES: Mapping[str, Loss] = {
     "huber": Loss("framework:HuberLoss", {"delta": Parameter(_POSITIVE, 1.0, "delta")}, "torch.nn.functional:huber_loss"),
     "bce": Loss(
         "framework:BCELoss",
-        torch="studies.train.torch_nn:binary_cross_entropy",
+        torch="studies.train.torch_models:binary_cross_entropy",
         outputs=("sigmoid", "softmax"),
         takes="BCE takes probabilities",
     ),
@@ -165,7 +165,7 @@ LOSSES: Mapping[str, Loss] = {
     "hinge": Loss(
         "framework:HingeLoss",
         {"margin": Parameter(_POSITIVE, 1.0, "margin")},
-        "studies.train.torch_nn:multi_margin_loss",
+        "studies.train.torch_models:multi_margin_loss",
         outputs=("linear",),
         auto="linear",
         takes="the hinge loss takes scores without bounds",
@@ -245,6 +245,7 @@ SCHEDULES: Mapping[str, Component] = {
     "warmup": Component("framework:warmup", {"length": Parameter(whole(1), 5)}),
 }
 
+STEPS = ("activation", "loss", "optimizer")  # settings whose components compute in every step, for all replicas at once
 Known = Mapping[str, Mapping[str, Component]]  # the components of each setting that names one
 BUILT_IN: Known = {
     "activation": ACTIVATIONS,

@@ -16,7 +16,9 @@ import numpy as np
 from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
+from studies.spec import parts
 from studies.spec.grid import Configuration, Grid, expand, words
+from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole
 from studies.spec.sampling import Sampling
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
@@ -60,6 +62,7 @@ SECTIONS: Mapping[str, str] = {
     "grid": "Factors, each with the list of its levels; several `[[grid]]` tables are united.",
     "exclude": "Combinations to leave out.",
     "reading": "Other interpretations of the source.",
+    "components": "Components of your own.",
 }
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
@@ -88,6 +91,9 @@ VALIDATION: Mapping[str, Key] = {
     "repeats": Key(whole(1, REPEATS), 1, "Repeats of everything, with new folds, first weights and orders of batches."),
     "stratified": Key(flag, True, "Give every fold the pool's shares of the classes.", "true; false for generated data"),
 }
+COMPONENTS: Mapping[str, Key] = {
+    "path": Key(text, None, "Python file that defines them, relative to the spec.", "needed"),
+}
 PRIMARY = Key(flag, False, "The reading that headlines are about; exactly one has it.")
 _SECTIONS = (*TOP, *SECTIONS)
 NAME = Rule(  # it becomes a folder's
@@ -103,7 +109,7 @@ class Study:
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
-    study as it was named on the command line, with the options that changed it.
+    study as it was named on the command line, with the options that changed it; `parts` the user's own components.
     """
 
     name: str
@@ -122,6 +128,7 @@ class Study:
     reading: str = ""
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
+    parts: Parts = NO_PARTS
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -154,6 +161,8 @@ class Study:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
         data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
         own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if self.parts.path:
+            own["components"] = {"content": self.parts.content}
         if not self.reading:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
@@ -226,12 +235,13 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
     for key in ("title", "question", "source", "seed", "stack", "margin", "design"):
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
     overlays = _readings(document.get("reading", {}))
+    own = _parts(document.get("components"), folder)
     if not overlays:
-        return _one(name, document, folder, known)
+        return _one(name, document, folder, known, own)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -265,7 +275,16 @@ def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema]) -> Study:
+def _parts(section: object, folder: Path) -> Parts:
+    """The user's file of components that the `[components]` section names; none without the section."""
+    if section is None:
+        return NO_PARTS
+    require_keys("components", section, COMPONENTS)
+    assert isinstance(section, Mapping)
+    return parts.read(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
+
+
+def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
     data, schema = _data(document.get("data", {}), folder, known, seed)
@@ -276,8 +295,8 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
 
     base = document.get("base", {})
     require_keys("base", base, DEFAULTS)
-    resolve(base, "base")
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    resolve(base, "base", own.known())
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
@@ -297,6 +316,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         stack=document.get("stack", 0),
         tune=tuple(document.get("tune", [])),
         margin=float(document.get("margin", Study.margin)),
+        parts=own,
     )
 
 

@@ -13,17 +13,19 @@ from studies.seeds import digest
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
     *("seeds", "data/csv_files", "data/datasets", "data/generators", "data/splits", "data/types", "data/wrong"),
-    *("spec/components", "spec/recording", "plan/units"),
+    *("spec/components", "spec/parts", "spec/recording", "spec/settings", "plan/units"),
     *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
-    *("train/engines/stack", "train/engines/torch_nn"),
 )
 
 
 @functools.cache
 def code() -> str:
     """The first 12 digits of the hash of `framework` and of the modules of `studies` that train and judge."""
-    sources = [*sorted((_STUDIES.parent / "framework").glob("*.py")), *(_STUDIES / f"{name}.py" for name in _MAKERS)]
-    return digest({path.name: _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
+    folders = (_STUDIES.parent / "framework", _STUDIES / "train" / "engines")
+    sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    sources += [_STUDIES / f"{name}.py" for name in _MAKERS]
+    root = _STUDIES.parent
+    return digest({path.relative_to(root).as_posix(): _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
 
 
 def _bare(source: str) -> list[str]:

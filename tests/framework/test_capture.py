@@ -134,7 +134,10 @@ STEPS = {
     "batch norm": ([fw.BatchNorm(), fw.Tanh()], fw.CrossEntropyLoss(), fw.SGD),
     "batch norm by the batch": ([fw.BatchNorm(affine=False, evaluate="batch")], fw.CrossEntropyLoss(), fw.SGD),
     "straight through": ([fw.BatchNorm(gradient="straight_through")], fw.CrossEntropyLoss(), fw.SGD),
-    **{loss.__name__: ([fw.Tanh()], loss(), fw.SGD) for loss in (fw.MSELoss, fw.MAELoss, fw.BCELoss)},
+    **{
+        loss.__name__: ([fw.Tanh()], loss(), fw.SGD)
+        for loss in (fw.MSELoss, fw.MAELoss, fw.HuberLoss, fw.HingeLoss, fw.BCELoss)
+    },
     **{name: ([ours()], fw.CrossEntropyLoss(), fw.SGD) for name, (ours, _) in ACTIVATIONS.items()},
     **{
         each.__name__: ([fw.Tanh()], fw.CrossEntropyLoss(), each)

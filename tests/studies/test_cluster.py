@@ -14,13 +14,15 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from commands import PATIENCE
+from distributed import CancelledError, KilledWorker
+from distributed.comm import CommClosedError
 
 import studies
 from studies.errors import UserError
 from studies.plan import plan, units
 from studies.spec import spec
 from studies.train import cluster as dask
-from studies.train import engines
+from studies.train import engines, worker
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
@@ -250,6 +252,77 @@ def test_silence_and_a_lost_scheduler_are_one_clear_error_and_the_next_run_goes_
     trained = []
     table = studies.run(path, backend="sequential", results=tmp_path / "results", received=trained.extend)
     assert (len(table), len(trained)) == (36, 36 - safe)
+
+
+class Result:
+    """The future of a unit that has ended, and what a client makes of it."""
+
+    def __init__(self, given):
+        self._given = given
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def result(self, timeout):
+        assert timeout > dask.SILENCE
+        if isinstance(self._given, BaseException):
+            raise self._given
+        return self._given
+
+
+class Workers:
+    """A client of a cluster that a worker joins between two results."""
+
+    def __init__(self, *results):
+        self._results, self.looks = iter(results), 0
+
+    def nthreads(self, workers=()):
+        if workers:
+            return dict.fromkeys(workers, 2)
+        self.looks += 1
+        return dict.fromkeys(["one", "two"][: self.looks], 1)
+
+    def submit(self, function, unit, *, pure, resources):  # noqa: ARG002
+        assert (function, pure, resources) == (worker.attempt, False, None)
+        return Result(next(self._results))
+
+
+@pytest.fixture
+def two_units(tiny, monkeypatch):
+    monkeypatch.setattr(dask.costs, "unit_seconds", lambda: 1e-9)
+    study = spec.load(str(tiny(PAIRS)))
+    return engines.plan_units(study, plan.trials(study), 1)[:2]
+
+
+def test_a_worker_that_joins_later_is_checked_once(two_units, monkeypatch):
+    checked = []
+    monkeypatch.setattr(dask, "check_workers", lambda _, workers: checked.append(workers))
+    assert [outcome for _, outcome in dask._outcomes(two_units, Workers([1], [2]), {})] == [[1], [2]]
+    assert checked == [{"two"}]
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="a worker trains on one thread: two has 2"):
+        list(dask._outcomes(two_units[:1], Workers([1]), {}))
+
+
+FAILURES = {
+    "a unit that kills its workers": (KilledWorker("key", None, 3), None),
+    "silence": (TimeoutError(), (TimeoutError, "nothing was heard of the cluster for 600 seconds")),
+    "a lost scheduler": (CancelledError("key"), (ConnectionError, "the scheduler is gone")),
+    "a lost connection": (CommClosedError(), (ConnectionError, "the scheduler is gone")),
+    "an error of its own": (ZeroDivisionError("mine"), (ZeroDivisionError, "mine")),
+}
+
+
+@pytest.mark.parametrize(("error", "expected"), FAILURES.values(), ids=FAILURES)
+def test_each_future_has_its_own_end(two_units, monkeypatch, error, expected):
+    monkeypatch.setattr(dask, "check_workers", lambda *_: None)
+    outcomes = dask._outcomes(two_units, Workers([1], error), {})
+    assert next(outcomes) == (two_units[0], [1])
+    if expected is None:
+        assert next(outcomes) == (two_units[1], worker.Lost("4 workers died while they trained it"))
+    else:
+        with pytest.raises(expected[0], match=expected[1]):
+            next(outcomes)
 
 
 def test_the_version_of_the_code_is_that_of_all_its_files(tmp_path, monkeypatch):

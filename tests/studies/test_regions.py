@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import framework as fw
-import studies
+import studies.show
 from studies import cli
 from studies.data import generators, splits
 from studies.errors import UserError
@@ -226,7 +226,7 @@ def test_without_a_display_a_live_run_says_so_and_goes_on(tiny, tmp_path):
 
 
 def test_a_run_that_nobody_watches_needs_nothing_to_draw_with(tiny, tmp_path, monkeypatch):
-    monkeypatch.delattr(studies, "regions")
+    monkeypatch.delattr(studies.show, "regions")
     for module in ("studies.show.regions", "matplotlib", "PIL"):
         monkeypatch.setitem(sys.modules, module, None)
     called = CliRunner().invoke(cli.main, ["run", str(tiny()), "-j", "1", "--results", str(tmp_path / "r")])
