@@ -174,7 +174,7 @@ def _code(text: str) -> str:
 def _cells(words: Sequence[str]) -> tuple[str, str, str]:
     """Rule, default and meaning; a default that is TOML as code."""
     rule, default, meaning = words
-    is_code = default.startswith(("[", '"')) or " " not in default and default != "needed"
+    is_code = default.startswith(("[", '"')) or (" " not in default and default != "needed")
     return rule, _code(default) if is_code else default, meaning
 
 
