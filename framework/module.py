@@ -132,6 +132,11 @@ class Sequential(Module):
     Without a `device`, they are on torch's default one.
 
     Raises ValueError where a layer is none of this framework's modules, does not fit the one before it, or is there twice.
+
+    >>> from framework import Linear, Tanh
+    >>> model = Sequential(Linear(2, 25), Tanh(), Linear(25, 2), replicas=4)
+    >>> model.parameters.shape
+    torch.Size([4, 127])
     """
 
     def __init__(

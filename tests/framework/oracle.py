@@ -1,4 +1,4 @@
-"""What the framework is compared with: torch.nn and autograd, one replica at a time, and finite differences; in float64.
+"""Oracle of the framework: torch.nn and autograd, one replica at a time, and finite differences; in float64.
 
 The small problems at the end are what several test files train on.
 """

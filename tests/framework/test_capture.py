@@ -11,7 +11,7 @@ from framework import capture, ops
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """What was recorded, by a recorder that replays a step as it is written: a list of (replays, generators)."""
+    """Recorded steps, by a recorder that replays a step as it is written: a list of (replays, generators)."""
     records = []
 
     def record(step, generators, device):

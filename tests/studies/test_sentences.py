@@ -1,4 +1,4 @@
-"""What a reader should remember, from studies whose answer is planted; and tables that read back as they were."""
+"""Sentences to remember, from studies whose answer is planted; and tables that read back as they were."""
 
 import re
 
