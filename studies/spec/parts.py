@@ -9,17 +9,17 @@ import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.errors import UserError
 from studies.seeds import digest
-from studies.spec.components import BATCH_NORM, BUILT_IN, STEPS, Component, Known, Parameter
+from studies.spec.components import BATCH_NORM, BUILT_IN, STEPS, Component, Known, Loss, Parameter
 from studies.spec.rules import Rule, flag, number, text
 from studies.spec.settings import Settings, components_of
 
 _BASES = {"Module": "activation", "Activation": "activation", "Loss": "loss", "Optimizer": "optimizer"}
-_TAKEN = {"activation": ("self",), "loss": ("self",), "optimizer": ("self", "model")}  # arguments that are no parameters
+_FIRST = {"activation": 1, "loss": 1, "optimizer": 2}  # first arguments of __init__ that are no parameters: self, and the model
 _SETTINGS = {"activation": (), "loss": ("reduction",), "optimizer": ("clip",)}
 _INITIALIZES, _SCHEDULES = ("shape", "fan_in", "fan_out"), ("epoch",)
 
@@ -176,21 +176,33 @@ class _File:
                 node.lineno, f'{node.name} takes no `lr`: an optimizer has a learning rate, such as "lr: float = 0.1"'
             )
         settings = tuple(name for name in _SETTINGS[key] if name in accepted)
-        return Component(f"{self._module}:{node.name}", parameters, settings=settings, own=True)
+        inherited = self._row(node) or (Loss("") if key == "loss" else Component(""))  # the outputs that a loss takes
+        maker = f"{self._module}:{node.name}"
+        return replace(inherited, maker=maker, parameters=parameters, torch="", fixed={}, settings=settings, own=True)
+
+    def _row(self, node: ast.ClassDef) -> Component | None:
+        """The row of the first built-in class among the ancestors of a class; None where there is none."""
+        for base in node.bases:
+            path = self._path(base)
+            found = self._row(self._classes[path]) if path in self._classes else _built_in().get(path.rpartition(".")[2])
+            row = found[1] if isinstance(found, tuple) else found
+            if row:
+                return row
+        return None
 
     def _arguments(self, key: str, node: ast.ClassDef) -> tuple[dict[str, Parameter], set[str]]:
         """The parameters of a class, its own or inherited, and all arguments that it accepts by name."""
         for part in node.body:
             if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                left_out = (*_TAKEN[key], *_SETTINGS[key])
+                first = [argument.arg for argument in _named(part.args)[: _FIRST[key]]]
+                left_out = (*first, *_SETTINGS[key])
                 return self._parameters(part.args, node.name, left_out), {argument.arg for argument in _named(part.args)}
         for base in node.bases:
-            path = self._path(base)
-            if path in self._classes:
-                return self._arguments(key, self._classes[path])
-            row = _built_in().get(path.rpartition(".")[2], ("", None))[1]
-            if row:
-                return {name: Parameter(each.rule, each.default) for name, each in row.parameters.items()}, set(row.settings)
+            if self._path(base) in self._classes:
+                return self._arguments(key, self._classes[self._path(base)])
+        row = self._row(node)
+        if row:
+            return {name: Parameter(each.rule, each.default) for name, each in row.parameters.items()}, set(row.settings)
         return {}, set(_SETTINGS[key])
 
     def _of_function(self, node: ast.FunctionDef) -> Component:

@@ -351,9 +351,10 @@ def _batchnorm(value: object, where: str, dtype: str) -> dict[str, Any]:
 
 
 def _loss(full: Settings, known: Known) -> Loss:
-    """The row of the loss of some settings; a user's own is taken as one of any outputs."""
+    """The row of the loss of some settings."""
     component = known["loss"][with_name(full["loss"])["name"]]
-    return component if isinstance(component, Loss) else Loss(component.maker)
+    assert isinstance(component, Loss)
+    return component
 
 
 def _contradiction(full: Settings, known: Known) -> str:

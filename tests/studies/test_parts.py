@@ -224,3 +224,35 @@ def test_the_page_about_components_works_as_it_stands(tiny, tmp_path):
     rows = studies.run(path, results=tmp_path / "r", jobs=1)
     assert (rows["status"] == "ok").all()
     assert set(rows["activation"]) == {"relu", "swish", "swish beta=2"}
+
+
+INHERITED = """
+import framework as fw
+class Softer(fw.Softplus): ...
+class Cross(fw.CrossEntropyLoss): ...
+class Adam2(fw.Adam): ...
+class Descent(fw.SGD):
+    def __init__(this, stack, lr=0.2, **options):
+        super().__init__(stack, lr)
+class Swift(Softer):
+    def __init__(self, beta=3.0):
+        super().__init__(beta)
+"""
+
+
+def test_a_part_inherits_the_parameters_and_outputs_of_a_built_in_one(own, tmp_path):
+    path = own(
+        ("epochs = 3", 'epochs = 1\nloss = "cross"'),
+        ('"relu", "tanh"', '"softer", "swift"'),
+        ('"adam"', '"adam2"'),
+        ('"sgd"', '"descent"'),
+    )
+    write_parts(tmp_path, INHERITED)
+    study = spec.load(str(path))
+    known = study.parts.known()
+    assert known["activation"]["softer"].defaults == {"beta": 1.0}
+    assert known["activation"]["swift"].defaults == {"beta": 3.0}
+    assert known["optimizer"]["descent"].defaults == {"lr": 0.2}
+    assert known["optimizer"]["adam2"].defaults["beta2"] == 0.999
+    assert {each.settings["output"] for each in study.grid.configurations} == {"linear"}
+    assert (studies.run(path, results=tmp_path / "r", jobs=1)["status"] == "ok").all()
