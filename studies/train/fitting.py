@@ -55,7 +55,7 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
     test = records.join_rows([split.test for split in splits if split.test])
     assert train_rows is not None
 
-    device = devices.here(unit.device)
+    device = devices.take(unit.device)
     names = source.schema
     model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
     networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
