@@ -6,10 +6,10 @@ RUN := .venv/bin/ablation
 JOBS_OPTION := $(if $(JOBS),-j $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ablation demo reports bench calibration chaos figures test lint clean
+.PHONY: help ablation demo reports bench calibration chaos figures docs test test-fast coverage lint clean
 
 help: ## Show this list
-	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 ablation: .venv ## Train the full grid (8,640 models) and put its tables and pictures on a page; JOBS=2 sets the processes
 	$(RUN) run ablation $(JOBS_OPTION) --report
@@ -43,8 +43,17 @@ chaos: .venv ## Kill, tear and crowd runs for five minutes, and count what is lo
 figures: .venv ## Draw all pictures again from the tables in results/
 	$(RUN) figures
 
-test: .venv ## Run the tests
-	.venv/bin/pytest
+docs: .venv ## Write docs/spec.md and docs/files.md from the code
+	.venv/bin/python -m studies.show.reference docs
+
+test: .venv ## Run the tests, in two processes (PYTEST="-k regions" chooses)
+	.venv/bin/pytest -n 2 --dist worksteal $(PYTEST)
+
+test-fast: .venv ## Run the tests that start no processes and train little, in under a minute
+	.venv/bin/pytest -n 2 --dist worksteal -m 'not slow' $(PYTEST)
+
+coverage: .venv ## Run the tests and fail where they cover less than the floor
+	.venv/bin/pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered $(PYTEST)
 
 lint: .venv ## Check style and types
 	.venv/bin/ruff format --check

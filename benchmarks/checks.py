@@ -1,4 +1,4 @@
-"""Whether two engines learn the same, from the test errors of the models that both trained."""
+"""Comparison of what two engines learn, by the test errors of the models that both trained."""
 
 import math
 import statistics

@@ -44,7 +44,7 @@ Started = tuple[fw.Sequential, fw.Loss, fw.Several]
 
 
 class About(NamedTuple):
-    """What the device is; bytes a second of a copy, read and written; and seconds of a kernel that has nothing to do."""
+    """Name of the device; bytes a second of a copy, read and written; seconds of an empty kernel."""
 
     device: str
     torch: str

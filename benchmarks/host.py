@@ -30,7 +30,7 @@ class Host:
         self.peak_mb = 0.0
 
     def call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401
-        """What the engine's function answers.
+        """Answer of the engine's function.
 
         Raises UnavailableError with the reason where it does not have the work or failed at it, as without a compiler, and
         RuntimeError where its process ended.

@@ -1,4 +1,4 @@
-"""What a run was measured on: `machine.json`."""
+"""Machine and versions of a measurement: `machine.json`."""
 
 import datetime
 import json

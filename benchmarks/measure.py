@@ -112,7 +112,7 @@ def measure_grid(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, 
 
 
 def measure_processes(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:  # noqa: ARG001 - none but this suite
-    """How much more than one process two do: this suite trains in one of two, then in both at the same time.
+    """Gain of two processes over one: this suite trains in one of two, then in both at the same time.
 
     Starting a process is not in it, as `grid` has that.
     """
@@ -198,7 +198,7 @@ def part_of_grid(engine: str, works: Sequence[Work], sizes: Scale, turn: int) ->
 
 
 def _scaled(run: GridRun, factor: float) -> dict[str, float]:
-    """What was measured, and what the whole grid would take: starting processes is paid once."""
+    """Measured seconds, and seconds that the whole grid would take: starting processes is paid once."""
     return {
         "seconds_measured": run.seconds,
         "scaled_by": factor,

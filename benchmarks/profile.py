@@ -80,7 +80,7 @@ NAMED = ops.Kernels(_product, _inner)
 @click.option("--rows", "shown", default=24, show_default=True, help="Operations to show; the rest in one line.")
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results/bench"), show_default=True)
 def command(activation: str, optimizer: str, batchnorm: str, epochs: int, shown: int, results: Path) -> None:
-    """Where the time of one step goes, by operation."""
+    """Time of one step, by operation."""
     each, table = operations(activation, optimizer, batchnorm, epochs)
     files.write(results / f"profile-{activation}-{optimizer}-{batchnorm}.csv", to_csv(table.round(3)))
     rest = table[shown:]

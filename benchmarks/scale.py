@@ -1,4 +1,4 @@
-"""How much is measured: in full, at a glance, or just enough to test the harness."""
+"""Sizes of a measurement: in full, at a glance, or just enough to test the harness."""
 
 import itertools
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ Labels = NDArray[np.int64]
 
 
 class UnavailableError(Exception):
-    """Why an engine cannot do a work: what the tables say in the place of a number."""
+    """Reason why an engine cannot do a work: tables have it in place of a number."""
 
 
 class Rows(NamedTuple):

@@ -17,9 +17,9 @@ from framework.module import Module
 class Activation(Module):
     """y = f(x), given by `_function` and `_derivative`.
 
-    `class Tanh(Activation, reads="output")` says which of x and y `_derivative` reads (input, output or nothing), that both
-    methods write to `out` only, which may be what they were given, and that each sample is treated alone. A class that does not
-    say so may do as it likes, and takes more memory.
+    Without `reads`, both methods may read x and y, and return any tensor; that is always right, and takes more memory.
+    `class Tanh(Activation, reads="output")` declares which of x and y `_derivative` reads (input, output or nothing), that both
+    methods write to `out` only, which may be what they were given, and that each sample is treated alone.
     """
 
     def __init_subclass__(cls, reads: Literal["", "input", "output", "nothing"] = "") -> None:

@@ -102,7 +102,7 @@ def check_loss(loss: Loss, outputs: int = 3) -> None:
         _require_equal(f"the gradient of {name} for replica {replica} alone, and in a stack", gradient[replica], own[1][0])
     for place in _places(output):
         numeric = _difference(lambda moved: loss(moved, target)[0].clone(), output, place)
-        _require_close(f"dL/doutput{_at(place)} of {name}", numeric, gradient[:, *place])
+        _require_close(f"dL/doutput{_at(place)} of {name}", numeric, gradient[_index(place)])
     kept = loss.reduction
     values = {}
     for reduction in ("mean", "sum"):
@@ -169,7 +169,7 @@ def _check_gradients(name: str, where: str, stack: Sequential, x: Tensor) -> Non
     _, dx, dp = _all(stack, x, v)
     for place in _places(x):
         numeric = _difference(lambda moved: _value(stack, moved, v), x, place)
-        _require_close(f"dL/dx{_at(place)} of {name}{where}", numeric, dx[:, *place])
+        _require_close(f"dL/dx{_at(place)} of {name}{where}", numeric, dx[_index(place)])
     parameters = stack.parameters.clone()
 
     def value(moved: Tensor) -> Tensor:
@@ -219,13 +219,18 @@ def _value(stack: Sequential, x: Tensor, v: Tensor) -> Tensor:
 def _difference(value: Callable[[Tensor], Tensor], x: Tensor, place: tuple[int, ...]) -> Tensor:
     """The derivative of value(x) by x at a place in every replica, by central differences."""
     step = torch.zeros_like(x)
-    step[:, *place] = _STEP
+    step[_index(place)] = _STEP
     above = value(x + step).clone()
     return (above - value(x - step)) / (2 * _STEP)
 
 
 def _places(x: Tensor) -> Iterator[tuple[int, ...]]:
     yield from ((feature, sample) for feature in range(x.shape[1]) for sample in range(x.shape[2]))
+
+
+def _index(place: tuple[int, ...]) -> tuple[Any, ...]:
+    """The index of a place in every replica."""
+    return (slice(None), *place)
 
 
 def _parameter(stack: Sequential, column: int) -> str:

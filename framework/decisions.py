@@ -15,6 +15,9 @@ def encode(labels: Tensor, outputs: int) -> Tensor:
     """Targets: 1 for the output of a label's class, else 0; a single output stands for class 1.
 
     Integer labels `(sets, samples)` to booleans `(sets, outputs, samples)`.
+
+    >>> encode(torch.tensor([[0, 2, 1]]), outputs=3).int().tolist()
+    [[[1, 0, 0], [0, 0, 1], [0, 1, 0]]]
     """
     first = 1 if outputs == 1 else 0
     return labels[:, None] == torch.arange(first, first + outputs, device=labels.device)[None, :, None]

@@ -17,18 +17,20 @@ from framework.streams import CPU, derive
 class Module:
     """One step of a network, y = f(x), for R replicas.
 
-    `forward(x, train=True)` keeps what `backward` needs in buffers that the next such call reuses: what it returned is valid
-    until then. `forward(x, train=False)` leaves them alone, so that an evaluation never disturbs a pending `backward`.
+    A subclass defines `forward` and `backward`; a module that declares nothing else is right. `forward(x, train=True)` keeps
+    what `backward` needs; what it returned is valid until the next such call. `forward(x, train=False)` leaves that alone, so
+    that an evaluation never disturbs a pending `backward`. `framework.check_module` checks a module of your own.
 
-    `keeps_input` and `keeps_output` say whether `backward` reads what `forward` was given and what it returned. Where neither a
-    module nor the one before it needs the tensor between them, Sequential lets the module write its output there (`in_place`):
-    the less memory a step touches, the more of it is in the cache. Likewise, a module whose backward can write dL/dx over dL/dy
-    (`overwrites`) does so where the module after it made that for nothing else (`over_gradient`). So a module once in a
-    Sequential is used through it only.
+    Five declarations save memory: the less a step touches, the more of it is in the cache. They hold for the class that makes
+    them; a subclass inherits none, since it may override the methods that they are about.
 
-    `own_results` says that forward and backward never hand on the very tensor that they were given, and `by_row` that an
-    evaluation gives each sample what it would get alone. A class that does not say so itself is taken at its worst: it does not
-    inherit what is said of another one's forward and backward.
+    * `keeps_input`, `keeps_output`: `backward` reads what `forward` was given, what it returned. Where neither a module nor the
+      one before it needs the tensor between them, the module writes its output there (`in_place`, set by Sequential).
+    * `overwrites`: `backward` can write dL/dx over dL/dy. It does where dL/dy is nobody else's (`over_gradient`).
+    * `own_results`: forward and backward never return the tensor that they were given.
+    * `by_row`: an evaluation gives each sample what it would get alone.
+
+    A module in a Sequential is used through it only, since it may write over what it is given.
     """
 
     parameter_names: tuple[str, ...] = ()
@@ -130,6 +132,11 @@ class Sequential(Module):
     Without a `device`, they are on torch's default one.
 
     Raises ValueError where a layer is none of this framework's modules, does not fit the one before it, or is there twice.
+
+    >>> from framework import Linear, Tanh
+    >>> model = Sequential(Linear(2, 25), Tanh(), Linear(25, 2), replicas=4)
+    >>> model.parameters.shape
+    torch.Size([4, 127])
     """
 
     def __init__(

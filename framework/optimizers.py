@@ -126,6 +126,11 @@ class SGD(Optimizer):
     """v <- momentum v + g; p <- p - lr v; with `nesterov`, p <- p - lr (g + momentum v).
 
     Sutskever et al. 2013, with lr outside the velocity as in torch.
+
+    >>> model = Part(parameters=torch.ones(2, 3), gradients=torch.ones(2, 3))  # two models of three parameters
+    >>> SGD(model, lr=[0.5, 0.25]).step()
+    >>> model.parameters.tolist()
+    [[0.5, 0.5, 0.5], [0.75, 0.75, 0.75]]
     """
 
     def __init__(

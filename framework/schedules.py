@@ -46,6 +46,9 @@ def cosine(epochs: int, low: float = 0.0) -> Schedule:
     """low + (1 - low) (1 + cos(pi epoch / epochs)) / 2: from 1 down to `low` (Loshchilov and Hutter 2017, equation 5).
 
     Raises ValueError unless epochs > 0.
+
+    >>> [round(cosine(4)(epoch), 2) for epoch in range(5)]
+    [1.0, 0.85, 0.5, 0.15, 0.0]
     """
     _require_positive("epochs", epochs)
     return lambda epoch: low + (1.0 - low) * (1.0 + math.cos(math.pi * epoch / epochs)) / 2

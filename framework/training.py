@@ -102,6 +102,14 @@ def fit(
 
     Raises ValueError where the model is not initialized, the optimizer is another model's, the loss cannot take the outputs, or
     shapes, labels or sizes do not fit, naming what was expected and given.
+
+    >>> from framework import SGD, CrossEntropyLoss, Linear, initialize
+    >>> rows = Rows(torch.linspace(-1, 1, 100)[:, None], torch.arange(100) // 50)  # class 1 above 0
+    >>> model = Sequential(Linear(1, 2), replicas=2)
+    >>> initialize(model, seed=0)
+    >>> history = fit(model, CrossEntropyLoss(), SGD(model, lr=1.0), rows, epochs=20, batch_size=10)
+    >>> history.errors["train"].shape  # one record of two models
+    torch.Size([1, 2])
     """
     _require_fitting(model, loss, optimizer)
     named = {"train": train, "validation": validation, "test": test}
@@ -167,6 +175,12 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
     """Outputs `(R, samples, outputs)` of every model for inputs `(samples, features)`, or `(R, samples, features)` of its own.
 
     Raises ValueError where the inputs have another shape, or the model has no parameters yet.
+
+    >>> from framework import Linear, initialize
+    >>> model = Sequential(Linear(3, 2), replicas=4)
+    >>> initialize(model, seed=0)
+    >>> predict(model, torch.zeros(5, 3)).shape
+    torch.Size([4, 5, 2])
     """
     inputs = _tensor(inputs)
     takes = model.takes if model.takes is not None else inputs.shape[-1]

@@ -1,4 +1,4 @@
-"""What a user asks of a study, as functions: train what is missing, write its tables, compare, verify and judge its rows."""
+"""The suite as functions: train what is missing of a study, write its tables, compare, verify and judge its rows."""
 
 import contextlib
 import datetime
@@ -448,7 +448,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
 
 def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
-    """What our trials say to every claim of the reports, by default of all of them; see `judge.judge`."""
+    """Verdicts on every claim of the reports, by default of all of them; see `judge.judge`."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:

@@ -1,4 +1,4 @@
-"""What a user did that cannot work: one line with the rule, what was given, and the remedy. The command line exits with 2."""
+"""Errors of a user: one line with the rule, what was given, and the remedy. The command line exits with 2."""
 
 import difflib
 from collections.abc import Iterable
@@ -13,7 +13,11 @@ class UserError(Exception):
 
 
 def unknown(what: str, given: object, allowed: Iterable[str]) -> str:
-    """The sentence for a name that is not one of `allowed`, with the nearest that is."""
+    """The sentence for a name that is not one of `allowed`, with the nearest that is.
+
+    >>> unknown("loss", "msr", ["mse", "mae"])
+    "there is no loss 'msr'; did you mean 'mse'? allowed: mse, mae"
+    """
     names = list(allowed)
     near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"did you mean {quoted(near[0])}? " if near else ""

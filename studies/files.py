@@ -1,4 +1,4 @@
-"""The one place that writes whole files: a reader finds the old content or the new, never half of it."""
+"""Whole files, written elsewhere and moved into place: a reader finds the old content or the new, never half of it."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def abandoned(folder: Path) -> Iterator[Path]:
-    """What processes that were killed while they wrote have left in a folder; younger files may be of one that is writing."""
+    """Files that killed processes left half-written in a folder; younger ones may be of a process that is writing."""
     for temporary in folder.glob(".*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - temporary.stat().st_mtime > ABANDONED:

@@ -214,7 +214,7 @@ def children(process: int) -> list[int]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process runs: not gone, and not a zombie that nobody waited for."""
+    """True where a process runs: not gone, and not a zombie that nobody waited for."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -83,7 +83,7 @@ class Commands:
         self._folder.cleanup()
 
     def ask(self, request: dict) -> int | None:
-        """What the process answers."""
+        """Answer of the process."""
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -96,5 +96,5 @@ class Commands:
         return Command(self, self.ask({**request, "output": str(output), "errors": str(errors)}), output, errors)
 
     def call(self, *arguments: object, cwd: Path, first: str = "") -> subprocess.CompletedProcess[str]:
-        """What became of `ablation ARGUMENTS`."""
+        """Outcome of `ablation ARGUMENTS`."""
         return self.begin(*arguments, cwd=cwd, first=first).finish()

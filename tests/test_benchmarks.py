@@ -30,7 +30,7 @@ COLUMNS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What one run leaves."""
+    """Folder with the files of one run."""
     folder = tmp_path_factory.mktemp("bench")
     engines = [argument for engine in ("floor", *PEERS) for argument in ("--engine", engine)]
     places = ["--results", str(folder / "results"), "--figures", str(folder / "figures")]

@@ -1,4 +1,4 @@
-"""What plain tensor operations allow: our stack's step written out for one structure at a time, with no framework around it.
+"""Plain tensor operations: our stack's step written out for one structure at a time, without a framework.
 
 It computes what learning needs and no more: no value of the loss, no history, no modules. Its distance from this suite is what
 generality costs; the matrix products are in both.

@@ -1,4 +1,4 @@
-"""What no engine can beat here: the matrix products of a step alone, in memory that stays, and the speed of a large one."""
+"""Lower bound of all engines here: the matrix products of a step alone, in memory that stays, and the speed of a large one."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""What both forms of JAX share: activations, losses, batch norm's statistics, SGD and Adam, and compiling ahead of time."""
+"""Parts of both forms of JAX: activations, losses, batch norm's statistics, SGD and Adam, and compiling ahead of time."""
 
 import time
 from collections.abc import Callable

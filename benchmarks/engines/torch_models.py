@@ -1,4 +1,4 @@
-"""What the engines of torch share: networks, losses and optimizers of torch.nn and torch.optim."""
+"""Parts of the engines of torch: networks, losses and optimizers of torch.nn and torch.optim."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How much of the difference between configurations each factor explains, alone and together with another."""
+"""Shares of the variance between configurations that each factor and each pair of factors explain."""
 
 import itertools
 import math
@@ -284,7 +284,7 @@ def codes_of(levels: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def is_full(codes: NDArray[np.int64]) -> bool:
-    """Whether every combination of levels is there once."""
+    """True where every combination of levels is there once."""
     return bool(len(codes) == np.prod(codes.max(0) + 1) == len(np.unique(codes, axis=0)))
 
 

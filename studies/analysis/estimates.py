@@ -56,6 +56,10 @@ def estimate(values: ArrayLike, overlap: float = 0.0) -> Estimate:
     """The mean over the last axis of `values (..., n)`; `overlap` as in `from_moments`.
 
     Raises ValueError for fewer than two values, or any that is not finite.
+
+    >>> found = estimate([1.0, 2.0, 3.0])
+    >>> [round(float(number), 2) for number in (found.mean, found.ci_low, found.ci_high)]
+    [2.0, -0.48, 4.48]
     """
     values = np.asarray(values, dtype=float)
     if values.ndim < 1 or values.shape[-1] < 2 or not np.isfinite(values).all():
@@ -188,6 +192,9 @@ def holm(p: ArrayLike) -> Numbers:
     """max over j <= i of min(1, (m - j + 1) p_(j)) for the i-th smallest of m p-values, in the order given (Holm 1979).
 
     NaN is no test: it stays, and is not counted.
+
+    >>> holm([0.01, 0.04, np.nan]).tolist()
+    [0.02, 0.04, nan]
     """
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]

@@ -1,4 +1,4 @@
-"""What a grid can tell before anything trains: which effects it separates, how small a difference shows, how many repeats.
+"""Power of a design before anything trains: which effects it separates, how small a difference shows, how many repeats.
 
 An effect is separable where its columns of the design matrix are no combination of those of the effects beside it: for a
 factor all other factors and the pairs without it, for a pair all factors and all other pairs. These models are hierarchical, so
@@ -69,7 +69,7 @@ def _freedom(model: Mapping[Effect, Numbers], asked: Sequence[Effect]) -> dict[E
 
 
 def separation(study: Study) -> list[str]:
-    """Which effects the grid of one reading separates, in a line or two."""
+    """Effects that the grid of one reading separates, in a line or two."""
     points = pd.DataFrame([each.levels for each in study.grid.configurations], columns=list(study.grid.levels))
     varied = _varied(points)
     if len(varied) < 2:
@@ -101,7 +101,7 @@ def _why(effect: Named, freedom: int, points: pd.DataFrame) -> str:
 
 
 def _together(one: pd.Series, other: pd.Series) -> bool:
-    """Whether two factors take fewer directions together than each would alone."""
+    """True where two factors take fewer directions together than each would alone."""
     columns = columns_of(codes_of(pd.DataFrame({"one": one, "other": other})))
     return _freedom({effect: columns[effect] for effect in ((0,), (1,))}, [(0,)])[0,] < one.nunique() - 1
 

@@ -1,4 +1,4 @@
-"""From rows to statements: pure functions on DataFrames.
+"""Summaries of rows by configuration, level and epoch: pure functions on DataFrames.
 
 An error is in percent of the rows of its set. A diverged or stuck trial keeps the error that it has; a failed trial (one that
 raised) has none, and is counted beside the mean that lacks it.
@@ -178,7 +178,7 @@ def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -
 def values(
     trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """What the mean and the interval of each level are over: its mean error in percent in each value that counts as one.
+    """Independent values behind the mean of each level: its mean error in percent in each.
 
     One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent. `around`: as in
     `beside`.

@@ -39,7 +39,7 @@ def compute_tables(study: Study, rows: Rows) -> Tables:
 
 
 def of_reading(tables: Tables, reading: Study) -> Tables:
-    """What one reading has in each table of its study."""
+    """Rows of one reading in each table of its study."""
     if not reading.reading:
         return tables
     own = {name: table if table.empty else table[table["reading"] == reading.reading] for name, table in tables.items()}

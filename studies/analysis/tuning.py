@@ -44,14 +44,14 @@ def usual(grid: Grid, tune: Sequence[str]) -> set[str]:
 
 
 def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
-    """Whether a factor has its usual value in a configuration; never for a factor of one's own, which is no setting."""
+    """True where a factor has its usual value in a configuration; never for a factor that is no setting."""
     key, _, parameter = factor.partition(".")
     if key not in configuration.settings:
         return False
     value = value_at(configuration.settings, factor)
     optimizer = OPTIMIZERS.get(configuration.settings["optimizer"]["name"])
     if key == "optimizer" and parameter and optimizer:
-        return bool(value == optimizer.defaults[parameter])
+        return bool(value == optimizer.defaults.get(parameter))
     return bool(value == value_at(grid.identity["base"], factor))
 
 
@@ -156,7 +156,7 @@ def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
 
 
 def _counted(levels: pd.Series) -> str:
-    """What was chosen, the most frequent first: "0.1 (4 of 5), 0.01 (1)"; the one level alone where there is no other."""
+    """Chosen levels, the most frequent first: "0.1 (4 of 5), 0.01 (1)"; the one level alone where there is no other."""
     counts = levels.value_counts(sort=True)
     if len(counts) == 1:
         return str(counts.index[0])

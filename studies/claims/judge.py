@@ -22,10 +22,25 @@ from studies.spec.spec import Study
 from studies.store.rows import Rows
 
 LEARNED = 0.5  # share of the trials of a side that must learn for a part about models that learn
-COLUMNS = (  # of verdicts.csv
-    *("source", "id", "claim", "study", "reading", "role", "measure"),
-    *("published_mean", "published_sd", "published_units", "mean", "sd", "ci_low", "ci_high", "rounds", "verdict", "reason"),
-)
+COLUMNS = {  # of verdicts.csv, with their meanings
+    "source": "Report.",
+    "id": "Claim of the report.",
+    "claim": "The claim in words.",
+    "study": "Study that answers it.",
+    "reading": "Reading of the study, where it has several.",
+    "role": "`primary` or `exploration`, as the reading is.",
+    "measure": "Number of each trained model that the claim is about.",
+    "published_mean": "Published number.",
+    "published_sd": "Published standard deviation, if any.",
+    "published_units": "Rounds or folds that the published number is the mean of.",
+    "mean": "Our number.",
+    "sd": "Our standard deviation, of as many values as were published.",
+    "ci_low": "Lower end of the 95% interval of our number.",
+    "ci_high": "Upper end.",
+    "rounds": "Our rounds.",
+    "verdict": "Verdict: see [reports.md](reports.md).",
+    "reason": "Reason of the verdict, in a sentence.",
+}
 
 Find = Callable[[str], tuple[Study, Rows]]  # a study by name, with its rows; UserError where it was not run
 
@@ -35,7 +50,7 @@ def judge(report: Report, find: Find) -> pd.DataFrame:
 
     A claim whose study was not run is UNDECIDED, and says so.
     """
-    return pd.DataFrame([*_judge_numbers(report, find), *_judge_statements(report, find)], columns=COLUMNS)
+    return pd.DataFrame([*_judge_numbers(report, find), *_judge_statements(report, find)], columns=list(COLUMNS))
 
 
 def _judge_numbers(report: Report, find: Find) -> Iterable[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a claim is about, as one number for each trained model.
+"""Measures that claims are about: one number for each trained model.
 
 A measure is a column of `trials.csv`, an error in percent, a column of `history.csv` at one epoch (`train_loss@5000`), or one
 of those below, which say what they are. Claims name them; nothing else knows how they are computed.

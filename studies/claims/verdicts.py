@@ -63,7 +63,7 @@ class Published:
 
 @dataclass(frozen=True)
 class NumberVerdict:
-    """What m rounds say about a published number; the p-values are adjusted over the table, None where not tested.
+    """Verdict of m rounds on a published number; p-values are adjusted over the table, None where not tested.
 
     `p_mean` is of no difference, `p_beyond` of a difference within the tolerance, `p_sd` of equal sds. `sd` is of as many
     values as were published and with the same ddof (root of its expected square), `ci_low` and `ci_high` the 95% t interval of

@@ -9,7 +9,11 @@ Bits = NDArray[np.uint8]
 
 
 def pack(wrong: ArrayLike) -> str:
-    """The text of `wrong (rows,)`."""
+    """The text of `wrong (rows,)`.
+
+    >>> pack([True, False, False, False, False, False, False, True])
+    'gQ=='
+    """
     return base64.b64encode(np.packbits(np.asarray(wrong, dtype=bool)).tobytes()).decode()
 
 

@@ -33,6 +33,7 @@ def _shared(study: Study) -> dict[str, Any]:
         **({"reading": study.reading} if study.reading else {}),
         **identity("data", asdict(study.data)),
         **identity("validation", asdict(study.validation)),
+        **({"components.content": study.parts.content} if study.parts.path else {}),
     }
 
 

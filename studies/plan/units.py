@@ -7,6 +7,7 @@ from typing import Self
 from studies.data import splits
 from studies.data.types import Data, Schema, Split, Validation
 from studies.spec.grid import Configuration
+from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.settings import Settings
 
 NUMERICS = 10  # raised by hand whenever a change alters the numbers of a trial: older rows are then trained again
@@ -39,6 +40,7 @@ class Source:
     data: Data
     validation: Validation
     schema: Schema
+    parts: Parts = NO_PARTS
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ EVERY = 5.0  # seconds from line to line where no bar can move
 
 
 class Screen:
-    """What `api.run_all` tells of what has `started`, was `received` and is `finished`; counts what this run trained.
+    """Callbacks of `api.run_all`: `started`, `received`, `finished`; counts the trials of this run.
 
     On a terminal, a bar moves for each study; elsewhere, a line every few seconds says how far the run is. `quiet`: print
     neither, and no tables.
@@ -72,7 +72,7 @@ class Screen:
                 self._say(f"{done:,.0f} of {total:,.0f} trials, {rate:.1f} trials/s, time left: {left}")
 
     def trained(self, kind: str = "trials") -> int:
-        """How many trials this run trained, of all studies; or how many of these are "diverged" or "failed"."""
+        """Number of trials that this run trained, of all studies; or of these that "diverged" or "failed"."""
         return sum(counts[kind] for counts in self._counts.values())
 
     def started(self, study: Study, done: int, trials: int) -> None:

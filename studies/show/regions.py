@@ -1,4 +1,4 @@
-"""How a trial divides the plane of its two inputs while it trains: an animated GIF, a PNG of the last frame, or a window.
+"""Decision regions of a trial over its two inputs while it trains: an animated GIF, a PNG of the last frame, or a window.
 
 The trial trains again, alone: that gives the bits of the recorded one, and recording more often changes none of them.
 """
@@ -83,7 +83,7 @@ def scene(
 
 
 def undrawable(shown: Scene) -> str:
-    """Why a trial has no decision regions, or an empty text."""
+    """Reason why a trial has no decision regions; empty where it has."""
     features = len(shown.unit.source.schema.features)
     if features != 2:
         name = shown.unit.source.data.name
@@ -216,7 +216,7 @@ class Regions:
 
 
 def _margins(output: Floats, labels: Floats, decision: str) -> Floats:
-    """How far each class is from being decided or not, positive where it is: `(classes, points)`.
+    """Margin by which each class is decided, negative where it is not: `(classes, points)`.
 
     Of class k, with outputs y: |y_k - the largest other| (argmax), |y - 1/2| (threshold), |1/2 - |y - k|| (round). The sign is
     that of the decided label, so that ties, and outputs that are not finite, lie where they count.

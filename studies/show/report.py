@@ -1,4 +1,4 @@
-"""What a study found, as one HTML page: the answer, the tables and pictures it stands on, what fails, and how it was made."""
+"""One HTML page of a study: the answer, the tables and pictures it stands on, what fails, and how it was made."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
 
 
 def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
-    """What the tables of one reading show, each with its pictures."""
+    """Tables of one reading, each with its pictures."""
     summary, factors = tables["summary"], list(study.grid.levels)
 
     def of_section(name: str) -> list[str]:
@@ -132,7 +132,7 @@ def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 
 def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """Which configurations and levels failed, and how often; a sentence where none did."""
+    """Configurations and levels that failed, with their counts; a sentence where none did."""
     hit = summary[summary["working"] < summary["trials"]]
     trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
@@ -152,7 +152,7 @@ def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str
 
 
 def _verdicts(verdicts: pd.DataFrame) -> Iterator[Section]:
-    """What the study says to the claims of its source."""
+    """Verdicts of the study on the claims of its source."""
     if len(verdicts):
         shown = verdict_texts.texts(verdicts)[["claim", "verdict", "reason", "published", "ours", "rounds"]]
         note = "mean ± sd, and the 95% interval of the mean"

@@ -12,7 +12,7 @@ from studies.spec.spec import Study
 
 
 def sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What matters most; which configuration is best, and how surely; what fails, how often and where; and for whom it holds.
+    """The factor that matters most; the best configuration, and how surely; failures; and the population.
 
     Brackets hold 95% intervals; where the numbers say nothing, the sentence says so.
 
@@ -153,7 +153,7 @@ def _where(study: Study) -> str:
 
 
 def _shown_worse(worse: int, total: int) -> str:
-    """How many of all other configurations are shown to be worse than the best."""
+    """Number of other configurations that are shown to be worse than the best."""
     if total == 1:
         return f"the other configuration is {'' if worse else 'not '}shown to be worse"
     if worse == total:

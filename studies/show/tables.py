@@ -19,6 +19,13 @@ from studies.spec.spec import Study
 from studies.store.rows import Rows, read_csv, to_csv
 
 _MADE_FROM = "tables.json"
+NOTE = {  # keys of tables.json, with their meanings
+    "title": "Title of the study.",
+    "study": "The resolved study, with margin, baseline and tuned factors.",
+    "rows": "Hash of the rows.",
+    "code": "Hash of the code of the package `studies`.",
+    "files": "Hash of each file of tables.",
+}
 TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level", "chosen", "usual", "point")
 SHOWN = 10  # configurations at either end
 
@@ -85,7 +92,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _noted(folder: Path) -> Any:  # noqa: ANN401
-    """What is noted beside tables of what they were made from; None where nothing is."""
+    """Note beside tables of what they were made from; None where there is none."""
     try:
         noted = json.loads((folder / _MADE_FROM).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

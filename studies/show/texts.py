@@ -109,7 +109,7 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
 
 
 def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """What was chosen and its error, that of the usual levels, and the difference."""
+    """Chosen levels and their error, the error of the usual levels, and the difference."""
     order = tuned.sort_values("test_mean_pct", kind="stable")
     return pd.DataFrame(
         {

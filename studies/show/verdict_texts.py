@@ -120,7 +120,7 @@ def _age(verdicts: pd.DataFrame) -> str:
 
 
 def counts(verdicts: pd.DataFrame) -> str:
-    """How many verdicts there are of each kind, by source, in Markdown: of primary readings only."""
+    """Counts of verdicts by kind and source, in Markdown: of primary readings only."""
     primary = verdicts[verdicts["role"] == "primary"]
     table = pd.crosstab(primary["source"], primary["verdict"])
     table = table[[outcome for outcome in Outcome if outcome in table]]
@@ -129,7 +129,7 @@ def counts(verdicts: pd.DataFrame) -> str:
 
 
 def error_rates() -> str:
-    """How often the rules give a wrong verdict, in Markdown."""
+    """Error rates of the rules, in Markdown."""
     rates = pd.read_csv(RATES)
     shown = pd.DataFrame({"truth": rates["truth"], "verdict": rates["verdict"]})
     shown["given"] = [f"{100 * rate:.1f}%" for rate in rates["rate"]]

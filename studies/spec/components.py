@@ -245,6 +245,7 @@ SCHEDULES: Mapping[str, Component] = {
     "warmup": Component("framework:warmup", {"length": Parameter(whole(1), 5)}),
 }
 
+STEPS = ("activation", "loss", "optimizer")  # settings whose components compute in every step, for all replicas at once
 Known = Mapping[str, Mapping[str, Component]]  # the components of each setting that names one
 BUILT_IN: Known = {
     "activation": ACTIVATIONS,

@@ -20,6 +20,20 @@ class Rule(NamedTuple):
     kept: Callable[[Any], Any] = lambda value: value
 
 
+class Key(NamedTuple):
+    """A key of a spec: its rule, default and meaning; `otherwise` says in words what the default is where it depends."""
+
+    rule: Rule
+    default: Any
+    meaning: str
+    otherwise: str = ""
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Rule, default and meaning in words."""
+        return self.rule.words, self.otherwise or toml(self.default), self.meaning
+
+
 def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False, below: bool = False) -> Rule:
     """A finite number from `low` to `high`; `above` and `below` exclude the ends."""
     words = "a number" + (f" above {low:g}" if above else f" from {low:g}" if low > -math.inf else "")
@@ -52,10 +66,25 @@ line = Rule(  # no underscore: legends of pictures leave such labels out
 )
 
 
+def toml(value: object) -> str:
+    """A default as a spec writes it: a table that has a name alone is that name."""
+    if isinstance(value, Mapping):
+        return toml(value["name"])
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
 def require(where: str, value: object, rule: Rule, dtype: str = "float64") -> Any:  # noqa: ANN401
     """The value in the form that it is kept in.
 
     Raises UserError unless it keeps the rule, as a number of `dtype` too, and is 0 there only if it is 0.
+
+    >>> require("lr", 1, number(0, above=True))
+    1.0
+    >>> require("lr", -1, number(0, above=True))
+    Traceback (most recent call last):
+    studies.errors.UserError: lr is a number above 0: -1 was given
     """
     if not rule.holds(value):
         raise UserError(f"{where} is {rule.words}: {value!r} was given")

@@ -39,17 +39,17 @@ class Sampling:
 
     @property
     def alone(self) -> bool:
-        """Whether a configuration has one value only."""
+        """True where a configuration has one value only."""
         return not self.folds and self.repeats == 1
 
     @property
     def left_out(self) -> bool:
-        """Whether each trial is judged on the fold that it left out."""
+        """True where each trial is judged on the fold that it left out."""
         return self.folds > 0 and self.judged == "val"
 
     @property
     def shared_rows(self) -> bool:
-        """Whether all trials are judged on the same rows, which stand for many others."""
+        """True where all trials are judged on the same rows, which stand for many others."""
         return not self.fresh and not self.left_out and self.judged != "train" and self.rows >= MANY_ROWS
 
     @property
@@ -66,7 +66,7 @@ class Sampling:
 
     @property
     def by_repeat(self) -> bool:
-        """Whether one value counts for each repeat, the mean over its folds: repeats with new data are independent."""
+        """True where one value counts for each repeat, the mean over its folds: repeats with new data are independent."""
         return self.fresh
 
     @property

@@ -22,9 +22,10 @@ from studies.spec.components import (
     with_name,
 )
 from studies.spec.engines import ENGINES
-from studies.spec.rules import Rule, choice, flag, number, require, require_keys, whole
+from studies.spec.rules import Rule, choice, flag, number, require, require_keys, toml, whole
 
 Settings = Mapping[str, Any]
+Words = tuple[str, str, str]  # rule, default and meaning
 NO_LAYERS = "none"  # what an empty list of hidden layers is called
 WIDEST = 100_000  # units of a layer, whose weights have to fit the memory
 
@@ -52,6 +53,69 @@ DEFAULTS: dict[str, Any] = {
     "keep_predictions": False,
     "engine": "stack",
     "dtype": "float32",
+}
+
+MEANINGS: dict[str, str] = {
+    "hidden": "Widths of the hidden layers, first to last; `[]` for a linear model.",
+    "activation": "Activation after each hidden layer: one name for all, or a list with one for each.",
+    "outputs": "`classes`: one output for each class; `single`: one output, for two classes.",
+    "output": "Activation of the output layer. `auto`: `linear` with cross-entropy, else `sigmoid`.",
+    "decision": "From outputs to a class. `auto`: `argmax` of one output for each class, `threshold` of a single one.",
+    "init": "Initializer of the weights.",
+    "output_init": "Initializer of the weights of the output layer. `same`: that of `init`.",
+    "bias_init": "Initializer of the biases.",
+    "batchnorm": "Batch norm of every hidden layer: none, without gain and shift (`simplified`), or with both (`affine`).",
+    "dropout": "Probability that a hidden unit is dropped in training; the others are divided by 1 - p.",
+    "loss": "Loss of one sample; summed over its outputs.",
+    "reduction": "Loss of a batch: mean or sum over its samples. A sum multiplies gradients by the batch size.",
+    "optimizer": 'Update rule. Write `optimizer = { name = "adam", lr = 0.01 }` for other parameters than the defaults.',
+    "schedule": "Factor on the learning rate, by epoch.",
+    "clip": "Largest norm of a model's gradient; longer ones are scaled to it. 0: never.",
+    "batch_size": "Samples in a batch; the last batch of an epoch has the rest. `full`: all training rows.",
+    "epochs": "Passes over the training rows.",
+    "shuffle": "Order of the samples: drawn again every epoch, once, or never (as in the data).",
+    "history_every": "Epochs from one line of `history.csv` to the next; the last epoch has one always. 0: the last alone.",
+    "gradient_norms": "Record the gradient norm of every layer in `history.csv`.",
+    "keep_predictions": "Record outputs and loss of each judged row (test, else validation, else training) in predictions.csv.",
+    "engine": "`stack`: the framework. `torch_nn`: torch.nn, autograd and torch.optim, one model at a time, for comparison.",
+    "dtype": "Floating-point type that training computes in.",
+}
+PARAMETERS: dict[str, str] = {  # of a component, or of all components of a key
+    "optimizer.lr": "Learning rate.",
+    "optimizer.weight_decay": "Factor of the parameters that is added to their gradient. 0: none.",
+    "adamw.weight_decay": "Share of the parameters that a step at learning rate 1 takes away, apart from the gradient.",
+    "optimizer.eps": "Number that keeps the divisor above 0.",
+    "sgd.momentum": "Decay rate of the velocity. 0: none.",
+    "sgd.nesterov": "Use Nesterov's rule; it needs a momentum above 0.",
+    "optimizer.beta1": "Decay rate of the average gradient.",
+    "optimizer.beta2": "Decay rate of the average squared gradient.",
+    "adamax.beta2": "Decay rate of the largest gradient.",
+    "adadelta.rho": "Decay rate of the average squares of gradients and steps.",
+    "rmsprop.alpha": "Decay rate of the average squared gradient.",
+    "leaky_relu.slope": "Slope below 0.",
+    "prelu.slope": "First value of the learned slope below 0.",
+    "elu.alpha": "Minus the limit far below 0.",
+    "softplus.beta": "Sharpness of the bend at 0.",
+    "hardtanh.low": "Lowest output.",
+    "hardtanh.high": "Highest output.",
+    "huber.delta": "Error from which on the loss is linear.",
+    "hinge.margin": "Distance from the other scores that the score of the class must have.",
+    "exponential.factor": "Factor on the learning rate after every epoch.",
+    "warmup.length": "Epochs until the full learning rate.",
+    "normal.mean": "Mean of the draws.",
+    "normal.sd": "Standard deviation of the draws.",
+    "step.factor": "Factor on the learning rate after every `every` epochs.",
+    "step.every": "Epochs from one step to the next.",
+    "cyclical.low": "Lowest factor.",
+    "cyclical.period": "Epochs from one lowest factor to the next.",
+    "cosine.low": "Factor at the end.",
+    "batchnorm.position": "Before or after the activation.",
+    "batchnorm.affine": "Learn a gain and a shift for each unit.",
+    "batchnorm.evaluate": "Statistics in evaluation: running averages, or those of the rows that are evaluated.",
+    "batchnorm.gradient": "`exact`, or `straight_through`: the gradient passes mean and variance as if they were constants.",
+    "batchnorm.eps": "Number added to the variance.",
+    "batchnorm.unbiased": "Divide the variance of a batch by n - 1 in place of n.",
+    "batchnorm.momentum": 'Weight of the newest batch in the running averages; not with `evaluate = "batch"`.',
 }
 
 
@@ -159,6 +223,39 @@ def components_of(settings: Settings) -> list[tuple[str, str]]:
         for key in BUILT_IN
         for value in (settings[key] if isinstance(settings[key], list) else [settings[key]])
     ]
+
+
+def describe() -> dict[str, Words]:
+    """Every key of `[base]` with its rule, default and meaning, in words."""
+    named = "a name, or a table with a name and parameters"
+    rules = {key: rule.words for key, rule in _SIMPLE.items()}
+    rules |= {key: f"{named}: {', '.join(components)}" for key, components in BUILT_IN.items()}
+    rules["output_init"] = f"same, or {rules['output_init']}"
+    rules["activation"] += "; or a list of these"
+    rules["batchnorm"] = f"{named}: none, simplified, affine"
+    return {key: (rules[key], toml(value), MEANINGS[key]) for key, value in DEFAULTS.items()}
+
+
+def describe_parameters() -> dict[str, dict[str, Words]]:
+    """Every parameter of every component with its rule, default and meaning, by "key.component"."""
+    components = {f"{key}.{name}": each for key, named in BUILT_IN.items() for name, each in named.items()}
+    components["batchnorm.affine"] = BATCH_NORM
+    described = {
+        where: {
+            name: (parameter.rule.words, toml(parameter.default), _meaning(where, name))
+            for name, parameter in each.parameters.items()
+        }
+        for where, each in components.items()
+    }
+    position = (_POSITION["position"].words, toml("before"), _meaning("batchnorm.affine", "position"))
+    described["batchnorm.affine"] = {"position": position, **described["batchnorm.affine"]}
+    return described
+
+
+def _meaning(where: str, parameter: str) -> str:
+    """The meaning of a parameter of the component "key.name"."""
+    key, _, name = where.partition(".")
+    return PARAMETERS.get(f"{name}.{parameter}") or PARAMETERS[f"{key}.{parameter}"]
 
 
 def flat(settings: Settings) -> dict[str, Any]:

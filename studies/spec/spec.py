@@ -16,22 +16,90 @@ import numpy as np
 from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
+from studies.spec import parts
 from studies.spec.grid import Configuration, Grid, expand, words
-from studies.spec.rules import Rule, choice, flag, number, require, require_keys, text, whole
+from studies.spec.parts import NO_PARTS, Parts
+from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole
 from studies.spec.sampling import Sampling
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
 
 SPECS = Path(__file__).parent / "specs"
 RESULTS = Path("results")  # by default, in the working directory
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
-_SECTIONS = ("title", "question", "source", "seed", "design", "tune", "stack", "margin", *_OVERLAID, "reading")
+SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
+REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
+QUICK = 10  # repeats at most, of a quick look at a study
+TOP: Mapping[str, Key] = {
+    "title": Key(text, "", "Heading of tables and pages.", "the name of the file"),
+    "question": Key(text, "", "Question that the study answers."),
+    "source": Key(text, "", "Source of the study, such as a report."),
+    "seed": Key(whole(0), 0, "Number from which all draws follow: data, folds, first weights, order of batches."),
+    "design": Key(
+        choice("factorial", "one_at_a_time"),
+        "factorial",
+        "`factorial`: every combination of the levels of each `[[grid]]`. `one_at_a_time`: the base, and the base with one "
+        "factor changed: few models, and nothing about interactions.",
+    ),
+    "tune": Key(
+        Rule("a list of factors of the grid", lambda value: isinstance(value, list)),
+        [],
+        "Factors whose level is chosen by validation error, for every configuration of the others, before test error judges "
+        "it. Needs validation and test rows.",
+    ),
+    "baseline": Key(
+        Rule("a table of levels, by factor", lambda value: isinstance(value, Mapping)),
+        {},
+        "Configuration with which tables compare the others.",
+        "the levels of the base",
+    ),
+    "margin": Key(number(0, 100), 0.5, "Difference in percentage points within which two errors count as equal."),
+    "stack": Key(whole(0), 0, "Models that train together at most; 0: as many as fit the cache. Changes times, never numbers."),
+}
+SECTIONS: Mapping[str, str] = {
+    "data": "The data set and its rows.",
+    "validation": "Cross-validation and repeats.",
+    "base": "Settings that every model has unless a level says otherwise.",
+    "grid": "Factors, each with the list of its levels; several `[[grid]]` tables are united.",
+    "exclude": "Combinations to leave out.",
+    "reading": "Other interpretations of the source.",
+    "components": "Components of your own.",
+}
+DATA: Mapping[str, Key] = {
+    "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
+    "samples": Key(
+        whole(2, SAMPLES),
+        0,
+        "Rows of the training pool, which folds divide.",
+        "1000 for generated data; else all rows that the other sets leave",
+    ),
+    "validation_samples": Key(whole(0, SAMPLES), 0, "Rows of a validation set; with `folds = 0` only."),
+    "test_samples": Key(
+        whole(0, SAMPLES), 0, "Rows of the test set, which no fold contains.", "1000 for generated data; else 0"
+    ),
+    "normalize": Key(
+        choice("none", "feature", "global"),
+        "feature",
+        "Subtract the mean and divide by the standard deviation of the training rows: of each feature, or of all together.",
+    ),
+    "noise": Key(number(0, 1, below=True), 0.0, "Share of the training labels that are replaced by another class."),
+    "resample": Key(flag, False, "Draw new data for each repeat; generated data only."),
+    "path": Key(text, "", "With `csv`: the file, relative to the spec."),
+    "target": Key(text, "", "With `csv`: the column of classes."),
+}
+VALIDATION: Mapping[str, Key] = {
+    "folds": Key(whole(0), 10, "Folds of cross-validation, from 2; 0: train on the whole pool, once a repeat."),
+    "repeats": Key(whole(1, REPEATS), 1, "Repeats of everything, with new folds, first weights and orders of batches."),
+    "stratified": Key(flag, True, "Give every fold the pool's shares of the classes.", "true; false for generated data"),
+}
+COMPONENTS: Mapping[str, Key] = {
+    "path": Key(text, None, "Python file that defines them, relative to the spec.", "needed"),
+}
+PRIMARY = Key(flag, False, "The reading that headlines are about; exactly one has it.")
+_SECTIONS = (*TOP, *SECTIONS)
 NAME = Rule(  # it becomes a folder's
     "a name of letters, digits, '_', '-', '+', '.' and spaces that begins with a letter, digit or '_', of at most 100 bytes",
     lambda value: re.fullmatch(r"\w([\w .+-]*[\w.+-])?", value) is not None and len(value.encode()) <= 100,
 )
-SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
-REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
-QUICK = 10  # repeats at most, of a quick look at a study
 
 
 @dataclass(frozen=True)
@@ -41,7 +109,7 @@ class Study:
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
-    study as it was named on the command line, with the options that changed it.
+    study as it was named on the command line, with the options that changed it; `parts` the user's own components.
     """
 
     name: str
@@ -60,6 +128,7 @@ class Study:
     reading: str = ""
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
+    parts: Parts = NO_PARTS
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -77,7 +146,7 @@ class Study:
 
     @property
     def trials(self) -> int:
-        """How many models this reading trains."""
+        """Number of models that this reading trains."""
         return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
 
     @property
@@ -92,6 +161,8 @@ class Study:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
         data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
         own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if self.parts.path:
+            own["components"] = {"content": self.parts.content}
         if not self.reading:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
@@ -161,19 +232,16 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
     """
     require("the name of the file, and so of the study,", name, NAME)
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
-    for key in ("title", "question", "source"):
-        require(key, document.get(key, ""), text)
-    require("seed", document.get("seed", 0), whole(0))
-    require("stack", document.get("stack", 0), whole(0))
-    require("margin", document.get("margin", Study.margin), number(0, 100))
-    require("design", document.get("design", "factorial"), choice("factorial", "one_at_a_time"))
+    for key in ("title", "question", "source", "seed", "stack", "margin", "design"):
+        require(key, document.get(key, TOP[key].default), TOP[key].rule)
     overlays = _readings(document.get("reading", {}))
+    own = _parts(document.get("components"), folder)
     if not overlays:
-        return _one(name, document, folder, known)
+        return _one(name, document, folder, known, own)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -186,7 +254,7 @@ def _readings(section: object) -> dict[str, Mapping[str, Any]]:
     for name, overlay in section.items():
         require("the name of a reading", name, NAME)
         require_keys(f"reading.{name}", overlay, dict.fromkeys(("primary", *_OVERLAID)))
-        require(f"reading.{name}.primary", overlay.get("primary", False), flag)
+        require(f"reading.{name}.primary", overlay.get("primary", PRIMARY.default), PRIMARY.rule)
     primary = [name for name, overlay in section.items() if overlay.get("primary")]
     if section and len(primary) != 1:
         raise UserError(f"exactly one reading is declared primary = true: {len(primary)} were ({', '.join(primary) or 'none'})")
@@ -207,7 +275,16 @@ def _overlaid(document: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema]) -> Study:
+def _parts(section: object, folder: Path) -> Parts:
+    """The user's file of components that the `[components]` section names; none without the section."""
+    if section is None:
+        return NO_PARTS
+    require_keys("components", section, COMPONENTS)
+    assert isinstance(section, Mapping)
+    return parts.read(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
+
+
+def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
     data, schema = _data(document.get("data", {}), folder, known, seed)
@@ -218,8 +295,8 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
 
     base = document.get("base", {})
     require_keys("base", base, DEFAULTS)
-    resolve(base, "base")
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design)
+    resolve(base, "base", own.known())
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
@@ -239,11 +316,12 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         stack=document.get("stack", 0),
         tune=tuple(document.get("tune", [])),
         margin=float(document.get("margin", Study.margin)),
+        parts=own,
     )
 
 
 def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:
-    """Whether the factors to tune are of the grid, and there are rows to choose by and other rows to judge the choice."""
+    """Require that the factors to tune are of the grid, and that there are rows to choose by and other rows to judge by."""
     if not isinstance(factors, list):
         raise UserError(f'tune is a list of factors of the grid, such as ["optimizer.lr"]: {factors!r} was given')
     for factor in factors:
@@ -296,17 +374,7 @@ def _override(document: dict[str, Any], override: str) -> None:
 
 def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> tuple[Data, Schema]:
     """The `[data]` section with its defaults, and names and counts of the data set that it means."""
-    defaults = {
-        "name": "disk",
-        "samples": 0,
-        "validation_samples": 0,
-        "test_samples": 0,
-        "normalize": "feature",
-        "noise": 0.0,
-        "resample": False,
-        "path": "",
-        "target": "",
-    }
+    defaults = {key: each.default for key, each in DATA.items()}
     require_keys("data", section, defaults)
     assert isinstance(section, Mapping)
     given = {**defaults, **section}
@@ -316,14 +384,9 @@ def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> 
     generated = given["name"] in generators.GENERATED
     if generated:
         given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
-    require("data.samples", given["samples"], whole(2 if "samples" in section else 0, SAMPLES))
-    for key in ("validation_samples", "test_samples"):
-        require(f"data.{key}", given[key], whole(0, SAMPLES))
-    require("data.normalize", given["normalize"], choice("none", "feature", "global"))
-    given["noise"] = require("data.noise", given["noise"], number(0, 1, below=True))
-    require("data.resample", given["resample"], flag)
-    for key in ("path", "target"):
-        require(f"data.{key}", given[key], text)
+    for key, each in DATA.items():
+        if key in section or key != "samples":
+            given[key] = require(f"data.{key}", given[key], each.rule)
     if given["resample"] and not generated:
         raise UserError(
             f"data.resample: only generated data can be drawn anew ({', '.join(generators.GENERATED)}): "
@@ -363,13 +426,12 @@ def _fixed(data: Data, schema: Schema) -> Data:
 def _validation(section: object, data: Data, pool: Table) -> Validation:
     """The `[validation]` section with its defaults, checked against the rows there are."""
     generated = data.name in generators.GENERATED
-    defaults = {"folds": 10, "repeats": 1, "stratified": not generated}
+    defaults = {**{key: each.default for key, each in VALIDATION.items()}, "stratified": not generated}
     require_keys("validation", section, defaults)
     assert isinstance(section, Mapping)
     validation = Validation(**{**defaults, **section})
-    require("validation.folds", validation.folds, whole(0))
-    require("validation.repeats", validation.repeats, whole(1, REPEATS))
-    require("validation.stratified", validation.stratified, flag)
+    for key, each in VALIDATION.items():
+        require(f"validation.{key}", getattr(validation, key), each.rule)
     if validation.folds == 1:
         raise UserError("validation.folds is 0 (train on the whole pool) or a whole number from 2: 1 was given")
     if validation.folds > len(pool.labels):
@@ -388,7 +450,7 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
 
 
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
-    """Whether a configuration's outputs fit the classes, and its batches the `sizes`: numbers of training rows of the folds."""
+    """Require that a configuration's outputs fit the classes, and its batches the `sizes` of the folds' training rows."""
     settings = configuration.settings
     if settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")

@@ -1,4 +1,4 @@
-"""Shards: what runs wrote line by line, each run to a file that only it writes, so that no lock is needed.
+"""Shards: files of JSON lines, each written by one run only, so that no lock is needed.
 
 A shard is named after its run: start, host, place, process. It lies there from the run's start, empty or not, and is touched
 every few seconds to say that the run is at work. Its lines are records of trials, keys of trials that the run has begun, and
@@ -38,7 +38,7 @@ class Writer(NamedTuple):
 
 
 class Shard:
-    """What one run writes: `paths`, of which the last is touched by a thread from the beginning until `end`."""
+    """Shards of one run: `paths`, of which a thread touches the last until `end`."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = [_created(folder)]
@@ -106,7 +106,7 @@ class Shard:
 
 
 class Others:
-    """What other runs at work in a folder have begun and done, read as their shards grow."""
+    """Trials that other runs at work in a folder have begun and done, read as their shards grow."""
 
     def __init__(self, folder: Path, own: Shard) -> None:
         self._folder, self._own = folder, own
@@ -122,7 +122,7 @@ class Others:
         return begun - {*done}, done
 
     def _of(self, shard: Path) -> tuple[int, set[str], dict[str, Record]]:
-        """How far a shard is read, and what it says up to there."""
+        """Bytes of a shard that are read, and keys begun and records done up to there."""
         offset, begun, done = self._read.get(shard, (0, set(), {}))
         with contextlib.suppress(FileNotFoundError):
             if shard.stat().st_size > offset:
@@ -137,7 +137,7 @@ class Others:
 
 
 def _written(shard: Path, lines: bytes) -> tuple[int, bool]:
-    """How many bytes were put on disk at the end of a shard, and whether it is still in its folder after that."""
+    """Bytes that were put on disk at the end of a shard, and True where it is still in its folder after that."""
     with os.fdopen(os.open(shard, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
         written = file.write(lines)
         os.fsync(file.fileno())

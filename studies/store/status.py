@@ -1,4 +1,4 @@
-"""How a study stands: what its folder holds and lacks, and why one trial is or is not trained by the next run."""
+"""Status of a study: trials that its folder holds and lacks, and why the next run trains a trial or not."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ NOT_ON = "jobs, backend, the trials beside it, titles and pictures"  # what a tr
 
 
 def status(study: Study, results: Path) -> list[str]:
-    """What of a study is done, missing and failed, reading by reading, what made its rows, and who is at work; in lines.
+    """Counts of trials that are done, missing and failed, by reading, makers of the rows, and runs at work; in lines.
 
     Raises UserError where the folder holds results of another format.
     """
@@ -135,7 +135,7 @@ def _counted(values: pd.Series) -> str:
 
 
 def explain(study: Study, results: Path, beginning: str) -> list[str]:
-    """Whether the next run trains the trial whose key begins so, and why; in lines.
+    """Lines that say whether the next run trains the trial whose key begins so, and why.
 
     Raises UserError where no trial of the study has such a key, or several.
     """

@@ -34,6 +34,17 @@ from studies.store.shards import Shard
 FORMAT = 1  # of the files in a results folder
 KEPT = "kept"  # folder of the rows outside the plan
 
+MANIFEST = {  # keys of manifest.json, with their meanings
+    "format": "Version of the file formats; results of another are kept and not read.",
+    "study": "Name of the study.",
+    "title": "As in the spec.",
+    "question": "As in the spec.",
+    "source": "As in the spec.",
+    "trials": "Number of trials of all readings.",
+    "data": "For each data set its name, features, target, classes, rows of each class, and the hash of a CSV file.",
+    "identity": "The resolved study: all that its rows depend on.",
+    "runs": "For each run its shard, start, jobs, backend, machine, versions, commit, seconds and number of trials.",
+}
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
 
 
@@ -82,7 +93,7 @@ class Store:
         self.append([{"run": run}])
 
     def others(self) -> shards.Others:
-        """What other runs at work here have begun and done."""
+        """Trials that other runs at work here have begun and done."""
         assert self._shard is not None, "begin comes first"
         return shards.Others(self.folder / "shards", self._shard)
 
@@ -251,7 +262,7 @@ class _Found:
 
 
 def machine() -> dict[str, Any]:
-    """What a run is made with: machine, versions and commit."""
+    """Machine, versions and commit of a run."""
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},
@@ -268,7 +279,7 @@ def commit(file: Path) -> str | None:
     None without git, and where no repository of the project's own has the file: a repository around an installed package says
     nothing about its code.
     """
-    project = file.resolve().parents[1]
+    project = file.resolve().parents[2]
     git = ("git", f"--git-dir={project / '.git'}", f"--work-tree={project}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # set inside a git hook
     call = functools.partial(subprocess.run, capture_output=True, text=True, check=True, cwd=project, env=environment)

@@ -13,7 +13,7 @@ from studies.seeds import digest
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
     *("seeds", "data/csv_files", "data/datasets", "data/generators", "data/splits", "data/types", "data/wrong"),
-    *("spec/components", "spec/recording", "spec/settings", "plan/units"),
+    *("spec/components", "spec/parts", "spec/recording", "spec/settings", "plan/units"),
     *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
 )
 

@@ -57,9 +57,10 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
 
     device = devices.take(unit.device)
     names = source.schema
-    model = networks.model(settings, features=len(names.features), classes=len(names.classes), device=device)
-    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets])
-    loss, optimizer = networks.loss(shared), networks.optimizer(model, settings)
+    known = source.parts.load()
+    model = networks.model(settings, len(names.features), len(names.classes), device, known)
+    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets], known)
+    loss, optimizer = networks.loss(shared, known), networks.optimizer(model, settings, known)
     if twin:
         model, loss, optimizer = twin(model, shared)
     devices.wait(device)
@@ -74,7 +75,7 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
         epochs=shared["epochs"],
         batch_size=unit.batch_size,
         shuffle=shared["shuffle"],
-        schedule=networks.schedule(shared),
+        schedule=networks.schedule(shared, known),
         seeds=[seed_for(source.seed, "order", *places[index]) for index in sets],
         sets=sets,
         decide=DECISIONS[shared["decision"]].make,

@@ -31,7 +31,7 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
         device: Kind of device that trains.
         capacity: Most models of a unit.
     """
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema)
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema, study.parts)
     groups: dict[tuple[str, tuple[int, int, int]], list[Trial]] = defaultdict(list)
     rows = {}
     for trial in trials:
@@ -62,6 +62,8 @@ def capacity(study: Study, unit: Unit) -> int:
     Each may have rows of its own. On the CPU, models are evaluated in blocks of rows, unless batch norm wants them all.
     """
     settings, device = unit.settings, unit.device
+    if study.parts.train_alone(settings):
+        return 1
     features = len(study.schema.features)
     units, parameters = sizes(features, len(study.schema.classes), settings)
     rows = max(unit.rows)

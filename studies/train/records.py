@@ -53,7 +53,7 @@ def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record
     outputs = fw.predict(model, rows.inputs)
     predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()  # rules differ in the type they give
     targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
-    each = networks.loss({**settings, "reduction": "sum"})
+    each = networks.loss({**settings, "reduction": "sum"}, unit.source.parts.load())
     columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
     names = dict(enumerate(classes))  # an output may be rounded to a label that is none
     return [

@@ -12,7 +12,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def device(request):
-    """Where tensors are made unless told otherwise."""
+    """Default device of tensors."""
     torch.set_default_device(getattr(request, "param", None))
     yield
     torch.set_default_device(None)

@@ -1,4 +1,4 @@
-"""What the framework is compared with: torch.nn and autograd, one replica at a time, and finite differences; in float64.
+"""Oracle of the framework: torch.nn and autograd, one replica at a time, and finite differences; in float64.
 
 The small problems at the end are what several test files train on.
 """
@@ -9,26 +9,19 @@ import torch
 from torch import nn
 
 from framework import (
-    ELU,
-    SELU,
     SGD,
     BatchNorm,
     CrossEntropyLoss,
-    Identity,
-    LeakyReLU,
     Linear,
-    PReLU,
-    ReLU,
     Rows,
     Sequential,
-    Sigmoid,
-    Softmax,
     Tanh,
     initialize,
     normal,
     xavier,
 )
 from framework.streams import generator
+from studies.spec import components
 
 SHAPES = [  # (R, features, samples)
     (1, 1, 2),
@@ -42,17 +35,14 @@ SHAPES = [  # (R, features, samples)
 ]
 ONE_SAMPLE = [(1, 1, 1), (1, 5, 1), (4, 3, 1)]
 
-ACTIVATIONS = {  # ours, torch's
-    "identity": (Identity, nn.Identity),
-    "relu": (ReLU, nn.ReLU),
-    "leaky_relu": (LeakyReLU, nn.LeakyReLU),
-    "prelu": (PReLU, nn.PReLU),
-    "elu": (ELU, nn.ELU),
-    "selu": (SELU, nn.SELU),
-    "tanh": (Tanh, nn.Tanh),
-    "sigmoid": (Sigmoid, nn.Sigmoid),
-    "softmax": (Softmax, lambda: nn.Softmax(dim=1)),
-}
+
+def ours_and_theirs(component, **parameters):
+    """What makes a component of the framework, and its equal of torch.nn."""
+    make, arguments = component.twin(**parameters)
+    return lambda: component.build(**parameters), lambda: make(**arguments)
+
+
+ACTIVATIONS = {name: ours_and_theirs(component) for name, component in components.ACTIVATIONS.items()}
 NORMS = {
     "plain": None,
     "simplified": (lambda _: BatchNorm(affine=False), lambda features: nn.BatchNorm1d(features, affine=False)),
@@ -82,8 +72,8 @@ def randn(*shape, seed=0):
 
 
 def off_corners(x):
-    """x, but no closer to 0 than 0.1, where some activations have a corner."""
-    return x + 0.1 * x.sign()
+    """x, but no closer than 0.01 to a multiple of 0.05, where some activations have a corner."""
+    return (10 * x).round() / 10 + 0.03
 
 
 def stack(*layers, replicas, seed=1):

@@ -7,21 +7,31 @@ from oracle import (
     assert_as_autograd,
     assert_as_differences,
     off_corners,
+    ours_and_theirs,
     randn,
     stack,
     twin_of,
 )
 from torch import nn
 
-from framework import LeakyReLU, PReLU, Sequential
+from framework import ELU, Hardtanh, LeakyReLU, PReLU, Sequential, Softplus
+from studies.spec import components
 
 pytestmark = pytest.mark.usefixtures("device")
 
-SLOPES = {
-    f"leaky_relu_{slope}": (lambda slope=slope: LeakyReLU(slope), lambda slope=slope: nn.LeakyReLU(slope))
-    for slope in (0, 0.3, 1)
+PARAMETERS = {
+    "leaky_relu": [{"slope": 0}, {"slope": 0.3}, {"slope": 1}],
+    "prelu": [{"slope": -0.5}],
+    "elu": [{"alpha": 0}, {"alpha": 0.3}, {"alpha": 2.5}],
+    "softplus": [{"beta": 0.4}, {"beta": 3}],
+    "hardtanh": [{"low": 0, "high": 6}, {"low": -0.25, "high": 0.5}],
 }
-CASES = ACTIVATIONS | SLOPES
+OTHERS = {
+    f"{name} {parameters}": ours_and_theirs(components.ACTIVATIONS[name], **parameters)
+    for name, several in PARAMETERS.items()
+    for parameters in several
+}
+CASES = ACTIVATIONS | OTHERS
 
 
 @pytest.mark.parametrize("shape", SHAPES + ONE_SAMPLE, ids=str)
@@ -52,6 +62,33 @@ def test_activations_project_as_differences_do(name, shape):
 
 def test_prelu_starts_at_the_slope_of_torch():
     assert torch.equal(Sequential(PReLU(), replicas=3).parameters, nn.PReLU().weight.detach().expand(3, 1))
+
+
+def test_every_activation_with_parameters_is_tried_at_several():
+    assert PARAMETERS.keys() == {name for name, component in components.ACTIVATIONS.items() if component.parameters}
+
+
+REFUSED = {
+    "alpha": (lambda: ELU(-0.1), "the alpha of an ELU is a number from 0: -0.1 was given"),
+    "beta": (lambda: Softplus(0.0), "the beta of a softplus is a number above 0: 0.0 was given"),
+    "low": (lambda: Hardtanh(1.0, 1.0), "a hard tanh has low below high: low=1.0 and high=1.0 were given"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
+def test_parameters_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", [*ACTIVATIONS])
+def test_a_value_of_float32_belongs_to_a_number_not_to_its_place_in_the_stack(name):
+    """Vectorised loops hand their last numbers to other code, whose last digits differ."""
+    x = 3 * randn(7, 5, 9).float()
+    together, alone = (Sequential(ACTIVATIONS[name][0](), replicas=replicas) for replicas in (7, 1))
+    assert torch.equal(together.forward(x)[6], alone.forward(x[6:])[0])
+    gradient = randn(7, 5, 9, seed=1).float()
+    assert torch.equal(together.backward(gradient)[6], alone.backward(gradient[6:])[0])
 
 
 @pytest.mark.parametrize("slope", [-0.01, 1.01, float("nan")])

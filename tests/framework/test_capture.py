@@ -11,7 +11,7 @@ from framework import capture, ops
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """What was recorded, by a recorder that replays a step as it is written: a list of (replays, generators)."""
+    """Recorded steps, by a recorder that replays a step as it is written: a list of (replays, generators)."""
     records = []
 
     def record(step, generators, device):
@@ -134,7 +134,10 @@ STEPS = {
     "batch norm": ([fw.BatchNorm(), fw.Tanh()], fw.CrossEntropyLoss(), fw.SGD),
     "batch norm by the batch": ([fw.BatchNorm(affine=False, evaluate="batch")], fw.CrossEntropyLoss(), fw.SGD),
     "straight through": ([fw.BatchNorm(gradient="straight_through")], fw.CrossEntropyLoss(), fw.SGD),
-    **{loss.__name__: ([fw.Tanh()], loss(), fw.SGD) for loss in (fw.MSELoss, fw.MAELoss, fw.BCELoss)},
+    **{
+        loss.__name__: ([fw.Tanh()], loss(), fw.SGD)
+        for loss in (fw.MSELoss, fw.MAELoss, fw.HuberLoss, fw.HingeLoss, fw.BCELoss)
+    },
     **{name: ([ours()], fw.CrossEntropyLoss(), fw.SGD) for name, (ours, _) in ACTIVATIONS.items()},
     **{
         each.__name__: ([fw.Tanh()], fw.CrossEntropyLoss(), each)

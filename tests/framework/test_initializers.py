@@ -11,12 +11,15 @@ from framework import (
     Tanh,
     gaussian,
     he,
+    he_uniform,
     initialize,
     initialize_replica,
     lecun,
     normal,
+    orthogonal,
     uniform,
     xavier,
+    xavier_uniform,
     zeros,
 )
 from framework.streams import derive, generator
@@ -29,6 +32,8 @@ INITIALIZERS = {  # initializer, mean and variance at fan_in 30 and fan_out 50, 
     "xavier": (xavier, 0.0, 2 / 80, 3.0),
     "lecun": (lecun, 0.0, 1 / 30, 3.0),
     "uniform": (uniform, 0.0, 1 / (3 * 30), 1.8),
+    "he_uniform": (he_uniform, 0.0, 2 / 30, 1.8),
+    "xavier_uniform": (xavier_uniform, 0.0, 2 / 80, 1.8),
 }
 
 
@@ -68,11 +73,36 @@ def test_uniform_fills_the_bounds_of_torch_and_never_exceeds_them():
         assert draws.min() < 0 < draws.max()
 
 
+@pytest.mark.parametrize(("initializer", "bound"), [(he_uniform, math.sqrt(6 / 30)), (xavier_uniform, math.sqrt(6 / 80))])
+def test_uniform_initializers_scale_the_same_draws_and_fill_their_bounds(initializer, bound):
+    draws = drawn(initializer, 3)
+    torch.testing.assert_close(draws, bound * math.sqrt(30) * drawn(uniform, 3), rtol=1e-15, atol=1e-15)
+    assert 0.999 * bound < draws.abs().max() <= bound
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (7, 3), (3, 7), (1, 5), (5, 1)], ids=str)
+def test_orthogonal_draws_have_orthonormal_rows_or_columns(shape):
+    draws = drawn(orthogonal, shape=shape)
+    gram = draws @ draws.T if shape[0] <= shape[1] else draws.T @ draws
+    torch.testing.assert_close(gram, torch.eye(min(shape), dtype=torch.float64), rtol=1e-12, atol=1e-12)
+    assert torch.equal(draws, drawn(orthogonal, shape=shape))
+
+
+def test_orthogonal_draws_are_uniform_and_those_of_torch():
+    draws = torch.stack([drawn(orthogonal, seed, (3, 3)) for seed in range(4000)])
+    assert (draws.mean(0).abs() < 5 / math.sqrt(3 * 4000)).all()  # of mean 0 and variance 1 / 3: QR alone has signs of its own
+    torch.manual_seed(5)
+    theirs = nn.init.orthogonal_(torch.empty(4, 4, dtype=torch.float64))
+    torch.testing.assert_close(drawn(orthogonal, 5, (4, 4)), theirs)
+
+
 def test_zeros_are_zero():
     assert torch.equal(drawn(zeros, shape=(3, 4)), torch.zeros(3, 4, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("initializer", [normal, gaussian(1.0, 2.0), he, xavier, lecun, uniform, zeros])
+@pytest.mark.parametrize(
+    "initializer", [normal, gaussian(1.0, 2.0), he, xavier, lecun, uniform, he_uniform, xavier_uniform, orthogonal, zeros]
+)
 def test_draws_have_the_shape_asked_for(initializer):
     assert drawn(initializer, shape=(4, 3)).shape == (4, 3)
 

@@ -1,11 +1,12 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from oracle import assert_close_to_differences, close, difference, randn
 from torch import nn
 
-from framework import BCELoss, CrossEntropyLoss, MAELoss, MSELoss
+from framework import BCELoss, CrossEntropyLoss, HingeLoss, HuberLoss, MAELoss, MSELoss
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -33,6 +34,9 @@ LOSSES = {  # ours, torch's, outputs, targets, whether torch's mean is over outp
     "mse": (MSELoss, nn.MSELoss, any_number, one_hot, True),
     "mse_any_target": (MSELoss, nn.MSELoss, any_number, lambda shape: randn(*shape, seed=2), True),
     "mae": (MAELoss, nn.L1Loss, any_number, one_hot, True),
+    "huber": (HuberLoss, nn.HuberLoss, any_number, one_hot, True),
+    "huber_of_0.3": (partial(HuberLoss, 0.3), partial(nn.HuberLoss, delta=0.3), any_number, one_hot, True),
+    "huber_of_5": (partial(HuberLoss, 5.0), partial(nn.HuberLoss, delta=5.0), any_number, one_hot, True),
     "bce": (BCELoss, nn.BCELoss, probability, one_hot, True),
     "bce_soft_target": (BCELoss, nn.BCELoss, probability, distribution, True),
     "cross_entropy": (CrossEntropyLoss, nn.CrossEntropyLoss, any_number, one_hot, False),
@@ -60,13 +64,13 @@ def assert_as_autograd(ours, theirs, output, target, over_outputs, scale=1.0):
 @over_the_product
 def test_losses_are_those_of_torch(name, shape, reduction):
     ours, theirs, outputs, targets, over_outputs = LOSSES[name]
-    assert_as_autograd(ours(reduction), theirs(reduction=reduction), outputs(shape), targets(shape), over_outputs)
+    assert_as_autograd(ours(reduction=reduction), theirs(reduction=reduction), outputs(shape), targets(shape), over_outputs)
 
 
 @over_the_product
 def test_losses_project_as_differences_do(name, shape, reduction):
     ours, _, outputs, targets, _ = LOSSES[name]
-    loss, output, target, u = ours(reduction), outputs(shape), targets(shape), randn(*shape, seed=4)
+    loss, output, target, u = ours(reduction=reduction), outputs(shape), targets(shape), randn(*shape, seed=4)
     if ours is BCELoss:
         u = u * output * (1 - output)  # stays between 0 and 1, where its derivatives are small
     numeric = difference(lambda t: loss(output + t * u, target)[0])
@@ -134,16 +138,60 @@ def test_losses_do_not_write_into_output_and_target(name, shape, reduction):
     ours, _, outputs, targets, _ = LOSSES[name]
     output, target = outputs(shape), targets(shape)
     before = output.clone(), target.clone()
-    ours(reduction)(output, target)
+    ours(reduction=reduction)(output, target)
     assert torch.equal(output, before[0])
     assert torch.equal(target, before[1])
 
 
-@pytest.mark.parametrize("ours", [MSELoss, MAELoss, BCELoss, CrossEntropyLoss], ids=["mse", "mae", "bce", "cross_entropy"])
+@pytest.mark.parametrize(
+    "ours", [MSELoss, MAELoss, HuberLoss, BCELoss, CrossEntropyLoss, HingeLoss], ids=lambda ours: ours.__name__
+)
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 2, 4), (1, 3, 4), (2, 3, 1), (3, 4)], ids=str)
 def test_losses_refuse_a_target_of_another_shape(ours, shape):
     with pytest.raises(ValueError, match=r"one shape \(R, outputs, samples\): \(2, 3, 4\) and \(.*\) were given"):
         ours()(torch.full((2, 3, 4), 0.5), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("margin", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[1] > 1], ids=str)
+def test_the_hinge_loss_is_that_of_torch_times_the_classes(shape, reduction, margin):
+    output, target = any_number(shape), randn(*shape, seed=5).argmax(1)
+    one_hot_target = nn.functional.one_hot(target, shape[1]).mT.double()
+    value, gradient = HingeLoss(margin, reduction)(output, one_hot_target)
+    theirs = nn.MultiMarginLoss(margin=margin, reduction=reduction)
+    for replica in range(shape[0]):
+        rows = output[replica].T.clone().requires_grad_()
+        expected = shape[1] * theirs(rows, target[replica])
+        close(value[replica], expected.detach())
+        close(gradient[replica], torch.autograd.grad(expected, rows)[0].T)
+
+
+@pytest.mark.parametrize("target", [torch.bool, torch.float64], ids=str)
+def test_the_hinge_loss_leaves_output_and_target_alone(target):
+    output, one = randn(2, 3, 4), nn.functional.one_hot(randn(2, 3, 4, seed=1).argmax(1), 3).mT.to(target)
+    before = output.clone(), one.clone()
+    HingeLoss()(output, one)
+    assert torch.equal(output, before[0])
+    assert torch.equal(one, before[1])
+
+
+def test_the_hinge_loss_refuses_a_single_output():
+    with pytest.raises(ValueError, match="HingeLoss compares two outputs or more: 1 was given"):
+        HingeLoss()(torch.zeros(1, 1, 3), torch.ones(1, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: HuberLoss(0.0), "the delta of a Huber loss is a number above 0: 0.0 was given"),
+        (lambda: HingeLoss(-1.0), "the margin of a hinge loss is a number above 0: -1.0 was given"),
+    ],
+    ids=["huber", "hinge"],
+)
+def test_parameters_of_losses_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_an_unknown_reduction_is_refused():

@@ -108,7 +108,7 @@ def examples(count):
 
 
 def small(spec):
-    """Whether training takes no time: numbers may be as large as they like in a plan."""
+    """True where training takes no time: numbers may be as large as they like in a plan."""
     text = json.dumps(spec)
     return not any(len(number) > 2 for number in "".join(c if c.isdigit() else " " for c in text).split())
 

@@ -114,7 +114,7 @@ def cluster(tmp_path_factory):
 
 
 def processes(group):
-    """Whether a process group has processes."""
+    """True where a process group has processes."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What a grid separates and resolves, by hand and against what the report itself promises."""
+"""Effects that a grid separates and differences that it resolves, by hand and against the plan's own words."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_what_a_design_leaves_open(points, open_):
 
 
 def test_what_is_separated_is_estimated():
-    """Where an effect is called separable, planting another does not move its least-squares estimate."""
+    """Planting another effect does not move the least-squares estimate of one that is called separable."""
     table = pd.DataFrame([list(point) for point in POINTS["one cell excluded"][0]], columns=list(ABC))
     columns = pd.get_dummies(table.agg(lambda row: row["b"] + row["c"], axis=1), drop_first=True)
     model = np.column_stack([np.ones(len(table)), pd.get_dummies(table["a"], drop_first=True), columns]).astype(float)

@@ -9,10 +9,11 @@ import pytest
 
 import studies
 from studies import api
-from studies.analysis.tables import of_reading
+from studies.analysis.tables import _rounded, of_reading
 from studies.show import figures, tables
-from studies.show.figures import grid, style
+from studies.show.figures import functions, grid, style
 from studies.spec import spec
+from studies.spec.components import ACTIVATIONS
 
 ALL = {"models", "seeds", "curves", "learning", "activations", "data"}
 FACTORIAL = {"grid", "levels", "effects", "interactions"}
@@ -236,7 +237,7 @@ def test_small_losses_and_norms_survive_the_tables(rich, tmp_path):
     study, folder, _ = rich
     found = api.tables_of(study, folder)
     gradients = found["gradients"].assign(norm_q50=1.23456789e-9)
-    rounded = {**found, "gradients": tables._rounded("gradients", gradients)}
+    rounded = {**found, "gradients": _rounded("gradients", gradients)}
     tables.write(study, rounded, tmp_path, api.rows_of(study, folder))
     assert (tables.read(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
 
@@ -397,3 +398,17 @@ def test_a_budget_starts_with_the_first_epoch(draw, rich):
 def _shown(ax):
     """The values of a dot plot, from the top."""
     return [value for line in ax.get_lines() if line.get_marker() in "osD" for value in line.get_xdata() if np.isfinite(value)]
+
+
+def test_the_picture_of_activations_has_a_panel_for_each_of_the_table(tiny):
+    names = [name for name in ACTIVATIONS if name != "softmax"]
+    levels = ", ".join([*map(repr, names), '{ name = "leaky_relu", slope = 0.3 }'])
+    study = spec.load(str(tiny(('["relu", "tanh"]', f"[{levels}]"))))
+    figure = functions.activations(study, None)
+    panels = {ax.get_title(): ax.get_lines() for ax in figure.axes if ax.get_lines()}
+    assert list(panels) == [*names, "leaky_relu slope=0.3"]
+    for value, slope in panels.values():
+        x, y = value.get_data()
+        inside = abs(np.diff(y, 2)) < 1e-2  # off the corners
+        middle = (slope.get_ydata()[1:-1])[inside]
+        assert middle == pytest.approx(((y[2:] - y[:-2]) / (x[2:] - x[:-2]))[inside], abs=0.02)

@@ -22,6 +22,16 @@ BOTH = 'engine = ["stack", "torch_nn"]'
 # Lines of [base], all in float64; in ReLU and its like a bias of 0 would put whole layers on the corner.
 CASES = {
     **{f"activation {name}": f'activation = "{name}"\nbias_init = "normal"' for name in ACTIVATIONS},
+    "slope": 'activation = { name = "leaky_relu", slope = 0.3 }\nbias_init = "normal"',
+    "parameters for each layer": 'activation = [{ name = "elu", alpha = 0.4 }, { name = "softplus", beta = 2 }]',
+    "huber": 'loss = { name = "huber", delta = 0.3 }',
+    "huber of a linear output": 'loss = "huber"\noutput = "linear"',
+    "hinge": 'loss = "hinge"',
+    "hinge of another margin": 'loss = { name = "hinge", margin = 0.4 }\nreduction = "sum"\noptimizer = "adam"',
+    "uniform initializers": 'init = "he_uniform"\noutput_init = "xavier_uniform"',
+    "orthogonal": 'init = "orthogonal"',
+    "exponential": 'schedule = { name = "exponential", factor = 0.5 }',
+    "warm-up": 'schedule = { name = "warmup", length = 2 }',
     "an activation for each layer": 'activation = ["prelu", "tanh"]',
     "no hidden layer": "hidden = []",
     "xavier": 'init = "xavier"\nbias_init = "uniform"',

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import framework as fw
-import studies
+import studies.show
 from studies import cli
 from studies.data import generators, splits
 from studies.errors import UserError
@@ -74,9 +74,9 @@ def test_fewer_epochs_are_the_first_of_the_training(tiny):
     study = spec.load(str(tiny(longer())))
     whole, _ = watched(study)
     short, _ = watched(study, epochs=2)
-    assert short.epochs == [0, 1, 2]
-    for name, loss in short.loss.items():
-        assert loss.tolist() == whole.loss[name][:3].tolist()
+    assert short["epoch"] == [0, 1, 2]
+    for name, values in short.items():
+        assert values == whole[name][:3]
 
 
 @pytest.mark.parametrize(("epochs", "frames"), [(3, 4), (60, 61), (200, 51)])
@@ -226,7 +226,7 @@ def test_without_a_display_a_live_run_says_so_and_goes_on(tiny, tmp_path):
 
 
 def test_a_run_that_nobody_watches_needs_nothing_to_draw_with(tiny, tmp_path, monkeypatch):
-    monkeypatch.delattr(studies, "regions")
+    monkeypatch.delattr(studies.show, "regions")
     for module in ("studies.show.regions", "matplotlib", "PIL"):
         monkeypatch.setitem(sys.modules, module, None)
     called = CliRunner().invoke(cli.main, ["run", str(tiny()), "-j", "1", "--results", str(tmp_path / "r")])

@@ -35,7 +35,7 @@ def brute_force(values):
 
 
 def same(found, expected, place=0):
-    """Whether a row of an estimate is another estimate."""
+    """True where a row of an estimate is another estimate."""
     for name in ("mean", "error", "freedom", "ci_low", "ci_high", "p"):
         assert np.asarray(getattr(found, name))[place] == pytest.approx(getattr(expected, name)), name
 
@@ -161,7 +161,7 @@ def test_by_repeat_is_one_value_for_each_repeat():
 
 
 def agree(found):
-    """Whether p is below 5% exactly where the interval leaves out 0, wherever there is one."""
+    """True where p is below 5% exactly where the interval leaves out 0, wherever there is one."""
     known = np.isfinite(found.ci_low)
     outside = (found.ci_low > 0) | (found.ci_high < 0)
     return (outside[known] == (found.p < ALPHA)[known]).all()

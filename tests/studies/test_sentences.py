@@ -1,4 +1,4 @@
-"""What a reader should remember, from studies whose answer is planted; and tables that read back as they were."""
+"""Sentences to remember, from studies whose answer is planted; and tables that read back as they were."""
 
 import re
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from studies.analysis.tables import compute_tables
 from studies.plan import plan
-from studies.show import tables
+from studies.show import console, tables
 from studies.show.sentences import sentences
 from studies.spec import spec
 from studies.store.rows import Rows, to_csv
@@ -259,7 +259,7 @@ def test_a_label_with_a_bar_is_one_cell_in_markdown():
 
 
 def test_brackets_in_a_label_are_no_markup(capsys):
-    tables.print_table("Title with [brackets]", LABELS, ["model"], Console())
+    console.print_table("Title with [brackets]", LABELS, ["model"], Console())
     printed = capsys.readouterr().out
     assert "Title with [brackets]" in printed
     assert "[bold]c[/red]" in printed

@@ -24,6 +24,7 @@ SINGLE = 'outputs = "single"'
 MODELS = {
     **{f"activation {name}": f'activation = "{name}"' for name in ACTIVATIONS},
     "no hidden layer": "hidden = []",
+    "parameters": 'hidden = [5, 3]\nactivation = [{ name = "leaky_relu", slope = 0.3 }, { name = "hardtanh", low = -0.1 }]',
     "mixed": 'hidden = [5, 3]\nactivation = ["prelu", "tanh"]',
     "sigmoid outputs": 'loss = "mse"',
     "softmax outputs": 'loss = "mse"\noutput = "softmax"',

@@ -5,6 +5,7 @@ from studies.data.types import Data
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec import spec
+from studies.spec.settings import flat, resolve
 
 SGD_MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 
@@ -198,7 +199,8 @@ def test_an_override_sets_a_parameter_of_what_the_base_has(tiny, given, reading)
     [
         ("base.optimiser.lr=0.3", "there is no key 'optimiser.lr'; did you mean 'optimizer'?"),
         ("base.optimizer.rate=0.3", "there is no key 'rate'"),
-        ("base.loss.lr=0.3", "'loss' has no parameters"),
+        ("base.hidden.lr=0.3", "'hidden' has no parameters"),
+        ("base.loss.lr=0.3", "base.loss (cross_entropy): there is no key 'lr'"),
         ("base.init.sd=0.3", "there is no key 'sd'"),
     ],
 )
@@ -359,3 +361,64 @@ def test_a_quick_look_is_at_ten_repeats_of_the_primary_reading(tiny):
     path.write_text(path.read_text() + READINGS)
     study = spec.load(str(path), quick=True)
     assert (study.reading, study.others, study.validation.repeats) == ("two", (), 10)
+
+
+PARAMETERS = {  # activation and hidden layers, what it resolves to, its columns
+    "a default": ({"name": "leaky_relu", "slope": 0.01}, ["leaky_relu"] * 2, {"activation": "leaky_relu"}),
+    "a slope": (
+        {"name": "leaky_relu", "slope": 0.2},
+        [{"name": "leaky_relu", "slope": 0.2}] * 2,
+        {"activation": "leaky_relu", "activation.slope": 0.2},
+    ),
+    "one for each layer": (
+        [{"name": "elu", "alpha": 2}, "tanh"],
+        [{"name": "elu", "alpha": 2.0}, "tanh"],
+        {"activation": "elu+tanh", "activation.alpha": "2.0+"},
+    ),
+    "two slopes": (
+        ["leaky_relu", {"name": "leaky_relu", "slope": 0.2}],
+        ["leaky_relu", {"name": "leaky_relu", "slope": 0.2}],
+        {"activation": "leaky_relu", "activation.slope": "0.01+0.2"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "resolved", "columns"), PARAMETERS.values(), ids=PARAMETERS)
+def test_an_activation_has_parameters_of_its_own(given, resolved, columns):
+    settings = resolve({"hidden": [5, 4], "activation": given}, "base")
+    assert settings["activation"] == resolved
+    assert {key: value for key, value in flat(settings).items() if key.startswith("activation")} == columns
+
+
+def test_a_slope_is_a_factor_like_any_other(tiny):
+    grid = 'activation = ["leaky_relu", "prelu"]\n"activation.slope" = [0.01, 0.2]'
+    study = spec.load(str(tiny(('activation = ["relu", "tanh"]', grid))))
+    found = {(each.levels["activation"], each.levels["activation.slope"]): each for each in study.grid.configurations}
+    assert {key[:2] for key in found} == {(name, slope) for name in ("leaky_relu", "prelu") for slope in ("0.01", "0.2")}
+    assert found["leaky_relu", "0.01"].settings["activation"] == ["leaky_relu"]
+    assert found["leaky_relu", "0.2"].settings["activation"] == [{"name": "leaky_relu", "slope": 0.2}]
+    assert found["prelu", "0.2"].columns["activation.slope"] == "0.2"
+    plain = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'activation = ["leaky_relu"]'))))
+    ids = {each.id for each in plain.grid.configurations}
+    assert ids <= {each.id for each in study.grid.configurations}
+
+
+def test_a_slope_alone_has_the_level_of_the_base_as_its_baseline(tiny):
+    path = tiny(
+        ("epochs = 3", 'epochs = 3\nactivation = "leaky_relu"'),
+        ('activation = ["relu", "tanh"]', '"activation.slope" = [0.2, 0.01]'),
+    )
+    assert spec.load(str(path)).grid.baseline["activation.slope"] == "0.01"
+    lists = spec.load(str(path), ["base.hidden=[4,3]", 'base.activation=["leaky_relu","prelu"]'])
+    assert lists.grid.configurations[0].settings["activation"][1] == {"name": "prelu", "slope": 0.2}
+
+
+def test_a_loss_with_a_parameter_is_a_table_and_others_are_names(tiny):
+    changes = ('activation = ["relu", "tanh"]', 'loss = ["mse", "huber", { name = "huber", delta = 2 }]')
+    study = spec.load(str(tiny(changes)))
+    columns = {each.levels["loss"]: each.columns.get("loss.delta") for each in study.grid.configurations}
+    assert columns == {"mse": None, "huber": 1.0, "huber delta=2": 2.0}
+    assert {each.settings["output"] for each in study.grid.configurations} == {"sigmoid"}
+    deltas = spec.load(str(tiny(("epochs = 3", 'epochs = 3\nloss = "huber"'), (changes[0], '"loss.delta" = [0.5, 1]'))))
+    assert [each.settings["loss"]["delta"] for each in deltas.grid.configurations] == [0.5, 0.5, 1.0, 1.0]
+    assert deltas.grid.baseline["loss.delta"] == "1"

@@ -1,4 +1,4 @@
-"""What a folder holds, who writes to it, and why a trial is or is not trained again."""
+"""Status of a folder: its rows, the runs that write to it, and why a trial is or is not trained again."""
 
 import json
 import os

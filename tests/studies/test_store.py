@@ -43,7 +43,7 @@ def trained(tiny, tmp_path):
 
 
 def numbers_trained(path, results):
-    """How many trials a run has to train."""
+    """Number of trials that a run has to train."""
     counted = []
     studies.run(path, results=results, jobs=1, received=counted.extend)
     return len(counted)
@@ -188,10 +188,10 @@ def repository(folder, *added):
 @pytest.fixture
 def project(tmp_path):
     """A project with one file, inside another folder."""
-    file = tmp_path / "around" / "project" / "studies" / "store.py"
+    file = tmp_path / "around" / "project" / "studies" / "store" / "store.py"
     file.parent.mkdir(parents=True)
     file.touch()
-    return file.parents[1]
+    return file.parents[2]
 
 
 REPOSITORIES = {
@@ -206,7 +206,7 @@ REPOSITORIES = {
 @pytest.mark.parametrize(("place", "added", "known"), REPOSITORIES.values(), ids=REPOSITORIES)
 def test_the_commit_is_the_projects_own_or_unknown(project, place, added, known):
     head = repository(project / place, *added) if place else None
-    assert commit(project / "studies" / "store.py") == (head if known else None)
+    assert commit(project / "studies" / "store" / "store.py") == (head if known else None)
 
 
 def test_a_git_hook_of_another_repository_does_not_matter(project, monkeypatch):
@@ -214,10 +214,10 @@ def test_a_git_hook_of_another_repository_does_not_matter(project, monkeypatch):
     repository(project.parent)
     monkeypatch.setenv("GIT_DIR", str(project.parent / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(project.parent / "index"))
-    assert commit(project / "studies" / "store.py") == head
+    assert commit(project / "studies" / "store" / "store.py") == head
 
 
 def test_without_git_the_commit_is_unknown(project, monkeypatch):
     repository(project, "studies")
     monkeypatch.setenv("PATH", str(project))
-    assert commit(project / "studies" / "store.py") is None
+    assert commit(project / "studies" / "store" / "store.py") is None

@@ -115,7 +115,7 @@ def test_all_factors_may_be_tuned():
 
 
 def test_a_point_without_a_usual_configuration_has_no_difference():
-    """Where the grid excludes it, no other configuration stands in."""
+    """No other configuration stands in for one that the grid excludes."""
     table, _ = tuned(trials(SEVERAL), Sampling(2, 4, fresh=True), untuned=["sgd 0.1"])
     (sgd, adam) = table.to_dict("records")
     assert (sgd["untuned_test_mean_pct"], sgd["usual"]) == (30.875, "0.1")

@@ -25,7 +25,7 @@ from studies.spec.spec import Study
 
 
 class Picture(NamedTuple):
-    """Which tables a picture needs, for which studies it means something, how it is drawn, and what it shows, in words.
+    """A picture: the tables it needs, the studies it is for, its function, and what it shows, in words.
 
     In place of a figure there may be the reason why there is none.
     """

@@ -40,22 +40,22 @@ _MARKED = 12  # markers on a line at most
 
 
 def recorded(study: Study) -> bool:
-    """Whether models were looked at while they trained."""
+    """True where histories were recorded."""
     return any(each.settings["history_every"] > 0 for each in study.grid.configurations)
 
 
 def budgeted(study: Study) -> bool:
-    """Whether there are levels to compare by the epochs they take."""
+    """True where there are levels to compare by the epochs they take."""
     return recorded(study) and len(study.grid.configurations) > 1
 
 
 def comparable(study: Study) -> bool:
-    """Whether there are several configurations, but not too many to be told apart in one panel."""
+    """True where there are several configurations, but not too many to be told apart in one panel."""
     return recorded(study) and 1 < len(study.grid.configurations) <= COMPARED
 
 
 def few(study: Study) -> bool:
-    """Whether every configuration can have a panel of its own."""
+    """True where every configuration can have its own panel."""
     return recorded(study) and len(study.grid.configurations) <= FEW
 
 

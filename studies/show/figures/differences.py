@@ -23,12 +23,12 @@ _NEAR = 1.0  # points: scales are linear within
 
 
 def has_baseline(study: Study) -> bool:
-    """Whether there are single changes around a baseline configuration."""
+    """True where there are single changes around a baseline configuration."""
     return several(study) and study.grid.baseline_configuration is not None
 
 
 def several(study: Study) -> bool:
-    """Whether there are configurations to compare."""
+    """True where there are configurations to compare."""
     return len(study.grid.configurations) > 1
 
 

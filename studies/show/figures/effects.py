@@ -1,4 +1,4 @@
-"""What each choice explains, alone and together with another."""
+"""Shares of the variance that factors and pairs of factors explain, and means of pairs."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Do gradients vanish or explode on their way from the output to the input? Their norms by layer."""
+"""Gradient norms by layer: they vanish or explode on their way from output to input."""
 
 import math
 
@@ -32,7 +32,7 @@ _QUARTILES = ["norm_q25", "norm_q50", "norm_q75"]
 
 
 def recorded(study: Study) -> bool:
-    """Whether gradients were looked at."""
+    """True where gradient norms were recorded."""
     return any(each.settings["gradient_norms"] for each in study.grid.configurations)
 
 
@@ -82,7 +82,7 @@ def _factors(study: Study) -> tuple[str, list[str], list[str]]:
     by_line = "activation" if "activation" in several else max(several, key=lambda factor: len(factors[factor]))
 
     def depths(factor: str) -> int:
-        """How many depths the levels of a factor mix: layers of networks of different depth are never pooled if need not be."""
+        """Number of depths that the levels of a factor mix: layers of different depths are pooled only where they must be."""
         return len({(each.levels[factor], len(each.settings["hidden"])) for each in configurations}) - len(factors[factor])
 
     by_panel: list[str] = []

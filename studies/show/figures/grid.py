@@ -50,7 +50,7 @@ _ZERO_MARK: dict[str, Any] = {"linestyle": "none", "marker": ".", "color": "0.3"
 
 
 def has_several_factors(study: Study) -> bool:
-    """Whether configurations form a grid: those of one factor are a list, which `models` shows."""
+    """True where configurations form a grid: those of one factor are a list, which `models` shows."""
     return len(study.grid.levels) > 1
 
 
@@ -236,7 +236,7 @@ def _groups(order: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
 
 
 def layout(factors: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Which factors go along rows and which along columns of a heat map, outermost first: as square as can be.
+    """Factors along rows and factors along columns of a heat map, outermost first: as square as can be.
 
     Long labels read best beside a row, so the factor with the longest is the innermost of the rows.
     """

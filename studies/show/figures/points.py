@@ -46,7 +46,7 @@ def flat(study: Study) -> bool:
 
 
 def predicted(study: Study) -> bool:
-    """Whether the data lie in a plane and models keep what they say of them."""
+    """True where the data have two features and predictions are kept."""
     return any(each.settings["keep_predictions"] for each in study.grid.configurations) and flat(study)
 
 

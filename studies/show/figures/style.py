@@ -1,4 +1,4 @@
-"""What all pictures share: axes in percent, lines that differ in more than hue, titles and captions that fit.
+"""Style of all pictures: axes in percent, lines that differ in more than hue, titles and captions that fit.
 
 No picture relies on hue alone: the colour maps are monotone in lightness, and lines differ in their dashes and markers.
 """
@@ -122,7 +122,7 @@ def title_of(study: Study) -> str:
 
 
 def over(study: Study) -> str:
-    """What the mean of a configuration is over: "10 folds"."""
+    """Values behind the mean of a configuration: "10 folds"."""
     folds, repeats = study.validation.folds, study.validation.repeats
     parts = [f"{folds} folds"] if folds else []
     if repeats > 1 or not folds:
@@ -131,7 +131,7 @@ def over(study: Study) -> str:
 
 
 def lines_over(study: Study) -> str:
-    """What lines and bands are."""
+    """Meaning of lines and bands, in words."""
     models = counted(study.trials // len(study.grid.configurations), "model")
     return f"Lines: median over {models} each ({over(study)}); bands: quartiles."
 
@@ -209,7 +209,7 @@ def percent_ticks(axis: Any, ticks: Sequence[float] = _TICKS) -> None:  # noqa: 
 
 
 def wider(labels: Iterable[str], inches: float) -> float:
-    """How many inches the longest of these labels of 8 points needs beyond those there are for it."""
+    """Inches that the longest of these labels, of 8 points, needs beyond those there are for it."""
     return max(0.0, max(map(length, labels)) - inches)
 
 

@@ -28,7 +28,7 @@ def document(title: str, body: str) -> str:
 
 
 def _hash(content: str) -> str:
-    """What a content security policy calls an inline script or style."""
+    """Name of an inline script or style in a content security policy: its hash."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from studies.plan.units import Trial, Unit
-from studies.spec.components import BUILT_IN, with_name
-from studies.spec.settings import Settings
+from studies.spec.components import BUILT_IN, STEPS
+from studies.spec.settings import Settings, components_of
 from studies.train import costs
 from studies.train.engines import Observe, Trained
 
@@ -20,10 +20,9 @@ class TorchEngine:
 
     def check(self, settings: Settings, device: str) -> str:
         """The setting that torch.nn has no equal for, or that its steps cannot be recorded for a CUDA device."""
-        for key in ("activation", "loss", "optimizer"):
-            for value in settings[key] if isinstance(settings[key], list) else [settings[key]]:
-                if with_name(value)["name"] not in BUILT_IN[key]:
-                    return f"torch.nn has no equal of {with_name(value)['name']!r}, which is your own: write engine = 'stack'"
+        own = [name for key, name in components_of(settings) if key in STEPS and name not in BUILT_IN[key]]
+        if own:
+            return f"torch.nn has no equal of {own[0]!r}, which is your own: write engine = 'stack'"
         norm = settings["batchnorm"]
         if norm.get("gradient") == "straight_through":
             return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"

@@ -1,0 +1,285 @@
+"""Parts: a user's file of components, `[components] path = "my_parts.py"`.
+
+Names, parameters and defaults are read from its syntax tree. The file is executed where something trains, and nowhere else.
+"""
+
+import ast
+import functools
+import re
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studies.errors import UserError
+from studies.seeds import digest
+from studies.spec.components import BATCH_NORM, BUILT_IN, STEPS, Component, Known, Parameter
+from studies.spec.rules import Rule, flag, number, text
+from studies.spec.settings import Settings, components_of
+
+_BASES = {"Module": "activation", "Activation": "activation", "Loss": "loss", "Optimizer": "optimizer"}
+_TAKEN = {"activation": ("self",), "loss": ("self",), "optimizer": ("self", "model")}  # arguments that are no parameters
+_SETTINGS = {"activation": (), "loss": ("reduction",), "optimizer": ("clip",)}
+_INITIALIZES, _SCHEDULES = ("shape", "fan_in", "fan_out"), ("epoch",)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A user's file of components: its path and its text; both are empty where a study has none."""
+
+    path: str = ""
+    text: str = ""
+
+    @property
+    def content(self) -> str:
+        """Hash of the text, by which it enters the keys of trials."""
+        return digest(self.text, 32) if self.path else ""
+
+    def known(self) -> Known:
+        """The built-in components and those of the file, by setting; nothing is executed.
+
+        Raises UserError where a component of the file cannot be one: with file and line.
+        """
+        return _known(self.path, self.text) if self.path else BUILT_IN
+
+    def load(self) -> Known:
+        """The same components, with the file executed, once in a process: they can be made."""
+        if self.path and _module(self.text) not in sys.modules:
+            module = types.ModuleType(_module(self.text))
+            module.__file__ = self.path
+            sys.modules[module.__name__] = module
+            try:
+                exec(compile(self.text, self.path, "exec"), vars(module))
+            except BaseException:
+                del sys.modules[module.__name__]
+                raise
+        return self.known()
+
+    def train_alone(self, settings: Settings) -> bool:
+        """True for resolved settings that no stack may train: with a user's own code for all of its replicas at once.
+
+        Nobody knows whether what it computes for one of them rounds as it would alone.
+        """
+        known = self.known()
+        return any(known[key][name].own for key, name in components_of(settings) if key in STEPS)
+
+
+NO_PARTS = Parts()
+
+
+def read(path: Path) -> Parts:
+    """The parts in a file, checked without executing it.
+
+    Raises UserError where it cannot be read, or a component in it cannot be one.
+    """
+    try:
+        parts = Parts(str(path.absolute()), path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"components.path: {str(path)!r} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"components.path: {str(path)!r} is no text in UTF-8") from None
+    parts.known()
+    return parts
+
+
+@functools.lru_cache(maxsize=16)
+def _known(path: str, source: str) -> Known:
+    """The built-in components and those of a file, by setting."""
+    file = _File(path, source)
+    merged: dict[str, dict[str, Component]] = {key: dict(components) for key, components in BUILT_IN.items()}
+    count = 0
+    for key, name, component, line in file.components():
+        for setting in ("init", "output_init", "bias_init") if key == "init" else (key,):
+            if name in BUILT_IN[setting]:
+                raise file.error(line, f"{name!r} is built in: give it another name")
+            if name in merged[setting]:
+                raise file.error(line, f"{name!r} is there twice: give one of them another name")
+            merged[setting][name] = component
+        count += 1
+    if not count:
+        raise UserError(
+            f"components.path: {Path(path).name} defines no component: a subclass of framework.Module, Loss or Optimizer, an "
+            "initializer (shape, fan_in, fan_out, generator) or a schedule (epoch)"
+        )
+    return merged
+
+
+def _module(source: str) -> str:
+    """The name of the module that a text becomes; equal texts are one."""
+    return f"studies_parts_{digest(source, 16)}"
+
+
+class _File:
+    """The syntax tree of a file of components."""
+
+    def __init__(self, path: str, source: str) -> None:
+        self._name, self._module = Path(path).name, _module(source)
+        try:
+            tree = ast.parse(source)
+        except SyntaxError as error:
+            raise self.error(error.lineno or 1, f"not valid Python: {error.msg}") from None
+        except ValueError as error:
+            raise self.error(1, f"not valid Python: {error}") from None
+        self._body = tree.body
+        self._imported = dict(_imported(tree))
+        self._classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+    def error(self, line: int, problem: str) -> UserError:
+        """An error with file and line."""
+        return UserError(f"{self._name}:{line}: {problem}")
+
+    def components(self) -> Iterator[tuple[str, str, Component, int]]:
+        """Setting, name, component and line of each component of the file."""
+        for node in self._body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                key = self._kind(node, ())
+                if key:
+                    yield key, snake_case(node.name), self._of_class(key, node), node.lineno
+            elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                required = _required(node.args)
+                if required[:3] == _INITIALIZES and len(required) == 4:
+                    yield "init", node.name, self._of_function(node), node.lineno
+                elif required == _SCHEDULES:
+                    yield "schedule", node.name, self._of_function(node), node.lineno
+
+    def _kind(self, node: ast.ClassDef, seen: tuple[str, ...]) -> str:
+        """The setting that a class is a component of; empty for none."""
+        for base in node.bases:
+            path = self._path(base)
+            if path in self._classes and path not in seen:
+                kind = self._kind(self._classes[path], (*seen, node.name))
+                if kind:
+                    return kind
+            package, _, name = path.rpartition(".")
+            if package.partition(".")[0] == "torch" and name in ("Module", "Optimizer"):
+                raise self.error(
+                    node.lineno,
+                    f"{node.name} is a class of {path}: a component is a subclass of framework.{name}, without autograd",
+                )
+            if package.partition(".")[0] == "framework":
+                return _BASES.get(name) or _built_in().get(name, ("", None))[0]
+        return ""
+
+    def _path(self, node: ast.expr) -> str:
+        """The full path of a name, such as "framework.Module" for `fw.Module`; a name of this file is itself."""
+        if isinstance(node, ast.Name):
+            return self._imported.get(node.id, node.id)
+        if isinstance(node, ast.Attribute):
+            return f"{self._path(node.value)}.{node.attr}"
+        return ""
+
+    def _of_class(self, key: str, node: ast.ClassDef) -> Component:
+        parameters, accepted = self._arguments(key, node)
+        if key == "optimizer" and "lr" not in parameters:
+            raise self.error(
+                node.lineno, f'{node.name} takes no `lr`: an optimizer has a learning rate, such as "lr: float = 0.1"'
+            )
+        settings = tuple(name for name in _SETTINGS[key] if name in accepted)
+        return Component(f"{self._module}:{node.name}", parameters, settings=settings, own=True)
+
+    def _arguments(self, key: str, node: ast.ClassDef) -> tuple[dict[str, Parameter], set[str]]:
+        """The parameters of a class, its own or inherited, and all arguments that it accepts by name."""
+        for part in node.body:
+            if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                left_out = (*_TAKEN[key], *_SETTINGS[key])
+                return self._parameters(part.args, node.name, left_out), {argument.arg for argument in _named(part.args)}
+        for base in node.bases:
+            path = self._path(base)
+            if path in self._classes:
+                return self._arguments(key, self._classes[path])
+            row = _built_in().get(path.rpartition(".")[2], ("", None))[1]
+            if row:
+                return {name: Parameter(each.rule, each.default) for name, each in row.parameters.items()}, set(row.settings)
+        return {}, set(_SETTINGS[key])
+
+    def _of_function(self, node: ast.FunctionDef) -> Component:
+        parameters = self._parameters(node.args, node.name, _required(node.args))
+        return Component(f"{self._module}:{node.name}", parameters, binds=True, own=True)
+
+    def _parameters(self, arguments: ast.arguments, of: str, left_out: tuple[str, ...]) -> dict[str, Parameter]:
+        """The arguments with defaults, by which the rules of their values are found."""
+        defaults = dict(_with_defaults(arguments))
+        parameters = {}
+        for argument in _named(arguments):
+            if argument.arg in left_out:
+                continue
+            if argument.arg not in defaults:
+                raise self.error(
+                    argument.lineno, f"{of} takes `{argument.arg}` without a default: every parameter of a component has one"
+                )
+            try:
+                default = ast.literal_eval(defaults[argument.arg])
+                rule = _rule(default)
+            except (ValueError, TypeError):
+                raise self.error(
+                    argument.lineno,
+                    f"the default of `{argument.arg}` of {of} is a finite number, true or false, or a text, written out: "
+                    f"{ast.unparse(defaults[argument.arg])} was given",
+                ) from None
+            parameters[argument.arg] = Parameter(rule, rule.kept(default))
+        return parameters
+
+
+def snake_case(name: str) -> str:
+    """A name of a class in lower case, with "_" between its words: "HardSwish" as "hard_swish"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _rule(default: object) -> Rule:
+    """The rule of a parameter with this default; raises TypeError for a type that no parameter has."""
+    if isinstance(default, bool):
+        return flag
+    if isinstance(default, str):
+        return text
+    if isinstance(default, int | float):
+        finite = number()
+        if not finite.holds(default):
+            raise TypeError
+        return finite._replace(kept=_whole) if isinstance(default, int) else finite
+    raise TypeError
+
+
+def _whole(value: float) -> float:
+    """A number as a whole one, where it is one."""
+    return int(value) if value == int(value) else value
+
+
+@functools.cache
+def _built_in() -> Mapping[str, tuple[str, Component]]:
+    """Setting and row of each class of the framework that is a component, by its name."""
+    return {
+        row.maker.partition(":")[2]: (key, row) for key in ("activation", "loss", "optimizer") for row in BUILT_IN[key].values()
+    } | {"BatchNorm": ("activation", BATCH_NORM)}
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The names that a file imports, with their full paths."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _named(arguments: ast.arguments) -> list[ast.arg]:
+    """All arguments that have a name."""
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
+
+def _with_defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
+    """The arguments that have a default, with it."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    for argument, default in zip(reversed(positional), reversed(arguments.defaults), strict=False):
+        yield argument.arg, default
+    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if value is not None:
+            yield argument.arg, value
+
+
+def _required(arguments: ast.arguments) -> tuple[str, ...]:
+    """The arguments without a default."""
+    defaults = dict(_with_defaults(arguments))
+    return tuple(argument.arg for argument in _named(arguments) if argument.arg not in defaults)

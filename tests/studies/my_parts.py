@@ -1,0 +1,58 @@
+"""A newcomer's parts."""
+
+import math
+
+import torch
+
+import framework as fw
+
+
+class Swish(fw.Module):
+    """y = x s(beta x)."""
+
+    def __init__(self, beta=1.0):
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, x, train=True):
+        s = torch.sigmoid(self.beta * x)
+        if train:
+            self.x, self.s = x, s
+        return x * s
+
+    def backward(self, gradient):
+        return gradient * (self.s + self.beta * self.x * self.s * (1 - self.s))
+
+
+class FocalLoss(fw.Loss):
+    """-(1 - p)^gamma log p of the true class, of probabilities."""
+
+    def __init__(self, gamma=2.0, reduction="mean"):
+        super().__init__(reduction)
+        self.gamma = gamma
+
+    def __call__(self, output, target):
+        p = output.clamp(1e-7, 1 - 1e-7)
+        value = -target * (1 - p) ** self.gamma * p.log()
+        gradient = target * (1 - p) ** (self.gamma - 1) * (self.gamma * p.log() - (1 - p) / p)
+        if self.reduction == "mean":
+            return value.sum((1, 2)) / output.shape[2], gradient / output.shape[2]
+        return value.sum((1, 2)), gradient
+
+
+class Sign(fw.Optimizer):
+    """p <- p - lr sign(g)."""
+
+    def __init__(self, model, lr=0.01, clip=0.0):
+        super().__init__(model, lr, clip=clip)
+
+    def _update(self, gradient, lr):
+        self.parameters.sub_(lr * gradient.sign())
+
+
+def small(shape, fan_in, fan_out, generator, gain=0.5):  # noqa: ARG001
+    return gain / math.sqrt(fan_in) * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def halving(epoch, every=2):
+    return 0.5 ** (epoch // every)
