@@ -123,7 +123,7 @@ def run_all(
         )
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
-    from studies.train import devices
+    from studies.train import devices  # with torch, which nothing that only reads rows needs
 
     devices.require(device)
     for study in studies:
@@ -257,12 +257,12 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
     if backend != "dask":
         from studies.train import pool
 
-        jobs = pool.count_possible(jobs) if backend == "loky" else jobs
+        jobs = pool.limit_jobs(jobs) if backend == "loky" else jobs
         yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
         return
     from studies.train import cluster  # needs the extra `distributed`
 
-    with cluster.opened(scheduler, jobs) as client:
+    with cluster.connect(scheduler, jobs) as client:
         yield (
             len(client.nthreads()),
             functools.partial(cluster.run, client=client, resources={"GPU": 1} if device == "cuda" else None),

@@ -106,14 +106,14 @@ def _picture(trained: Retrained) -> tuple[Figure, str]:
 def _saved(trained: Retrained) -> bytes:
     """The file that `torch.load` reads with torch alone: plain values and tensors, nothing that runs.
 
-    `layers` and `state_dict` are those of `torch_models.exported`; `load_state_dict(..., assign=True)` keeps their dtype;
+    `layers` and `state_dict` are those of `torch_models.export_model`; `load_state_dict(..., assign=True)` keeps their dtype;
     `mean` and `scale` normalise the inputs, x' = (x - mean) / scale; `decision` says how outputs become one of `classes`. All
     numbers are float64, so that inputs of any numeric type are normalised before anything is lost of them.
     """
     scene, settings = trained.scene, trained.trial.configuration.settings
     schema = scene.unit.source.schema
     content = {
-        **torch_models.exported(trained.model, settings),
+        **torch_models.export_model(trained.model, settings),
         "mean": torch.as_tensor(scene.normalise.mean),
         "scale": torch.as_tensor(scene.normalise.scale),
         "features": list(schema.features),

@@ -46,7 +46,7 @@ Versions = dict[str, str | None]
 
 
 @contextmanager
-def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
+def connect(scheduler: str | None, jobs: int) -> Iterator[Client]:
     """A client of the scheduler at that address, or of a cluster of `jobs` processes on this machine, which ends with it.
 
     Local workers import the script that started them, which therefore needs `if __name__ == "__main__":`.
@@ -62,13 +62,13 @@ def opened(scheduler: str | None, jobs: int) -> Iterator[Client]:
             cluster = stack.enter_context(LocalCluster(n_workers=jobs, silence_logs=logging.CRITICAL, **local))
             yield stack.enter_context(Client(cluster, set_as_default=False))
             return
-        client = stack.enter_context(_connected(scheduler))
+        client = stack.enter_context(_connect_client(scheduler))
         _check({"the scheduler": _ask(client.run_on_scheduler)})
         check_workers(client, client.nthreads())
         yield client
 
 
-def _connected(scheduler: str) -> Client:
+def _connect_client(scheduler: str) -> Client:
     """A client of a scheduler that has a worker."""
     if not re.fullmatch(r"(\w+://)?.+:\d+", scheduler):
         raise UserError(f"a scheduler is an address as it prints it, tcp://host:8786: {scheduler!r} was given")
@@ -99,7 +99,7 @@ def check_workers(client: Client, workers: Collection[str]) -> None:
 
 
 def _ask(call: Callable[..., Any], **options: Any) -> Any:  # noqa: ANN401
-    """What `versions` gives at the other end of `call`, which need not have this package: the function itself is sent."""
+    """The result of `versions` at the other end of `call`. The function itself is sent: this package may be missing there."""
     module = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(module)
     try:

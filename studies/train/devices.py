@@ -55,7 +55,7 @@ def instructions() -> str:
 
 
 @functools.cache
-def here(device: str) -> torch.device:
+def take(device: str) -> torch.device:
     """The device of this process: of several CUDA devices, one that no other process of a run has taken."""
     if device == "cpu" or torch.cuda.device_count() < 2:
         return torch.device(device)

@@ -55,7 +55,7 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
     test = records.join_rows([split.test for split in splits if split.test])
     assert train_rows is not None
 
-    device = devices.here(unit.device)
+    device = devices.take(unit.device)
     names = source.schema
     known = source.parts.load()
     model = networks.model(settings, len(names.features), len(names.classes), device, known)

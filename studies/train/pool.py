@@ -35,7 +35,7 @@ def run(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list
     train_persistently(trainers[backend if jobs > 1 else "sequential"], units, jobs, received)
 
 
-def count_possible(jobs: int) -> int:
+def limit_jobs(jobs: int) -> int:
     """The number of processes that can train here: `jobs`, or 1, with a warning, where there is no shared memory."""
     if jobs > 1:
         try:

@@ -107,7 +107,7 @@ class Optimizer:
 
 
 @torch.inference_mode(False)
-def of(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
+def to_torch(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
     """Model, loss and optimizer of torch for an initialized stack of one model, at the stack's parameters."""
     layers = list(_layers(stack, settings))
     network = _network(layers, stack)
@@ -119,7 +119,7 @@ def of(stack: fw.Sequential, settings: Settings) -> tuple[Any, Any, Any]:
 
 
 @torch.inference_mode(False)
-def exported(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]:
+def export_model(model: fw.Sequential | Model, settings: Settings) -> dict[str, Any]:
     """A trained stack of one as `layers` and `state_dict`, plain values that build the same network in float64 by torch alone.
 
     `nn.Sequential(*(getattr(nn, name)(**arguments) for name, arguments in layers))` takes the `state_dict`; its predictions are

@@ -189,7 +189,7 @@ def test_units_that_need_a_resource_go_where_it_is(tiny, cluster):
     stacks = engines.plan_units(study, plan.trials(study), 1)
     before = {name: len(cluster.trained(name)) for name in ("one", "two")}
     records = []
-    with dask.opened(cluster.address, 1) as client:
+    with dask.connect(cluster.address, 1) as client:
         dask.run(stacks, client, records.extend, {"GPU": 1})
         with pytest.raises(UserError, match=r"no worker has GPU=2: "):
             dask.run(stacks, client, records.extend, {"GPU": 2})

@@ -19,15 +19,15 @@ def two(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(devices, "_held", [])
-    devices.here.cache_clear()
+    devices.take.cache_clear()
     yield chosen
-    devices.here.cache_clear()
+    devices.take.cache_clear()
     for file in devices._held:
         file.close()
 
 
 def test_a_process_keeps_the_first_free_device_and_makes_it_the_current_one(two):
-    assert [devices.here("cuda"), devices.here("cuda")] == [torch.device("cuda", 0)] * 2
+    assert [devices.take("cuda"), devices.take("cuda")] == [torch.device("cuda", 0)] * 2
     assert two == [0]  # a graph is recorded on a stream of the current device
 
 
@@ -39,7 +39,7 @@ def test_each_process_takes_another_device_while_there_is_one():
 
 
 def test_the_cpu_is_nobodys_to_claim(two):
-    assert devices.here("cpu") == torch.device("cpu")
+    assert devices.take("cpu") == torch.device("cpu")
     assert two == []
 
 

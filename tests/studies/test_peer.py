@@ -133,7 +133,7 @@ def alone(path):
 
 
 def fit(stack, observe=None):
-    return fitting.fit(stack, observe, torch_models.of)
+    return fitting.fit(stack, observe, torch_models.to_torch)
 
 
 def numbers(record):
@@ -152,7 +152,7 @@ def test_dropout_draws_are_torchs_own_and_belong_to_the_trial(tiny):
 
 def test_dropout_drops_the_share_asked_for(tiny):
     settings = alone(both(tiny, "dropout = 0.3\nhidden = [400]"))[1].trials[0].configuration.settings
-    model, _, _ = torch_models.of(networks.model([settings], 2, 2), settings)
+    model, _, _ = torch_models.to_torch(networks.model([settings], 2, 2), settings)
     ones = torch.ones(1, 400, 50)
     assert (model.network[2](ones) == 0).float().mean() == pytest.approx(0.3, abs=0.02)
 

@@ -51,4 +51,4 @@ class TorchEngine:
         """Train the one model of a unit."""
         from studies.train import fitting, torch_models  # torch.optim takes a second to import, which no other study needs
 
-        return fitting.train(unit, observe, torch_models.of)
+        return fitting.train(unit, observe, torch_models.to_torch)
