@@ -16,6 +16,7 @@ from studies.show.figures import functions
 from studies.spec import parts, spec
 from studies.spec.components import make
 from studies.spec.settings import resolve
+from studies.train import engines
 
 OWN = Path(__file__).with_name("my_parts.py")
 BASE = ("[base]", '[components]\npath = "my_parts.py"\n[base]')
@@ -73,8 +74,8 @@ optimizer = ["sgd", { name = "sign", lr = 0.02 }]"""
 def test_models_with_a_users_code_train_alone_and_others_in_stacks(own):
     study = spec.load(str(own(ACTIVATIONS)))
     sizes = {
-        (stack.trials[0].configuration.settings["activation"] == ["tanh"], len(stack.trials))
-        for stack in plan.stacks(study, plan.trials(study), jobs=1)
+        (unit.settings["activation"] == ["tanh"], len(unit.trials))
+        for unit in engines.plan_units(study, plan.trials(study), jobs=1)
     }
     assert sizes == {(True, 6), (False, 1)}
 
@@ -99,11 +100,12 @@ def test_reading_planning_and_drawing_execute_nothing(own, tmp_path):
 import sys
 from studies import api
 from studies.plan import plan
+from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.parts import Parts
 Parts.load = None
 study = spec.load({str(path)!r})
-plan.describe(study, 1, plan.trials(study))
+plan_texts.describe(study, 1, plan.trials(study))
 """
     subprocess.run([sys.executable, "-c", source], check=True)
     study = spec.load(str(path))
@@ -182,7 +184,7 @@ def test_a_wrong_name_or_parameter_of_a_part_is_refused(level, message, own):
 
 def test_torch_nn_has_no_equal_of_a_part(own):
     with pytest.raises(UserError, match=r"torch.nn has no equal of 'swish', which is your own: write engine = 'stack'"):
-        spec.load(str(own(ACTIVATIONS, ("epochs = 3", 'epochs = 3\nengine = "torch_nn"'))))
+        engines.require(spec.load(str(own(ACTIVATIONS, ("epochs = 3", 'epochs = 3\nengine = "torch_nn"')))))
 
 
 def test_an_optimizer_that_takes_no_clip_is_not_given_one(own, tmp_path):
