@@ -28,7 +28,9 @@ def binary_cross_entropy(output: Tensor, target: Tensor, reduction: str) -> Tens
 
 def multi_margin_loss(output: Tensor, target: Tensor, margin: float, reduction: str) -> Tensor:
     """Hinge loss of several classes, from one-hot targets, summed over outputs, where torch takes their mean."""
-    return output.shape[1] * functional.multi_margin_loss(output, target.argmax(1), margin=margin, reduction=reduction)
+    rows = output.movedim(1, -1).flatten(0, -2)  # torch takes no further axis here
+    labels = target.argmax(1).flatten()
+    return output.shape[1] * functional.multi_margin_loss(rows, labels, margin=margin, reduction=reduction)
 
 
 class Model:
