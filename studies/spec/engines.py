@@ -2,5 +2,9 @@
 
 ENGINES = {
     "stack": "studies.train.engines.stack:StackEngine",
-    "torch_nn": "studies.train.engines.torch_nn:TorchEngine",  # for comparison
+    "torch_nn": "studies.train.engines.torch_nn:TorchEngine",
+}
+MEANINGS = {
+    "stack": "the framework, many models at a time.",
+    "torch_nn": "torch.nn, autograd and torch.optim, one model at a time, for comparison.",
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studies.errors import UserError, unknown
+from studies.spec import engines
 from studies.spec.components import (
     ACTIVATIONS,
     BATCH_NORM,
@@ -77,7 +78,7 @@ MEANINGS: dict[str, str] = {
     "history_every": "Epochs from one line of `history.csv` to the next; the last epoch has one always. 0: the last alone.",
     "gradient_norms": "Record the gradient norm of every layer in `history.csv`.",
     "keep_predictions": "Record outputs and loss of each judged row (test, else validation, else training) in predictions.csv.",
-    "engine": "`stack`: the framework. `torch_nn`: torch.nn, autograd and torch.optim, one model at a time, for comparison.",
+    "engine": " ".join(f"`{name}`: {meaning}" for name, meaning in engines.MEANINGS.items()),
     "dtype": "Floating-point type that training computes in.",
 }
 PARAMETERS: dict[str, str] = {  # of a component, or of all components of a key
