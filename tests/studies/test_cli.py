@@ -181,7 +181,8 @@ WRONG = {
     "margin that is no number": (["compare", "a", "b", "--margin", "nan"], "a margin is a number above 0: nan was given"),
     "negative seed of a sample": (["verify", "demo", "--seed", "-1"], "Invalid value for '--seed'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
-    "unknown backend": (["run", "demo", "--backend", "magic"], "Invalid value for '--backend'"),
+    "unknown backend": (["run", "demo", "--backend", "magic"], "backend is one of loky, sequential, dask: 'magic' was given"),
+    "unknown device": (["run", "demo", "--device", "tpu"], "there is no device 'tpu'; allowed: cpu, cuda"),
 }
 
 

@@ -364,7 +364,7 @@ def test_the_rows_of_each_class_in_the_pool_are_known_without_the_rows(sizes):
 def test_a_file_is_read_once_for_all_repeats(csv, monkeypatch):
     data = csv_data(csv("a,y\n1,b\n2,c\n3,b\n4,c\n"))
     calls = []
-    monkeypatch.setattr(datasets, "read_csv", lambda *given: calls.append(given) or read_csv(*given))
+    monkeypatch.setattr(csv_files, "read_csv", lambda *given: calls.append(given) or read_csv(*given))
     kept = {id(datasets.pools(data, 0, repeat).train.inputs) for repeat in range(5)}
     datasets.pools(changed(data, samples=2), 1, 0)
     assert len(calls) == len(kept) == 1
