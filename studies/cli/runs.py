@@ -49,6 +49,7 @@ def run(
     All studies are checked before the first trains. In place of a STUDY, the name of a report means its studies.
     """
     from studies import api
+    from studies.runs import run_all
     from studies.show.progress import Screen
 
     planned = [spec.load(study, overrides, quick) for study in options.with_reports(studies)]
@@ -60,7 +61,7 @@ def run(
         _show_live(study)
     with Screen(results, quiet) as screen:
         try:
-            api.run_all(
+            run_all(
                 planned,
                 jobs=jobs,
                 backend=backend,

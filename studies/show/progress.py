@@ -22,7 +22,7 @@ EVERY = 5.0  # seconds from line to line where no bar can move
 
 
 class Screen:
-    """Callbacks of `api.run_all`: `started`, `received`, `finished`; counts the trials of this run.
+    """Callbacks of `runs.run_all`: `started`, `received`, `finished`; counts the trials of this run.
 
     On a terminal, a bar moves for each study; elsewhere, a line every few seconds says how far the run is. `quiet`: print
     neither, and no tables.

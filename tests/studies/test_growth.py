@@ -10,6 +10,7 @@ import studies
 from studies import api
 from studies.errors import UserError
 from studies.plan import plan
+from studies.runs import run_all
 from studies.spec import grid, identity, rules, settings, spec
 from studies.store import status
 from studies.store.store import Store
@@ -160,7 +161,7 @@ def test_rows_of_other_code_are_told_with_what_to_do(tiny, train, tmp_path):
         "studies/plan/units.py, and run again"
     ]
     said = []
-    api.run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
+    run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
     assert said == told
     assert api.verify(study, tmp_path / "results", sample=1)[1].empty
 
@@ -176,10 +177,10 @@ def test_a_second_run_takes_what_the_first_has_not_begun_and_waits_for_the_rest(
             second[0].join(0.5)
 
     def other():
-        api.run_all([study], jobs=1, results=tmp_path, received=counted.extend, said=said.append)
+        run_all([study], jobs=1, results=tmp_path, received=counted.extend, said=said.append)
 
     first = []
-    api.run_all([study], jobs=1, results=tmp_path, received=lambda records: (first.extend(records), meanwhile(records)))
+    run_all([study], jobs=1, results=tmp_path, received=lambda records: (first.extend(records), meanwhile(records)))
     second[0].join()
     keys = [record["trial"] for record in (*first, *counted)]
     assert sorted(keys) == sorted(trial.key for trial in plan.trials(study))
@@ -192,7 +193,7 @@ def test_a_second_run_takes_what_the_first_has_not_begun_and_waits_for_the_rest(
 def test_two_specs_of_one_name_at_once_lose_no_row(tiny, tmp_path):
     one, other = spec.load(str(tiny())), spec.load(str(tiny(("epochs = 3", "epochs = 4"))))
     threads = [
-        threading.Thread(target=api.run_all, args=([study],), kwargs={"jobs": 1, "results": tmp_path}) for study in (one, other)
+        threading.Thread(target=run_all, args=([study],), kwargs={"jobs": 1, "results": tmp_path}) for study in (one, other)
     ]
     for thread in threads:
         thread.start()

@@ -1,0 +1,202 @@
+"""Runs: train what studies lack, in processes or on a cluster, beside other runs at work in the same folders."""
+
+import contextlib
+import datetime
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from studies.analysis.tables import compute_tables
+from studies.columns import Record
+from studies.errors import UserError
+from studies.plan import plan
+from studies.plan.units import Trial, Unit
+from studies.show import tables
+from studies.spec.recording import covers
+from studies.spec.spec import Study
+from studies.store import status
+from studies.store.rows import successful
+from studies.store.store import Store, machine
+from studies.train import engines
+
+BACKENDS = ("loky", "sequential", "dask")
+WAIT = 1.0  # seconds between two looks at trials that another run has begun
+Train = Callable[..., None]  # (units, received=...): `received` gets the records of each unit
+
+
+def run_all(
+    studies: Sequence[Study],
+    *,
+    jobs: int | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    device: str = "cpu",
+    results: str | Path = "results",
+    started: Callable[[Study, int, int], None] = lambda study, done, trials: None,  # noqa: ARG005
+    received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+    finished: Callable[[Study, pd.DataFrame], None] = lambda study, rows: None,  # noqa: ARG005
+    said: Callable[[str], None] = lambda line: None,  # noqa: ARG005
+) -> list[pd.DataFrame]:
+    """`run` for several studies, one after the other; only at the end of the last does a process wait for another.
+
+    `started` gets each study with the numbers of its trials that are done and of all, before any trains; `finished` gets its
+    rows; `said` gets lines about rows of other code and about other runs at work in the same folder.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
+    if jobs is not None and not (type(jobs) is int and jobs >= 1):
+        raise UserError(f"jobs is a whole number from 1: {jobs} was given")
+    if backend == "sequential" and jobs not in (None, 1):
+        raise UserError(
+            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'loky'"
+        )
+    if scheduler and (backend != "dask" or jobs):
+        raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
+    from studies.train import devices  # with torch, which nothing that only reads rows needs
+
+    devices.require(device)
+    for study in studies:
+        engines.require(study, device)
+    if len({study.name for study in studies}) < len(studies):
+        raise UserError("studies of one run have different names, since each has a folder: one was given twice")
+    rows_of_all: dict[str, pd.DataFrame] = {}
+    jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    made_on = devices.describe(device)
+    with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
+        about = {"jobs": jobs, "backend": backend, **machine()}
+        runs = {study.name: at_end.enter_context(_Run(study, Path(results), made_on, about)) for study in studies}
+
+        def finish(run: _Run) -> None:
+            if not run.pending and run.study.name not in rows_of_all:
+                rows_of_all[run.study.name] = run.finish()
+                finished(run.study, rows_of_all[run.study.name])
+
+        def keep(records: list[Record]) -> None:
+            run = runs[records[0]["study"]]
+            run.keep(records)
+            received(records)
+            finish(run)
+
+        for run in runs.values():
+            started(run.study, len(run.trials) - len(run.pending), len(run.trials))
+            for line in run.notes():
+                said(line)
+        while any(run.pending for run in runs.values()):
+            free = {run.study.name: run.free() for run in runs.values()}
+            planned = [
+                unit for run in runs.values() for unit in engines.plan_units(run.study, free[run.study.name], jobs, device)
+            ]
+            begun = (left for unit in planned for left in runs[unit.source.study].begin(unit))
+            for run in runs.values():
+                finish(run)
+            train(begun, received=keep)
+            if not planned:
+                time.sleep(WAIT)
+        for run in runs.values():
+            finish(run)
+    return [rows_of_all[study.name] for study in studies]
+
+
+class _Run:
+    """A study at work: `pending` are the trials that it lacks, by key."""
+
+    def __init__(self, study: Study, results: Path, made_on: str, about: Record) -> None:
+        self.study, self.store, self._about = study, Store(results, study), about
+        self.trials, self._rows = plan.trials(study), self.store.load().trials
+        done = successful(self._rows)
+        self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
+        if self.pending:
+            _require_device(self._rows, self.store.folder, made_on)
+        self.store.begin()
+        self._others = self.store.others()
+        self._trained = 0
+        self._clock: float | None = None
+        self._began = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.end()
+
+    def notes(self) -> list[str]:
+        """Lines about rows of other code, and about other runs at work."""
+        return [*status.of_other_code(self.study, self._rows), *status.at_work(self.store)]
+
+    def free(self) -> list[Trial]:
+        """The pending trials that no other run at work has begun."""
+        begun = self._begun_by_others()
+        return [trial for key, trial in self.pending.items() if key not in begun]
+
+    def _begun_by_others(self) -> set[str]:
+        """The keys of trials that other runs at work have begun; trials that they have done are pending no more."""
+        begun, done = self._others.look()
+        for key, record in done.items():
+            if key in self.pending and covers(record, self.pending[key].configuration.settings):
+                del self.pending[key]
+        return begun
+
+    def begin(self, unit: Unit) -> Iterator[Unit]:
+        """The unit without trials that another run has begun or done meanwhile; on disk it says that this run begins it."""
+        begun = self._begun_by_others()
+        left = [trial for trial in unit.trials if trial.key in self.pending and trial.key not in begun]
+        if not left:
+            return
+        if self._clock is None:  # what trained before was another study
+            self._clock = time.perf_counter()
+            self._began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.store.append([{"begun": [trial.key for trial in left]}])
+        yield unit.of_trials(left)
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Put the records of a unit on disk, after a note of what makes them."""
+        if not self._trained:
+            self.store.note({"started": self._began, **self._about})
+        self.store.append(records)
+        self._trained += len(records)
+        for record in records:
+            self.pending.pop(record["trial"], None)
+
+    def finish(self) -> pd.DataFrame:
+        """Write the files that rows end up in, and the tables."""
+        if self._clock is not None:
+            seconds = time.perf_counter() - self._clock
+            rate = round(self._trained / seconds, 2)
+            counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
+            self.store.note({"started": self._began, **self._about, **counts})
+        written = self.store.compact()
+        if not tables.is_current(self.study, self.store.folder, written):
+            tables.write(self.study, compute_tables(self.study, written), self.store.folder, written)
+        return written.trials
+
+
+def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
+    """Raise UserError where rows were made on another device than this run would use."""
+    others = sorted({*rows["device"]} - {ours}) if len(rows) else []
+    if others:
+        raise UserError(
+            f"rows of two devices are never mixed: {folder} has rows of {', '.join(others)}, this run trains on {ours}; give "
+            "--results another folder"
+        )
+
+
+@contextlib.contextmanager
+def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Iterator[tuple[int, Train]]:
+    """The number of processes that train at once, and the function that trains units on them."""
+    if backend != "dask":
+        from studies.train import pool
+
+        jobs = pool.limit_jobs(jobs) if backend == "loky" else jobs
+        yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
+        return
+    from studies.train import cluster  # needs the extra `distributed`
+
+    with cluster.connect(scheduler, jobs) as client:
+        yield (
+            len(client.nthreads()),
+            functools.partial(cluster.run, client=client, resources={"GPU": 1} if device == "cuda" else None),
+        )
