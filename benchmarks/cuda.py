@@ -179,7 +179,7 @@ def measure(
 def command(results: Path) -> None:
     """Time of a step on the CUDA device, against the CPU beside it and the device's floor."""
     try:
-        devices.require("cuda")
+        devices.require_device("cuda")
     except UserError as error:
         raise click.UsageError(str(error)) from None
     limits = about()

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies import files
-from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
+from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare_sides, count_share, judge_statements
 from studies.claims.verdicts import Outcome, Published, judge_numbers
 from studies.show import verdict_texts
 from studies.store.rows import to_csv
@@ -84,7 +84,7 @@ Measured = Callable[[np.random.Generator], Evidence]
 
 def _difference(effect: float, count: int = 30) -> Measured:
     """A difference that is claimed to be higher than 0."""
-    return lambda rng: compare(Comparison(rng.normal(effect, 1, count), "higher", MARGIN))
+    return lambda rng: compare_sides(Comparison(rng.normal(effect, 1, count), "higher", MARGIN))
 
 
 def _errors(share: float, other: float, count: int = 100) -> Measured:
@@ -92,7 +92,7 @@ def _errors(share: float, other: float, count: int = 100) -> Measured:
 
     def draw(rng: np.random.Generator) -> Evidence:
         one, two = (_failing(each)(rng, count) for each in (share, other))
-        return compare(Comparison(one - two, "higher", MARGIN))
+        return compare_sides(Comparison(one - two, "higher", MARGIN))
 
     return draw
 

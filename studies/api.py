@@ -27,7 +27,7 @@ from studies.spec import spec
 from studies.spec.identity import differing
 from studies.spec.spec import Study
 from studies.store import status
-from studies.store.rows import Rows, read_csv, successful
+from studies.store.rows import Rows, read_table, successful
 from studies.store.store import Store, read_finished, read_manifest
 from studies.train import engines
 
@@ -108,19 +108,19 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
     folder, rows = Path(results) / study.name, rows_of(study, results)
     if rows.trials.empty:
         try:
-            found = tables.read(study, folder)
+            found = tables.read_tables(study, folder)
         except UserError as error:
             raise UserError(f"{error}; {_remedy(study, results)}") from None
         if not found:
             raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
     elif tables.is_current(study, folder, rows):
-        found = tables.read(study, folder)
+        found = tables.read_tables(study, folder)
     else:
         found = compute_tables(study, rows)
         with contextlib.suppress(OSError):
-            tables.write(study, found, folder, rows)
+            tables.write_tables(study, found, folder, rows)
     if out is not None:
-        tables.write(study, found, Path(out) / study.name, rows)
+        tables.write_tables(study, found, Path(out) / study.name, rows)
     return found, rows
 
 
@@ -160,7 +160,7 @@ def write_report(study: Study, results: str | Path, figures: str | Path, out: st
     found, rows = _tables_and_rows(study, results, out)
     drawn = draw_study(study, found, Path(figures) / study.name, rows.predictions)
     judged = Path(results) / "verdicts.csv"
-    said = read_csv(judged, verdict_texts.TEXTS) if judged.exists() else pd.DataFrame({"study": []})
+    said = read_table(judged, verdict_texts.TEXTS) if judged.exists() else pd.DataFrame({"study": []})
     page = report.compose(study, found, drawn, read_manifest(Path(results) / study.name), said[said["study"] == study.name])
     path = Path(out or results) / study.name / "report.html"
     files.write(path, page)
@@ -205,7 +205,7 @@ def describe_missing(study: Study, results: str | Path, jobs: int | None = None,
 
     Raises UserError where a run would.
     """
-    return plan_texts.describe_missing(study, status.missing(study, Path(results))[0], jobs, device)
+    return plan_texts.count_missing(study, status.missing(study, Path(results))[0], jobs, device)
 
 
 def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
@@ -223,7 +223,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
     start = study.grid.baseline_configuration
     known = scores.of(trials, study.sampling, start.id if start else None)
-    found = comparisons.against(known, other.id, study.margin)
+    found = comparisons.compare_with(known, other.id, study.margin)
     return comparisons.labelled(found, study.grid.labels)
 
 
@@ -252,7 +252,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
     for index in chosen:
         trial = trials[index]
         (unit,) = engines.plan_units(study, [trial], jobs=1)
-        (alone,) = runner.train(unit)
+        (alone,) = runner.train_unit(unit)
         kept = rows.loc[trial.key]
         for column in MADE_BY:
             if kept[column] != alone[column]:
@@ -278,7 +278,9 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
             raise UserError(f"{study.name} was not run: {study.command('run', results)}")
         return study, rows
 
-    return pd.concat([judge.judge(claims.load(name), find) for name in reports or claims.names()], ignore_index=True)
+    return pd.concat(
+        [judge.judge(claims.load_report(name), find) for name in reports or claims.report_names()], ignore_index=True
+    )
 
 
 class Changes(NamedTuple):
@@ -311,11 +313,11 @@ def compare(a: str | Path, b: str | Path, margin: float | None = None) -> Change
         counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
         why = obstacle or f"no trial is in both: {differing(*identities) or counts}"
         return Changes(comparison.UNTOLD, [f"{a} and {b} cannot be compared: {why}"], None, [])
-    found = versions.changes(both)
+    found = versions.find_changes(both)
     status, conclusions = comparison.conclude(both, found, margin)
     facts = [
-        *comparison.made_by(manifest_a, manifest_b, trials_a, trials_b),
+        *comparison.maker_differences(manifest_a, manifest_b, trials_a, trials_b),
         f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only",
     ]
-    table = pd.DataFrame() if both["equal"].all() else comparison.shown(found)
+    table = pd.DataFrame() if both["equal"].all() else comparison.change_table(found)
     return Changes(status, facts, table, conclusions)

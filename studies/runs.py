@@ -58,14 +58,14 @@ def run_all(
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
     from studies.train import devices  # with torch, which nothing that only reads rows needs
 
-    devices.require(device)
+    devices.require_device(device)
     for study in studies:
-        engines.require(study, device)
+        engines.require_trainable(study, device)
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}
     jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
-    made_on = devices.describe(device)
+    made_on = devices.describe_device(device)
     with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
         about = {"jobs": jobs, "backend": backend, **machine()}
         runs = {study.name: at_end.enter_context(_Run(study, Path(results), made_on, about)) for study in studies}
@@ -170,7 +170,7 @@ class _Run:
             self.store.note({"started": self._began, **self._about, **counts})
         written = self.store.compact()
         if not tables.is_current(self.study, self.store.folder, written):
-            tables.write(self.study, compute_tables(self.study, written), self.store.folder, written)
+            tables.write_tables(self.study, compute_tables(self.study, written), self.store.folder, written)
         return written.trials
 
 
@@ -191,12 +191,12 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
         from studies.train import pool
 
         jobs = pool.limit_jobs(jobs) if backend == "loky" else jobs
-        yield jobs, functools.partial(pool.run, jobs=jobs, backend=backend)
+        yield jobs, functools.partial(pool.run_in_processes, jobs=jobs, backend=backend)
         return
     from studies.train import cluster  # needs the extra `distributed`
 
     with cluster.connect(scheduler, jobs) as client:
         yield (
             len(client.nthreads()),
-            functools.partial(cluster.run, client=client, resources={"GPU": 1} if device == "cuda" else None),
+            functools.partial(cluster.run_on_cluster, client=client, resources={"GPU": 1} if device == "cuda" else None),
         )

@@ -24,7 +24,7 @@ from commands import Command, Commands
 
 from studies import files
 from studies.store.rows import to_csv
-from studies.store.shards import read
+from studies.store.shards import read_shard
 
 SPEC = """
 title = "Chaos"
@@ -248,7 +248,7 @@ def round_of(soak: Soak, results: Path, expected: pd.DataFrame, undisturbed: Pat
         soak.counts["tables that differ"] += not same
     left = [*results.glob("chaos/shards/*"), *results.glob("chaos/.*")]
     soak.counts["files left over"] += len(left)
-    soak.counts["lines left over"] += sum(len(read(path)) for path in left if path.suffix == ".jsonl")
+    soak.counts["lines left over"] += sum(len(read_shard(path)) for path in left if path.suffix == ".jsonl")
 
 
 BAD = ("orphans left", "runs without end", "last runs that failed", "rows lost", "rows doubled", "rows that differ",

@@ -55,7 +55,7 @@ def test_the_page_shows_the_rates():
 
 def test_every_claim_has_its_verdict_before():
     before = pd.read_csv(verdict_texts.BEFORE, keep_default_na=False)
-    reports = [claims.load(name) for name in claims.names()]
+    reports = [claims.load_report(name) for name in claims.report_names()]
     declared = [(claim.id, claim.claim) for report in reports for claim in (*report.numbers, *report.statements)]
     assert list(before[["id", "claim"]].itertuples(index=False, name=None)) == declared
 
@@ -78,5 +78,5 @@ def verdict(identity, now, **changes):
     ids=["its own reason", "a reason of the rules", "no reason", "another measure", "unchanged", "exploration"],
 )
 def test_what_changed_is_listed_with_its_reason(row, words):
-    text = verdict_texts.changes(pd.DataFrame([row]))
+    text = verdict_texts.changed_verdicts(pd.DataFrame([row]))
     assert (words in text) if words else text == ""

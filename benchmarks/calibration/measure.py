@@ -10,7 +10,7 @@ from benchmarks.calibration.designs import LARGEST, LEARNERS, TRUTH, Design, Vie
 from studies.analysis import compare, comparisons, effects, scores, summaries
 from studies.analysis.estimates import Estimate, Numbers, within_percent
 from studies.analysis.scores import Scores
-from studies.data.wrong import pack, unpack
+from studies.data.wrong import pack_rows, unpack
 from studies.plan import plan
 from studies.spec.sampling import Population, Sampling
 from studies.train import engines, runner
@@ -21,7 +21,7 @@ Line = dict[str, Any]
 def measure(design: Design, source: str, index: int) -> list[Line]:
     """The lines of one data set: for each view and statement the estimate, its interval, the truth and the error of that."""
     study = design.study(source, index)
-    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train_unit(stack)]
     trials = pd.DataFrame([{key: value for key, value in record.items() if key != "history"} for record in records])
     bits = np.stack([np.unpackbits(unpack(text), count=LARGEST + TRUTH) for text in trials["wrong"]])
     own = (trials["repeat"] < design.repeats).to_numpy()
@@ -51,13 +51,13 @@ def _seen(trials: pd.DataFrame, bits: Numbers, view: View) -> pd.DataFrame:
     if not view.rows:
         return trials.assign(n_test=0, test_errors=np.nan, test_loss=np.nan)
     part = bits[:, : view.rows]
-    return trials.assign(n_test=view.rows, test_errors=part.sum(1), wrong=[pack(row) for row in part])
+    return trials.assign(n_test=view.rows, test_errors=part.sum(1), wrong=[pack_rows(row) for row in part])
 
 
 def _scores_of_truth(trials: pd.DataFrame, bits: Numbers, design: Design) -> Scores:
     """The scores of the trials that tell the truth, on the rows that do."""
     rows = bits.shape[1]
-    table = trials.assign(n_test=rows, test_errors=bits.sum(1), wrong=[pack(row) for row in bits])
+    table = trials.assign(n_test=rows, test_errors=bits.sum(1), wrong=[pack_rows(row) for row in bits])
     if not design.fresh and rows < TRUTH:  # the truth on these rows: they are no sample
         return scores.of(table, Sampling(design.folds, int(trials["repeat"].nunique()), judged="train", rows=rows))
     repeats = int(trials["repeat"].nunique())
@@ -112,7 +112,7 @@ def _nothing(seen: pd.DataFrame, again: pd.DataFrame, sampling: Sampling) -> Ite
     null = [place for place, effect in enumerate(effects.effects_of(len(factors))) if len(factors) - 1 in effect]
     yield {"kind": "effects of nothing", "name": "any", "p": float(np.nan_to_num(shares.p[null], nan=1.0).min())}
     if not sampling.fresh:
-        judged = compare.changes(compare.matched(seen, again))
+        judged = compare.find_changes(compare.matched(seen, again))
         yield {"kind": "versions", "name": "worse", "p": 0.0 if judged["worse"].any() else 1.0}
 
 

@@ -32,7 +32,7 @@ def start(
     settings = [trial.configuration.settings for trial in stack.trials]
     features, *_, classes = widths(work, rows)
     model = networks.model(settings, features, classes, device)
-    networks.initialize(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
+    networks.draw_first_weights(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
     return model, networks.loss(settings[0]), networks.optimizer(model, settings)
 
 

@@ -88,7 +88,7 @@ def _judged(trials: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**flags)[list(dict.fromkeys(kept))]
 
 
-def changes(both: pd.DataFrame) -> pd.DataFrame:
+def find_changes(both: pd.DataFrame) -> pd.DataFrame:
     """The changes between `matched` trials: one row for each mean, kind of failure and configuration, in this order.
 
     * `question`: one of `QUESTIONS`; `what`: the kind of failure or the configuration's label.

@@ -58,19 +58,19 @@ def best_of(scores: Scores) -> str | None:
     return str(known.configs[known.means.argmin()]) if len(known.configs) else None
 
 
-def against(scores: Scores, other: str, margin: float) -> pd.DataFrame:
+def compare_with(scores: Scores, other: str, margin: float) -> pd.DataFrame:
     """Every other configuration against one: `differences`."""
     configs = scores.configs.drop(other)
     return differences(scores, configs, [other] * len(configs), margin)
 
 
-def compare(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFrame:
+def compare_with_references(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFrame:
     """Every configuration against the best one, then against the baseline: the column `against` names which.
 
     `labels` are by configuration. Empty for fewer than two configurations.
     """
     chosen = {"best": best_of(scores), "baseline": scores.baseline if scores.baseline in scores.configs else None}
-    tables = [against(scores, other, margin).assign(against=name) for name, other in chosen.items() if other is not None]
+    tables = [compare_with(scores, other, margin).assign(against=name) for name, other in chosen.items() if other is not None]
     if not tables or len(scores.configs) < 2:
         return pd.DataFrame()
     table = labelled(pd.concat(tables, ignore_index=True), labels)
@@ -98,7 +98,7 @@ def pairs(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFr
     return labelled(differences(scores, behind, ahead, margin), labels)
 
 
-def ladder(
+def single_changes(
     scores: Scores, trials: pd.DataFrame, levels: Mapping[str, Sequence[str]], baseline: Mapping[str, str], margin: float
 ) -> pd.DataFrame:
     """The table that a paper prints: single changes around the baseline, and around the best configuration.

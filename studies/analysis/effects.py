@@ -37,7 +37,7 @@ class Shares(NamedTuple):
     methods: list[str]
 
 
-def effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess_pct: float) -> pd.DataFrame:
+def measure_effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess_pct: float) -> pd.DataFrame:
     """The share of the variance between configurations, in percent, of each factor, of each pair of factors, and of the rest.
 
     One row for each: `effect`, its `order` (1, 2; 0: the rest), three shares, each with `ci_low`, `ci_high` and `p`, `interval`

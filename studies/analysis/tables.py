@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis import comparisons, scores, summaries, tuning
-from studies.analysis.effects import effects
+from studies.analysis.effects import measure_effects
 from studies.data import datasets
 from studies.spec.spec import Study
 from studies.store.rows import Rows
@@ -63,15 +63,15 @@ def _compute(study: Study, rows: Tables) -> Tables:
     factors, start = list(grid.levels), grid.baseline_configuration
     found = scores.of(trials, sampling, start.id if start else None)
     summary = summaries.summarise(trials, ["config", "label", *factors], found)
-    tuned, tuned_pairs = tuning.tuned(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
+    tuned, tuned_pairs = tuning.tune(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
     return {
         "summary": summary,
         "levels": summaries.by_level(trials, factors, found, grid.baseline, around(study)),
-        "effects": effects(trials, factors, found, guess_pct(study)),
-        "comparisons": comparisons.compare(found, grid.labels, study.margin),
+        "effects": measure_effects(trials, factors, found, guess_pct(study)),
+        "comparisons": comparisons.compare_with_references(found, grid.labels, study.margin),
         "pairs": comparisons.pairs(found, grid.labels, study.margin),
-        "ladder": comparisons.ladder(found, trials, grid.levels, grid.baseline, study.margin),
+        "ladder": comparisons.single_changes(found, trials, grid.levels, grid.baseline, study.margin),
         "values": summaries.values(trials, drawn, sampling, around(study)),
         "curves": summaries.curves(trials, history, drawn, around(study)),
         "budget": summaries.budget(trials, history, drawn, around(study)),

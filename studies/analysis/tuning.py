@@ -55,7 +55,7 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
     return bool(value == value_at(grid.identity["base"], factor))
 
 
-def tuned(
+def tune(
     trials: pd.DataFrame, factors: Sequence[str], tune: Sequence[str], untuned: Collection[str], scores: Scores
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tuned configurations, and each less the best of them: a row for each point of the factors that are not tuned.

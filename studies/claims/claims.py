@@ -23,7 +23,7 @@ Where = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Number:
+class PublishedNumber:
     """A number that a report prints: `mean` and `sd` of `units` values, or the `values` themselves (their sd has ddof 0).
 
     `table` names its family for Holm's rule, `unit` what its sd is over (repeat, or fold), `resolution` the print step.
@@ -58,7 +58,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Part:
+class StatementPart:
     """One thing that must hold for a statement.
 
     A difference: the measure of the configurations `a`, less that of `b` if any, is `direction` (lower, higher) than the number
@@ -96,7 +96,7 @@ class Statement:
     study: str = ""
     unclear: str = ""
     negated: bool = False
-    parts: Sequence[Part] = ()
+    parts: Sequence[StatementPart] = ()
 
     def __post_init__(self) -> None:
         if self.negated and len(self.parts) != 1:
@@ -115,7 +115,7 @@ class Report:
 
     name: str
     source: str
-    numbers: Sequence[Number]
+    numbers: Sequence[PublishedNumber]
     statements: Sequence[Statement]
     open: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -126,23 +126,23 @@ class Report:
         return [study for study in dict.fromkeys(every) if study]
 
 
-def names() -> list[str]:
+def report_names() -> list[str]:
     """The reports there are data of."""
     return sorted(path.stem for path in PUBLISHED.glob("*.toml"))
 
 
-def load(name: str) -> Report:
+def load_report(name: str) -> Report:
     """A report by name.
 
     Raises UserError where its file has an unknown key, study or reading, or a number or statement lacks a key.
     """
     path = PUBLISHED / f"{name}.toml"
     if not path.is_file():
-        raise UserError(unknown("report", name, names()))
+        raise UserError(unknown("report", name, report_names()))
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    numbers = [_made(Number, {**document.get("defaults", {}), **table}, name) for table in document.get("number", [])]
+    numbers = [_made(PublishedNumber, {**document.get("defaults", {}), **table}, name) for table in document.get("number", [])]
     statements = [
-        _made(Statement, {**table, "parts": [_made(Part, part, name) for part in table.get("parts", [])]}, name)
+        _made(Statement, {**table, "parts": [_made(StatementPart, part, name) for part in table.get("parts", [])]}, name)
         for table in document.get("statement", [])
     ]
     report = Report(name, document["source"], numbers, statements, document.get("open", {}))

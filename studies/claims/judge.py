@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies.analysis.tables import of_reading
-from studies.claims.claims import Number, Part, Report, Statement, Where
+from studies.claims.claims import PublishedNumber, Report, Statement, StatementPart, Where
 from studies.claims.measures import TIMES, measure
-from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare, count_share, judge_statements
+from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare_sides, count_share, judge_statements
 from studies.claims.verdicts import Outcome, judge_numbers
 from studies.errors import UserError, unknown
 from studies.spec.spec import Study
@@ -55,7 +55,7 @@ def judge(report: Report, find: Find) -> pd.DataFrame:
 
 def _judge_numbers(report: Report, find: Find) -> Iterable[dict[str, Any]]:
     """Every number under every reading that has its configuration, table by table."""
-    cases: dict[tuple[str, int], list[tuple[Number, str, Any]]] = {}
+    cases: dict[tuple[str, int], list[tuple[PublishedNumber, str, Any]]] = {}
     for number in report.numbers:
         try:
             study, rows = find(number.study)
@@ -136,7 +136,7 @@ def _numbers(evidence: Sequence[Evidence]) -> dict[str, Any]:
 
 def _row(
     report: Report,
-    claim: Number | Statement,
+    claim: PublishedNumber | Statement,
     verdict: Outcome,
     reason: str,
     found: Mapping[str, Any] | None = None,
@@ -144,7 +144,7 @@ def _row(
     role: str = "primary",
 ) -> dict[str, Any]:
     """One row of the table of verdicts."""
-    if isinstance(claim, Number):
+    if isinstance(claim, PublishedNumber):
         measured, published = claim.measure, asdict(claim.published)
     else:
         measured, published = ", ".join(dict.fromkeys(part.measure for part in claim.parts)), {}
@@ -207,7 +207,7 @@ def _wanted(levels: str | Sequence[str]) -> set[str]:
     return {levels} if isinstance(levels, str) else set(levels)
 
 
-def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
+def _evidence(part: StatementPart, study: Study, rows: Rows, reading: Study) -> Evidence:
     """The evidence for a part of a statement, from our values in one reading.
 
     A configuration that the reading does not train is that of the primary one. Raises UserError where there are no such trials,
@@ -241,11 +241,11 @@ def _evidence(part: Part, study: Study, rows: Rows, reading: Study) -> Evidence:
     others = 0.0 if part.b is None else values_of(part.b)
     difference = (values - others).dropna()
     if part.measure in TIMES:
-        return compare(Comparison(_by_stack(difference, clocks), part.direction, part.margin, than=part.than))  # type: ignore[arg-type]
+        return compare_sides(Comparison(_by_stack(difference, clocks), part.direction, part.margin, than=part.than))  # type: ignore[arg-type]
     if len(difference) < 2:
         raise UserError(f"{study.name}: {part.measure} of {part.a} and {part.b} have fewer than two rounds in common")
     samples, overlap = reading.sampling.samples(difference).to_numpy(), reading.sampling.overlap
-    return compare(Comparison(samples, part.direction, part.margin, overlap, part.than))  # type: ignore[arg-type]
+    return compare_sides(Comparison(samples, part.direction, part.margin, overlap, part.than))  # type: ignore[arg-type]
 
 
 def _by_stack(difference: pd.Series, clocks: Sequence[pd.Series]) -> NDArray[np.float64]:

@@ -106,7 +106,7 @@ class StatementVerdict:
     reason: str
 
 
-def compare(comparison: Comparison) -> Evidence:
+def compare_sides(comparison: Comparison) -> Evidence:
     """Test a difference against its margin: t = (mean - than -+ margin) / sqrt(var (1 / n + overlap)).
 
     Beyond the margin is two-sided, so that p < 0.05 is a 95% interval beyond it; within is a 90% interval inside it. ValueError

@@ -20,8 +20,8 @@ def with_reports(given: Sequence[str]) -> list[str]:
     """The studies of a command line; a name of a report that is no study stands for its studies."""
     from studies.claims import claims
 
-    reports = set(claims.names()) - set(spec.names())
-    each = (claims.load(name).studies if name in reports else [name] for name in given)
+    reports = set(claims.report_names()) - set(spec.names())
+    each = (claims.load_report(name).studies if name in reports else [name] for name in given)
     return list(dict.fromkeys(itertools.chain.from_iterable(each)))
 
 

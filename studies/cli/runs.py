@@ -112,7 +112,7 @@ def show_status(study: Study, results: Path) -> None:
     """Say what of STUDY is done, missing and failed, and why; what made its rows, and which runs are at work."""
     from studies.store import status
 
-    for line in status.status(study, results):
+    for line in status.describe_status(study, results):
         click.echo(line)
 
 
@@ -127,7 +127,7 @@ def explain(study: Study, results: Path, trial: str) -> None:
     from studies import api
     from studies.store import status
 
-    for line in status.explain(study, results, api.find_trial(study, results, trial).key):
+    for line in status.explain_trial(study, results, api.find_trial(study, results, trial).key):
         click.echo(line)
 
 

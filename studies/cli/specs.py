@@ -73,5 +73,5 @@ def show_plan(
     spreads = given or api.spreads(study, results)
     source = "given" if sd else f"by the rows in {results / study.name}"
     missing, outside = status.missing(study, results)
-    for line in (*plan_texts.describe(study, jobs, missing, spreads, difference, source), *outside):
+    for line in (*plan_texts.describe_plan(study, jobs, missing, spreads, difference, source), *outside):
         click.echo(line)

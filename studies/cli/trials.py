@@ -53,8 +53,8 @@ def show(study: Study, results: Path, trial: str, figures: Path) -> None:
     from studies.show import trial as one
 
     trained = one.retrain(study, api.find_trial(study, results, trial).key)
-    for line in one.described(trained):
+    for line in one.describe_trial(trained):
         click.echo(line)
     click.echo()
-    for path, content in one.write(trained, figures / study.name, results / study.name).items():
+    for path, content in one.write_trial(trained, figures / study.name, results / study.name).items():
         click.echo(f"{path}: {content}")

@@ -58,7 +58,7 @@ def pools(data: Data, seed: int, repeat: int) -> Pools:
 @functools.lru_cache(maxsize=64)
 def _pools(data: Data, seed: int, which: int) -> Pools:
     if data.name not in GENERATED:
-        everything = whole(data)
+        everything = read_whole(data)
         return _divided(_numbered(everything.inputs, everything.labels), data, seed)
 
     def draw(purpose: str, size: int) -> Table:
@@ -89,7 +89,7 @@ def _divided(rest: Table, data: Data, seed: int) -> Pools:
     return Pools(rest, held_out[1], held_out[0])
 
 
-def whole(data: Data) -> DataSet:
+def read_whole(data: Data) -> DataSet:
     """All rows of a data set that is not generated.
 
     Raises UserError where a CSV file is not the one that the study was checked with: it was changed, or is another machine's.
@@ -109,13 +109,13 @@ def schema(data: Data, seed: int) -> Schema:
         pool = pools(data, seed, 0).train
         known = DataSet(pool.inputs, pool.labels)
     else:
-        known = whole(data)
+        known = read_whole(data)
     counts = np.bincount(known.labels, minlength=len(known.classes)).tolist()
     name = Path(data.path).name or data.name
     return Schema(name, known.features, known.target, known.classes, tuple(counts), data.content)
 
 
-def described(folder: Path) -> list[Schema]:
+def schemas_of(folder: Path) -> list[Schema]:
     """The data sets in the manifest of a results folder; none where there is no manifest that lists them."""
     try:
         found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["data"]
@@ -135,7 +135,7 @@ def doubts(data: Data) -> list[str]:
     """Doubtful things: constant features, identifiers and repeated rows; none in generated data."""
     if data.name in GENERATED:
         return []
-    inputs, labels, features, *_ = whole(data)
+    inputs, labels, features, *_ = read_whole(data)
     constant = np.ptp(inputs, axis=0) == 0
     whole_numbers = (inputs == np.rint(inputs)).all(0)
     distinct = [len(np.unique(column)) == len(column) for column in inputs.T[whole_numbers]]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 Bits = NDArray[np.uint8]
 
 
-def pack(wrong: ArrayLike) -> str:
+def pack_rows(wrong: ArrayLike) -> str:
     """The text of `wrong (rows,)`.
 
     >>> pack([True, False, False, False, False, False, False, True])
@@ -18,7 +18,7 @@ def pack(wrong: ArrayLike) -> str:
 
 
 def unpack(text: str) -> Bits:
-    """The bytes of a text that `pack` made, eight rows each; bits beyond the last row are 0.
+    """The bytes of a text that `pack_rows` made, eight rows each; bits beyond the last row are 0.
 
     Raises ValueError where it is no such text.
     """

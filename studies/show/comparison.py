@@ -16,7 +16,7 @@ INTERVALS = "an interval excludes 0 where its adjusted p is below 5%; those of o
 POPULATION = "all this is about new seeds on these rows, as if both had been trained again, and not about new data"
 
 
-def made_by(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, trials_b: pd.DataFrame) -> list[str]:
+def maker_differences(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, trials_b: pd.DataFrame) -> list[str]:
     """The differences in the making of the two: "torch: 2.13.0+cpu in A, 2.14.0+cpu in B"."""
     sides = []
     for manifest, trials in ((a, trials_a), (b, trials_b)):
@@ -34,7 +34,7 @@ def made_by(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.DataFrame, 
 
 
 def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = None) -> tuple[int, list[str]]:
-    """The exit status that the `changes` of `matched` trials mean, and sentences that say why.
+    """The exit status that the `find_changes` of `matched` trials mean, and sentences that say why.
 
     With a `margin`, in points, the status is `WORSE` unless the means are shown to be worse by less than that. A configuration
     that is worse, but shown to be so by less than the margin, then counts as not worse.
@@ -109,7 +109,7 @@ def _shown(row: Mapping[str, Any], margin: float, lost: int) -> str:
     return f"{verdict}: {_mean_of(row)} is worse by less than {margin:g} points, if at all; {bound}"
 
 
-def shown(found: pd.DataFrame) -> pd.DataFrame:
+def change_table(found: pd.DataFrame) -> pd.DataFrame:
     """The means, the failures, and the configurations of the smallest adjusted p, as texts for a table."""
     single = found["question"] == "configuration"
     changed = found[single & (found["difference"] != 0)]
@@ -123,12 +123,12 @@ def shown(found: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "what": f"{reading}: {what}" if isinstance(reading, str) and reading else what,
-                "A": texts.number(row["a"], digits),
-                "B": texts.number(row["b"], digits),
-                "B - A": texts.signed(row["difference"], digits),
-                "95% interval": texts.interval(row["ci_low"], row["ci_high"]),
-                "p": texts.probability(row["p"]),
-                "adjusted p": texts.probability(row["p_adjusted"]),
+                "A": texts.format_number(row["a"], digits),
+                "B": texts.format_number(row["b"], digits),
+                "B - A": texts.format_signed(row["difference"], digits),
+                "95% interval": texts.format_interval(row["ci_low"], row["ci_high"]),
+                "p": texts.format_probability(row["p"]),
+                "adjusted p": texts.format_probability(row["p_adjusted"]),
                 "equal to the bit": "" if count else f"{row['equal']:,.0f} of {row['trials']:,.0f}",
                 "beyond chance": "worse" if row["worse"] else "better" if row["better"] else "",
             }

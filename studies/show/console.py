@@ -10,13 +10,13 @@ from rich.text import Text
 
 from studies.analysis.tables import Tables
 from studies.show import texts
-from studies.show.tables import remembered, shown
+from studies.show.tables import list_shown, remembered
 from studies.spec.spec import Study
 
 
 def print_tables(study: Study, tables: Tables, console: Console) -> None:
     """Print best and worst configurations, levels, effects, single changes, and the three sentences to remember."""
-    for each in shown(study, tables):
+    for each in list_shown(study, tables):
         texts = (each.table.columns[0], "level", "configuration", "chosen", "usual", *study.factors)
         print_table(each.heading, each.table, texts, console)
     for sentence in remembered(study, tables):

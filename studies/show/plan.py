@@ -11,7 +11,7 @@ from studies.spec.spec import Study
 from studies.train import costs, engines
 
 
-def describe(
+def describe_plan(
     study: Study,
     jobs: int | None,
     missing: Sequence[Trial],
@@ -41,7 +41,7 @@ def describe(
     UserError
         An engine cannot train a configuration of the study.
     """
-    engines.require(study)
+    engines.require_trainable(study)
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:
         kind = "primary" if reading is study else "exploration"
@@ -59,7 +59,7 @@ def describe(
     return lines
 
 
-def describe_missing(study: Study, missing: Sequence[Trial], jobs: int | None, device: str) -> list[str]:
+def count_missing(study: Study, missing: Sequence[Trial], jobs: int | None, device: str) -> list[str]:
     """The trials that a run would train, by configuration, and a rough time; in lines.
 
     Raises UserError where the device is not here, or an engine cannot train a configuration of the study on it.
@@ -81,13 +81,13 @@ def count_processes(device: str) -> int:
     """
     from studies.train import devices  # imports torch, which a plan of trials that are all done does without
 
-    devices.require(device)
+    devices.require_device(device)
     return devices.processes(device)
 
 
 def rough_time(units: Sequence[Unit], jobs: int) -> str:
     """The rough time of training some units, in words."""
-    seconds = costs.rough_seconds([engines.of(unit).cost(unit) for unit in units], jobs)
+    seconds = costs.rough_seconds([engines.engine_of(unit).cost(unit) for unit in units], jobs)
     if seconds < 100:
         about = f"{seconds:.0f} seconds"
     else:

@@ -94,7 +94,7 @@ class Screen:
         seconds, trained = time.perf_counter() - self._clock, self._counts[study.name]["trials"]
         folder = self._results / study.name
         self._progress.update(self._bars[study.name], visible=False)
-        console.print_tables(study, tables.read(study, folder), self._console)
+        console.print_tables(study, tables.read_tables(study, folder), self._console)
         self._say(
             f"{study.name}: {len(rows):,} trials, of which this run trained {trained:,} in {seconds:.1f} s "
             f"({trained / seconds:.1f} trials per second); tables in {folder}"

@@ -232,7 +232,7 @@ def _first_line(described: object) -> str:
     return line.partition(" Raises ")[0]
 
 
-def write(folder: Path) -> list[Path]:
+def write_reference(folder: Path) -> list[Path]:
     """Write the pages that changed to a folder, and return their paths."""
     changed = {folder / name: page for name, page in pages(folder).items()}
     changed = {path: page for path, page in changed.items() if not path.exists() or path.read_text(encoding="utf-8") != page}
@@ -242,5 +242,5 @@ def write(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for path in write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs")):
+    for path in write_reference(Path(sys.argv[1] if len(sys.argv) > 1 else "docs")):
         print(path)

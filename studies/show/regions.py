@@ -119,10 +119,10 @@ def retraining(
     return Scene(study.title, trial, unit, raw, normalise, on or present[0])
 
 
-def train(shown: Scene, observe: engines.Observe) -> Record:
+def train_scene(shown: Scene, observe: engines.Observe) -> Record:
     """Train a scene's trial and return its outcome; `observe` gets the epoch and the model for every frame."""
     with runner.one_thread():
-        (trained,) = engines.of(shown.unit).train(shown.unit, observe)
+        (trained,) = engines.engine_of(shown.unit).train(shown.unit, observe)
     return trained.outcome
 
 
@@ -249,7 +249,7 @@ def animate(shown: Scene, folder: Path) -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "regions.gif"
         with writer.saving(figure, str(path), dpi=100):
-            epochs = train(shown, observe)["history"]["epoch"]
+            epochs = train_scene(shown, observe)["history"]["epoch"]
             for _ in range(round(_LAST * _PER_SECOND)):
                 writer.grab_frame()
         animation = folder / f"regions-{shown.on}-{epochs[-1]}.gif"
@@ -280,6 +280,6 @@ def live(study: Study) -> bool:
 
     windowed = figure.canvas.required_interactive_framework is not None
     if windowed:
-        train(shown, observe)
+        train_scene(shown, observe)
     pyplot.close(figure)
     return windowed

@@ -38,11 +38,11 @@ def compose(
     """The page of a study from its tables and pictures, its manifest if there is one, and the verdicts on what it answers."""
     own = of_reading(tables, study)
     sections = [
-        ("answer", "The answer", [html.points(sentences(study, own), large=True)]),
+        ("answer", "The answer", [html.bullets(sentences(study, own), large=True)]),
         *_sections(study, own, pictures),
         *_verdicts(verdicts),
         *_readings(study, tables, pictures),
-        ("intervals", "What the intervals say, and what they leave out", [html.points(_about_intervals(study, own))]),
+        ("intervals", "What the intervals say, and what they leave out", [html.bullets(_about_intervals(study, own))]),
         ("made", "How it was made", list(_provenance(manifest, pictures))),
     ]
     shown = [section for section in sections if section[2]]
@@ -220,7 +220,7 @@ def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Itera
     """Versions, machine, commit and time of every run, and the study as it was resolved."""
     reasons = [f"Picture {name}: {reason}." for name, reason in pictures.items() if isinstance(reason, str)]
     if reasons:
-        yield html.points(reasons)
+        yield html.bullets(reasons)
     if manifest is None:
         yield html.paragraph("There is no manifest.json beside the tables: what made them is not known.")
         return

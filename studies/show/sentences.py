@@ -6,7 +6,7 @@ import pandas as pd
 
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
-from studies.show.texts import counted, interval, signed
+from studies.show.texts import counted, format_interval, format_signed
 from studies.spec.sampling import Population
 from studies.spec.spec import Study
 
@@ -68,7 +68,7 @@ def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> st
     start = study.grid.baseline[row["factor"]]
     return (
         f"What matters most: of {row['factor']}, {row['level']} is furthest from the baseline {start}, with "
-        f"{signed(row['difference_pct'])} points in mean {judged} error"
+        f"{format_signed(row['difference_pct'])} points in mean {judged} error"
         f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{_unsure(row['p_adjusted'])}."
     )
 
@@ -184,4 +184,4 @@ def _share(row: pd.Series, kind: str) -> str:
 
 def _range(low: float, high: float, digits: int = 2) -> str:
     """An interval in brackets; nothing where there is none."""
-    return "" if pd.isna(low) else f" [{interval(low, high, digits)}]"
+    return "" if pd.isna(low) else f" [{format_interval(low, high, digits)}]"

@@ -16,7 +16,7 @@ from studies.show import texts
 from studies.show.sentences import sentences
 from studies.spec.identity import differing, plain
 from studies.spec.spec import Study
-from studies.store.rows import Rows, read_csv, to_csv
+from studies.store.rows import Rows, read_table, to_csv
 
 _MADE_FROM = "tables.json"
 NOTE = {  # keys of tables.json, with their meanings
@@ -30,7 +30,7 @@ TEXTS = ("reading", "config", "label", "other", "other_label", "factor", "level"
 SHOWN = 10  # configurations at either end
 
 
-def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
+def write_tables(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
     """Write every table that has lines as CSV, what `show` prints as `tables.md`, and what they were made from.
 
     Tables that no longer apply are removed. Raises OSError.
@@ -42,7 +42,7 @@ def write(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
         else:
             files.write(path, to_csv(table))
     told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
-    parts = [f"# {study.title}", told, *(f"## {each.heading}\n\n{markdown(each.table)}" for each in shown(study, tables))]
+    parts = [f"# {study.title}", told, *(f"## {each.heading}\n\n{markdown(each.table)}" for each in list_shown(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
 
@@ -52,7 +52,7 @@ def is_current(study: Study, folder: Path, rows: Rows) -> bool:
     return _noted(folder) == _made_from(study, folder, rows)
 
 
-def read(study: Study, folder: Path) -> Tables:
+def read_tables(study: Study, folder: Path) -> Tables:
     """The tables in a folder, an empty one for each that the study has not; nothing where there are none.
 
     Raises UserError where they are of another study, of an earlier version, or not whole.
@@ -68,7 +68,9 @@ def read(study: Study, folder: Path) -> Tables:
     if noted["files"] != _hashes(folder):
         raise UserError(f"tables in {folder} were changed or are missing, and there are no rows")
     paths = {name: folder / f"{name}.csv" for name in NAMES}
-    return {name: read_csv(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()}
+    return {
+        name: read_table(path, (*TEXTS, *study.factors)) if path.exists() else pd.DataFrame() for name, path in paths.items()
+    }
 
 
 def _made_from(study: Study, folder: Path, rows: Rows) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class Shown(NamedTuple):
         return f"{self.title} ({self.note})"
 
 
-def shown(study: Study, tables: Tables) -> list[Shown]:
+def list_shown(study: Study, tables: Tables) -> list[Shown]:
     """The tables that a reader sees on a terminal and in `tables.md`, reading by reading."""
     return [
         each._replace(title=f"Reading {reading.reading}: {each.title}") if reading.reading else each
@@ -156,17 +158,17 @@ def explained(study: Study, tables: Tables) -> dict[str, Shown]:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
         title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
         half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
-        found["levels"] = Shown(title, texts.levels(levels), 2, words + texts.visible(half))
+        found["levels"] = Shown(title, texts.levels_table(levels), 2, words + texts.visible(half))
     if not effects.empty:
         title = f"% of the variance between configurations in mean {judged} error that each effect explains"
-        found["effects"] = Shown(title, texts.effects(effects), 2, words)
+        found["effects"] = Shown(title, texts.effects_table(effects), 2, words)
     if not ladder.empty:
         title = f"Single changes around the baseline and the best configuration: {judged} error in %"
-        found["ladder"] = Shown(title, texts.ladder(ladder), 2, words + texts.visible(ladder["visible_pct"]))
+        found["ladder"] = Shown(title, texts.ladder_table(ladder), 2, words + texts.visible(ladder["visible_pct"]))
     if study.tune and not tuned.empty:
         fixed = [factor for factor in study.grid.levels if factor not in study.tune]
         title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
-        found["tuned"] = Shown(title, texts.tuned(tuned, fixed), len(fixed) + 1, words)
+        found["tuned"] = Shown(title, texts.tuned_table(tuned, fixed), len(fixed) + 1, words)
     if not pairs.empty:
         title = f"Tuned configurations less the best of them, {pairs['other'].iloc[0]}: test error in points"
         found["tuned_pairs"] = Shown(title, texts.tuned_pairs(pairs), 1, words)

@@ -53,7 +53,7 @@ def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     return texts
 
 
-def levels(levels: pd.DataFrame) -> pd.DataFrame:
+def levels_table(levels: pd.DataFrame) -> pd.DataFrame:
     """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline.
 
     Where the grid has holes, a difference is not that of the two means: both halves of its pairs stand beside it.
@@ -77,7 +77,7 @@ def levels(levels: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
 
 
-def effects(effects: pd.DataFrame) -> pd.DataFrame:
+def effects_table(effects: pd.DataFrame) -> pd.DataFrame:
     """Effects, the largest first, with their shares of the variance, each with interval and p."""
     ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
     table = ordered[["effect"]].astype(str)
@@ -92,7 +92,7 @@ def effects(effects: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{"method / where it works": methods})
 
 
-def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
+def ladder_table(ladder: pd.DataFrame) -> pd.DataFrame:
     """Single changes with their mean error, and what they change."""
     levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
     steps = levels.where(ladder["factor"].notna(), ladder["label"])
@@ -108,7 +108,7 @@ def ladder(ladder: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def tuned(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def tuned_table(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Chosen levels and their error, the error of the usual levels, and the difference."""
     order = tuned.sort_values("test_mean_pct", kind="stable")
     return pd.DataFrame(
@@ -150,40 +150,40 @@ def visible(differences: pd.Series) -> str:
     return "" if known.empty else f"; a difference shows from {known.median():.2g} points on, in the median"
 
 
-def number(value: float, digits: int = 2) -> str:
+def format_number(value: float, digits: int = 2) -> str:
     """A number, here as below an empty text where there is none."""
     return "" if pd.isna(value) else f"{value:,.{digits}f}"
 
 
-def signed(value: float, digits: int = 2) -> str:
+def format_signed(value: float, digits: int = 2) -> str:
     """A difference, with its sign."""
     return "" if pd.isna(value) else f"{value:+,.{digits}f}"
 
 
-def interval(low: float, high: float, digits: int = 2) -> str:
+def format_interval(low: float, high: float, digits: int = 2) -> str:
     """From where to where."""
     return "" if pd.isna(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def probability(value: float) -> str:
+def format_probability(value: float) -> str:
     """A p-value, or any other probability."""
     return "" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _numbers(values: pd.Series, digits: int = 2) -> list[str]:
-    return [number(value, digits) for value in values]
+    return [format_number(value, digits) for value in values]
 
 
 def _signed(values: pd.Series) -> list[str]:
-    return [signed(value) for value in values]
+    return [format_signed(value) for value in values]
 
 
 def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
-    return [interval(*ends, digits) for ends in zip(table[low], table[high], strict=True)]
+    return [format_interval(*ends, digits) for ends in zip(table[low], table[high], strict=True)]
 
 
 def _probabilities(values: pd.Series) -> list[str]:
-    return [probability(value) for value in values]
+    return [format_probability(value) for value in values]
 
 
 def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from studies.show import regions
 from studies.show.figures import curves, png
 from studies.show.figures.style import PLAIN, choose_fonts, drawing, titled, without_font
 from studies.show.regions import Scene
-from studies.spec.grid import words
+from studies.spec.grid import level_text
 from studies.spec.spec import Study
 from studies.train import engines, runner, torch_models
 
@@ -45,15 +45,15 @@ def retrain(study: Study, key: str) -> Retrained:
     scene = regions.retraining(study, key)
     scene = replace(scene, on=scene.raw.judged)
     with runner.one_thread():
-        (trained,) = engines.of(scene.unit).train(scene.unit)
+        (trained,) = engines.engine_of(scene.unit).train(scene.unit)
     return Retrained(plan.find(study, key), scene, trained.outcome, trained.model)
 
 
-def described(trained: Retrained) -> list[str]:
+def describe_trial(trained: Retrained) -> list[str]:
     """Configuration and results, in lines."""
     trial, record = trained.trial, trained.record
     lines = [f"{trial.key}: {trial.configuration.label}", trial.place, ""]
-    lines += [f"{key:16} {words(value)}" for key, value in trial.configuration.settings.items()]
+    lines += [f"{key:16} {level_text(value)}" for key, value in trial.configuration.settings.items()]
     lines += ["", f"{'parameters':16} {trained.model.parameters.shape[1]:,}"]
     for name in reversed(SETS):
         count = record[f"n_{name}"]
@@ -66,7 +66,7 @@ def described(trained: Retrained) -> list[str]:
 
 
 @drawing(PLAIN)
-def write(trained: Retrained, figures: Path, results: Path) -> dict[Path, str]:
+def write_trial(trained: Retrained, figures: Path, results: Path) -> dict[Path, str]:
     """Write `trial-<key>.png` to one folder and `models/<key>.pt` to the other; returns what they hold, or why not."""
     key = trained.trial.key
     picture, model = figures / f"trial-{key}.png", results / "models" / f"{key}.pt"

@@ -100,7 +100,7 @@ def _claims(verdicts: pd.DataFrame) -> list[str]:
 
 def in_markdown(verdicts: pd.DataFrame) -> str:
     """The page of the verdicts in Markdown: the rules and their error rates, counts, what changed, and report by report."""
-    parts = [_PREFACE, error_rates(), "## The verdicts", _age(verdicts), counts(verdicts), changes(verdicts)]
+    parts = [_PREFACE, error_rates(), "## The verdicts", _age(verdicts), counts(verdicts), changed_verdicts(verdicts)]
     for source, part in verdicts.groupby("source", sort=False):
         parts += [f"## {source}", tables.markdown(texts(part).drop(columns="source"))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -108,7 +108,7 @@ def in_markdown(verdicts: pd.DataFrame) -> str:
 
 def _age(verdicts: pd.DataFrame) -> str:
     """A warning where verdicts are not on the claims that are declared now; else empty."""
-    reports = [claims.load(name) for name in claims.names()]
+    reports = [claims.load_report(name) for name in claims.report_names()]
     declared = {(report.source, number.id) for report in reports for number in report.numbers}
     declared |= {(report.source, statement.id) for report in reports for statement in report.statements}
     if declared == set(zip(verdicts["source"], verdicts["id"], strict=True)):
@@ -137,7 +137,7 @@ def error_rates() -> str:
     return f"{_RATES}\n\n{tables.markdown(shown)}"
 
 
-def changes(verdicts: pd.DataFrame) -> str:
+def changed_verdicts(verdicts: pd.DataFrame) -> str:
     """The claims whose verdict or definition is not what it was, in Markdown, each with the reason; empty for none."""
     primary = verdicts[verdicts["role"] == "primary"]
     table = primary.merge(pd.read_csv(BEFORE, keep_default_na=False), on=["id", "claim"])

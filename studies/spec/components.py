@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from studies.spec.rules import Rule, choice, flag, number, whole
+from studies.spec.rules import Rule, choice, flag, number, whole_number
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -234,15 +234,17 @@ SCHEDULES: Mapping[str, Component] = {
     "constant": Component("framework:constant", binds=True),
     "step": Component(
         "framework:step_decay",
-        {"factor": Parameter(_FACTOR, 0.5, "gamma"), "every": Parameter(whole(1), 10, "step_size")},
+        {"factor": Parameter(_FACTOR, 0.5, "gamma"), "every": Parameter(whole_number(1), 10, "step_size")},
         "torch.optim.lr_scheduler:StepLR",
     ),
     "exponential": Component(
         "framework:exponential", {"factor": Parameter(_FACTOR, 0.95, "gamma")}, "torch.optim.lr_scheduler:ExponentialLR"
     ),
-    "cyclical": Component("framework:triangular", {"low": Parameter(number(0, 1), 0.1), "period": Parameter(whole(2), 20)}),
+    "cyclical": Component(
+        "framework:triangular", {"low": Parameter(number(0, 1), 0.1), "period": Parameter(whole_number(2), 20)}
+    ),
     "cosine": Component("framework:cosine", {"low": Parameter(number(0, 1), 0.0)}, settings=("epochs",)),
-    "warmup": Component("framework:warmup", {"length": Parameter(whole(1), 5)}),
+    "warmup": Component("framework:warmup", {"length": Parameter(whole_number(1), 5)}),
 }
 
 STEPS = ("activation", "loss", "optimizer")  # settings whose components compute in every step, for all replicas at once

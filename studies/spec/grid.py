@@ -11,8 +11,8 @@ from studies.errors import UserError, unknown
 from studies.seeds import digest
 from studies.spec.components import BUILT_IN, Known
 from studies.spec.identity import identity
-from studies.spec.rules import line, require
-from studies.spec.settings import DEFAULTS, NO_LAYERS, Settings, assign, flat, require_setting, resolve, value_at
+from studies.spec.rules import one_line, require
+from studies.spec.settings import DEFAULTS, NO_LAYERS, Settings, assign, require_setting, resolve, to_columns, value_at
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Configuration:
     @cached_property
     def columns(self) -> dict[str, Any]:
         """Settings in dotted form, and each factor under its own name by the label of its level."""
-        return {**flat(self.settings), **self.levels}
+        return {**to_columns(self.settings), **self.levels}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def expand(grids: object, excludes: object, base: Settings, design: str, known: 
     return Grid(
         configurations=list(configurations.values()),
         levels=levels,
-        excluded=[(words(rule), count) for rule, count in zip(rules, removed, strict=True)],
+        excluded=[(level_text(rule), count) for rule, count in zip(rules, removed, strict=True)],
         duplicates=duplicates,
         identity={
             "design": design,
@@ -131,12 +131,12 @@ def expand(grids: object, excludes: object, base: Settings, design: str, known: 
     )
 
 
-def words(value: Any) -> str:  # noqa: ANN401
+def level_text(value: Any) -> str:  # noqa: ANN401
     """A value in a line: a table as its name and key=value, a list joined by "+", or "none" where it is empty."""
     if isinstance(value, Mapping):
-        return " ".join(words(inner) if key == "name" else f"{key}={words(inner)}" for key, inner in value.items())
+        return " ".join(level_text(inner) if key == "name" else f"{key}={level_text(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return "+".join(map(words, value)) or NO_LAYERS
+        return "+".join(map(level_text, value)) or NO_LAYERS
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -172,7 +172,7 @@ def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _L
         given = value.get("label")
         value = {key: inner for key, inner in value.items() if key != "label"}
         if given is not None:
-            require(f"{where}: a label", given, line)
+            require(f"{where}: a label", given, one_line)
     if factor.partition(".")[0] in DEFAULTS:
         require_setting(where, factor, "factor")
         return _Level(_label(factor, value, where.rpartition(".")[0], rated, known, given), {factor: value})
@@ -181,7 +181,7 @@ def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _L
             f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
             'with a label: { label = "...", activation = "relu" }'
         )
-    require(f"{where}: the name of a factor", factor, line)
+    require(f"{where}: the name of a factor", factor, one_line)
     if is_taken(factor):
         raise UserError(f"{where}: {factor!r} is a column of the tables already; give the factor another name")
     for key in value:
@@ -192,14 +192,14 @@ def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _L
 def _label(factor: str, value: Any, where: str, rated: bool, known: Known, given: str | None = None) -> str:  # noqa: ANN401
     """The name of a level. An optimizer is named with its learning rate (`rated`), unless that is a factor of the same grid."""
     if factor != "optimizer":
-        return words(value) if given is None else given
+        return level_text(value) if given is None else given
     # In float64: the precision of a point is known once it is made.
     table = resolve({"optimizer": value, "dtype": "float64"}, where, known)["optimizer"]
     rated = rated and "lr" in table
     if given is None:
         options = value if isinstance(value, Mapping) else {}
-        return words({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **options})
-    rate = words(table["lr"]) if rated else ""
+        return level_text({"name": table["name"], **({"lr": table["lr"]} if rated else {}), **options})
+    rate = level_text(table["lr"]) if rated else ""
     return given if not rated or rate in given else f"{given} lr={rate}"
 
 
@@ -211,7 +211,7 @@ def _home(factor: str, base: Settings, rated: bool, known: Known) -> str:
     if not parameter:
         return _label(factor, base.get(key, DEFAULTS[key]), "base", rated, known)
     value = value_at(resolve(base, "base", known), factor, known)
-    return words("" if value is None else value)
+    return level_text("" if value is None else value)
 
 
 def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -> Iterator[dict[str, _Level]]:
@@ -285,10 +285,10 @@ def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], h
                 raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *DEFAULTS])}")
             if not any(_covers({key: value}, labels, settings) for labels, settings, _ in points):
                 there = dict.fromkeys(
-                    labels[key] if key in labels else words(settings.get(key, DEFAULTS.get(key)))
+                    labels[key] if key in labels else level_text(settings.get(key, DEFAULTS.get(key)))
                     for labels, settings, _ in points
                 )
-                raise UserError(f"exclude {index + 1}.{key}: {unknown('level', words(value), there)}")
+                raise UserError(f"exclude {index + 1}.{key}: {unknown('level', level_text(value), there)}")
 
 
 def _require_names(factors: Sequence[str], configurations: Iterable[Configuration]) -> None:
@@ -313,7 +313,9 @@ def _in_words(labels: Mapping[str, str]) -> str:
 
 def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings) -> bool:
     """Whether every entry of a rule holds at a point, by a level's label or a setting's value."""
-    return all(levels.get(key) == words(value) or settings.get(key, DEFAULTS.get(key)) == value for key, value in rule.items())
+    return all(
+        levels.get(key) == level_text(value) or settings.get(key, DEFAULTS.get(key)) == value for key, value in rule.items()
+    )
 
 
 def _levels(

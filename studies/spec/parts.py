@@ -68,7 +68,7 @@ class Parts:
 NO_PARTS = Parts()
 
 
-def read(path: Path) -> Parts:
+def read_parts(path: Path) -> Parts:
     """The parts in a file, checked without executing it.
 
     Raises UserError where it cannot be read, or a component in it cannot be one.

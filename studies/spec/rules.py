@@ -47,7 +47,7 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: bool = Fals
     return Rule(words, holds, float)
 
 
-def whole(low: int, high: int = MANY) -> Rule:
+def whole_number(low: int, high: int = MANY) -> Rule:
     """A whole number of at least `low`, and at most `high`."""
     words = f"a whole number from {low}" + (f" to {high:,}" if high < MANY else "")
     return Rule(words, lambda value: type(value) is int and low <= value <= high)
@@ -60,7 +60,7 @@ def choice(*names: str) -> Rule:
 
 flag = Rule("true or false", lambda value: isinstance(value, bool))
 text = Rule("a text", lambda value: isinstance(value, str) and value.encode(errors="ignore").decode() == value)
-line = Rule(  # no underscore: legends of pictures leave such labels out
+one_line = Rule(  # no underscore: legends of pictures leave such labels out
     "a text of one line that does not begin with '_'",
     lambda value: isinstance(value, str) and value.isprintable() and value.strip() != "" and not value.startswith("_"),
 )

@@ -23,7 +23,7 @@ from studies.spec.components import (
     with_name,
 )
 from studies.spec.engines import ENGINES
-from studies.spec.rules import Rule, choice, flag, number, require, require_keys, toml, whole
+from studies.spec.rules import Rule, choice, flag, number, require, require_keys, toml, whole_number
 
 Settings = Mapping[str, Any]
 Words = tuple[str, str, str]  # rule, default and meaning
@@ -122,8 +122,8 @@ PARAMETERS: dict[str, str] = {  # of a component, or of all components of a key
 
 _SIMPLE: dict[str, Rule] = {
     "hidden": Rule(
-        f"a list of widths, each {whole(1, WIDEST).words}",
-        lambda value: isinstance(value, list) and all(whole(1, WIDEST).holds(width) for width in value),
+        f"a list of widths, each {whole_number(1, WIDEST).words}",
+        lambda value: isinstance(value, list) and all(whole_number(1, WIDEST).holds(width) for width in value),
     ),
     "outputs": choice("classes", "single"),
     "output": choice("auto", *OUTPUTS),
@@ -131,10 +131,10 @@ _SIMPLE: dict[str, Rule] = {
     "dropout": number(0, 1, below=True),
     "reduction": choice("mean", "sum"),
     "clip": number(0),
-    "batch_size": Rule('a whole number from 1, or "full"', lambda value: value == "full" or whole(1).holds(value)),
-    "epochs": whole(1),
+    "batch_size": Rule('a whole number from 1, or "full"', lambda value: value == "full" or whole_number(1).holds(value)),
+    "epochs": whole_number(1),
     "shuffle": choice("epoch", "once", "never"),
-    "history_every": whole(0),
+    "history_every": whole_number(0),
     "gradient_norms": flag,  # in history.csv, of every layer
     "keep_predictions": flag,  # of the test rows, else validation, else training, in predictions.csv
     "engine": choice(*ENGINES),
@@ -259,7 +259,7 @@ def _meaning(where: str, parameter: str) -> str:
     return PARAMETERS.get(f"{name}.{parameter}") or PARAMETERS[f"{key}.{parameter}"]
 
 
-def flat(settings: Settings) -> dict[str, Any]:
+def to_columns(settings: Settings) -> dict[str, Any]:
     """Resolved settings as columns: a name under the key itself, its parameters in dotted form, lists joined by "-" or "+"."""
     columns: dict[str, Any] = {}
     for key, value in settings.items():

@@ -17,9 +17,9 @@ from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
-from studies.spec.grid import Configuration, Grid, expand, words
+from studies.spec.grid import Configuration, Grid, expand, level_text
 from studies.spec.parts import NO_PARTS, Parts
-from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole
+from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole_number
 from studies.spec.sampling import Sampling
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
 
@@ -33,7 +33,7 @@ TOP: Mapping[str, Key] = {
     "title": Key(text, "", "Heading of tables and pages.", "the name of the file"),
     "question": Key(text, "", "Question that the study answers."),
     "source": Key(text, "", "Source of the study, such as a report."),
-    "seed": Key(whole(0), 0, "Number from which all draws follow: data, folds, first weights, order of batches."),
+    "seed": Key(whole_number(0), 0, "Number from which all draws follow: data, folds, first weights, order of batches."),
     "design": Key(
         choice("factorial", "one_at_a_time"),
         "factorial",
@@ -53,7 +53,9 @@ TOP: Mapping[str, Key] = {
         "the levels of the base",
     ),
     "margin": Key(number(0, 100), 0.5, "Difference in percentage points within which two errors count as equal."),
-    "stack": Key(whole(0), 0, "Models that train together at most; 0: as many as fit the cache. Changes times, never numbers."),
+    "stack": Key(
+        whole_number(0), 0, "Models that train together at most; 0: as many as fit the cache. Changes times, never numbers."
+    ),
 }
 SECTIONS: Mapping[str, str] = {
     "data": "The data set and its rows.",
@@ -67,14 +69,14 @@ SECTIONS: Mapping[str, str] = {
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
     "samples": Key(
-        whole(2, SAMPLES),
+        whole_number(2, SAMPLES),
         0,
         "Rows of the training pool, which folds divide.",
         "1000 for generated data; else all rows that the other sets leave",
     ),
-    "validation_samples": Key(whole(0, SAMPLES), 0, "Rows of a validation set; with `folds = 0` only."),
+    "validation_samples": Key(whole_number(0, SAMPLES), 0, "Rows of a validation set; with `folds = 0` only."),
     "test_samples": Key(
-        whole(0, SAMPLES), 0, "Rows of the test set, which no fold contains.", "1000 for generated data; else 0"
+        whole_number(0, SAMPLES), 0, "Rows of the test set, which no fold contains.", "1000 for generated data; else 0"
     ),
     "normalize": Key(
         choice("none", "feature", "global"),
@@ -87,8 +89,8 @@ DATA: Mapping[str, Key] = {
     "target": Key(text, "", "With `csv`: the column of classes."),
 }
 VALIDATION: Mapping[str, Key] = {
-    "folds": Key(whole(0), 10, "Folds of cross-validation, from 2; 0: train on the whole pool, once a repeat."),
-    "repeats": Key(whole(1, REPEATS), 1, "Repeats of everything, with new folds, first weights and orders of batches."),
+    "folds": Key(whole_number(0), 10, "Folds of cross-validation, from 2; 0: train on the whole pool, once a repeat."),
+    "repeats": Key(whole_number(1, REPEATS), 1, "Repeats of everything, with new folds, first weights and orders of batches."),
     "stratified": Key(flag, True, "Give every fold the pool's shares of the classes.", "true; false for generated data"),
 }
 COMPONENTS: Mapping[str, Key] = {
@@ -217,7 +219,7 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
     try:
         for override in overrides:
             _override(document, override)
-        known = datasets.described(results / path.stem) if results else ()
+        known = datasets.schemas_of(results / path.stem) if results else ()
         options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
         checked = replace(check(path.stem, document, path.parent, known), given=(study, *options))
         return checked.quick() if quick else checked
@@ -281,7 +283,7 @@ def _parts(section: object, folder: Path) -> Parts:
         return NO_PARTS
     require_keys("components", section, COMPONENTS)
     assert isinstance(section, Mapping)
-    return parts.read(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
+    return parts.read_parts(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
 
 
 def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
@@ -342,9 +344,9 @@ def _baseline(section: object, grid: Grid) -> Mapping[str, str]:
     for factor, level in section.items():
         if factor not in grid.levels:
             raise UserError(f"baseline: {unknown('factor', factor, grid.levels)}")
-        if words(level) not in grid.levels[factor]:
-            raise UserError(f"baseline.{factor}: {unknown('level', words(level), grid.levels[factor])}")
-    return {factor: words(level) for factor, level in section.items()}
+        if level_text(level) not in grid.levels[factor]:
+            raise UserError(f"baseline.{factor}: {unknown('level', level_text(level), grid.levels[factor])}")
+    return {factor: level_text(level) for factor, level in section.items()}
 
 
 def _override(document: dict[str, Any], override: str) -> None:

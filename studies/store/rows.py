@@ -42,7 +42,7 @@ def planned(study: Study, trials: Sequence[Trial]) -> pd.DataFrame:
         ]
     )
     # Through CSV: columns have the types that they have when rows are read from a file.
-    table = read_csv(io.StringIO(to_csv(table)), (*TEXTS, *study.factors))
+    table = read_table(io.StringIO(to_csv(table)), (*TEXTS, *study.factors))
     rows = table.take([place[trial.reading, trial.configuration.id] for trial in trials])
     return rows.assign(
         study=study.name,
@@ -194,7 +194,7 @@ def successful(trials: pd.DataFrame) -> set[str]:
     return set(trials["trial"][trials["status"] == "ok"]) if len(trials) else set()
 
 
-def read_csv(source: Path | io.StringIO, texts: Iterable[str]) -> pd.DataFrame:
+def read_table(source: Path | io.StringIO, texts: Iterable[str]) -> pd.DataFrame:
     """A table that `to_csv` wrote; the columns in `texts` stay texts, and a level called "none" or "NA" is no missing value."""
     return pd.read_csv(source, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=[""], low_memory=False)
 

@@ -114,7 +114,7 @@ class Others:
 
     def look(self) -> tuple[set[str], dict[str, Record]]:
         """The keys of trials that runs at work have begun and not done, and the records of those that they have done."""
-        found = {shard: self._of(shard) for shard in of(self._folder) if shard not in self._own.paths}
+        found = {shard: self._of(shard) for shard in find_shards(self._folder) if shard not in self._own.paths}
         self._read = found
         done = {key: record for _, _, records in found.values() for key, record in records.items()}
         at = self._own.time
@@ -167,7 +167,7 @@ def _place() -> str:
     return hashlib.blake2b(found.encode(), digest_size=6).hexdigest()
 
 
-def read(shard: Path) -> list[Record]:
+def read_shard(shard: Path) -> list[Record]:
     """The lines of a shard, without one that a crash tore. Empty where the shard is gone."""
     try:
         return _records(shard.read_bytes())
@@ -190,7 +190,7 @@ def _records(content: bytes) -> list[Record]:
     return records
 
 
-def of(folder: Path) -> list[Path]:
+def find_shards(folder: Path) -> list[Path]:
     """The shards in a folder, in the order of their beginnings."""
     return sorted(path for path in folder.glob("*.jsonl") if _NAME.fullmatch(path.stem))
 
@@ -219,7 +219,7 @@ def is_live(shard: Path, at: float | None = None) -> bool:
 
 def is_finished(shard: Path) -> bool:
     """True where nothing is to follow in a shard: its run has ended, or noted how long it took."""
-    return not is_live(shard) or any("seconds" in record.get("run", {}) for record in read(shard)[-1:])
+    return not is_live(shard) or any("seconds" in record.get("run", {}) for record in read_shard(shard)[-1:])
 
 
 def has_ended(shard: Path) -> bool:
@@ -229,7 +229,7 @@ def has_ended(shard: Path) -> bool:
         return file.read() == _END
 
 
-def sizes(found: Iterable[Path]) -> dict[Path, int]:
+def shard_sizes(found: Iterable[Path]) -> dict[Path, int]:
     """The bytes of each shard that is still there: it only ever grows, so they say whether there is more to read."""
     there = {}
     for shard in found:

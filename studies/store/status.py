@@ -10,7 +10,7 @@ from studies.columns import FIRST, FLAGS, LAST, MADE_BY
 from studies.plan import plan
 from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
-from studies.spec.grid import words
+from studies.spec.grid import level_text
 from studies.spec.identity import differing, plain
 from studies.spec.spec import Study
 from studies.store import shards
@@ -22,7 +22,7 @@ SHOWN = 6  # lines at most about what does not fit
 NOT_ON = "jobs, backend, the trials beside it, titles and pictures"  # what a trial's numbers do not depend on
 
 
-def status(study: Study, results: Path) -> list[str]:
+def describe_status(study: Study, results: Path) -> list[str]:
     """Counts of trials that are done, missing and failed, by reading, makers of the rows, and runs at work; in lines.
 
     Raises UserError where the folder holds results of another format.
@@ -134,7 +134,7 @@ def _counted(values: pd.Series) -> str:
     return ", ".join(f"{value} ({count:,})" for value, count in values.value_counts().items())
 
 
-def explain(study: Study, results: Path, beginning: str) -> list[str]:
+def explain_trial(study: Study, results: Path, beginning: str) -> list[str]:
     """Lines that say whether the next run trains the trial whose key begins so, and why.
 
     Raises UserError where no trial of the study has such a key, or several.
@@ -152,7 +152,11 @@ def explain(study: Study, results: Path, beginning: str) -> list[str]:
     else:
         lines += [f"to be trained  {store.folder} has no row of it", *_nearest(trial, rows, kept)]
         lines += [f"changed        {line}" for line in changed(store)]
-    return [*lines, f"depends on     {words(plan.depends_on(study.named(trial.reading), trial))}", f"not on         {NOT_ON}"]
+    return [
+        *lines,
+        f"depends on     {level_text(plan.depends_on(study.named(trial.reading), trial))}",
+        f"not on         {NOT_ON}",
+    ]
 
 
 def _nearest(trial: Trial, rows: pd.DataFrame, others: pd.DataFrame) -> list[str]:

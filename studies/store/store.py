@@ -28,7 +28,7 @@ from studies.plan import plan
 from studies.spec.identity import plain
 from studies.spec.spec import Study
 from studies.store import rows, shards
-from studies.store.rows import Rows, read_csv, to_csv
+from studies.store.rows import Rows, read_table, to_csv
 from studies.store.shards import Shard
 
 FORMAT = 1  # of the files in a results folder
@@ -106,7 +106,7 @@ class Store:
         """
         while True:
             ended = [shard for shard in self._shards() if self._is_own(shard) or not self._is_live(shard)]
-            sizes, found = shards.sizes(self._shards()), _Found(self)
+            sizes, found = shards.shard_sizes(self._shards()), _Found(self)
             own, others = found.divided(self.plan)
             # Kept rows first, with those that go from there to the study's own: a row is in one of the files at any time.
             kept = pd.concat([others, found.returning(own)]).drop_duplicates("trial")
@@ -118,7 +118,7 @@ class Store:
             if manifest is None:
                 raise FileNotFoundError(f"{self.folder} was removed or moved aside during the run; run again")
             self._describe(_runs(manifest, found.records))
-            grown = [shard for shard, size in shards.sizes(self._shards()).items() if size != sizes.get(shard, 0)]
+            grown = [shard for shard, size in shards.shard_sizes(self._shards()).items() if size != sizes.get(shard, 0)]
             if not any(not self._is_own(shard) and shards.is_finished(shard) for shard in grown):
                 break
         if not self.at_work():
@@ -142,7 +142,7 @@ class Store:
 
     def runs(self) -> list[Mapping[str, Any]]:
         """The last note of every run, those that were killed included."""
-        return _runs(read_manifest(self.folder), {shard: shards.read(shard) for shard in self._shards()})
+        return _runs(read_manifest(self.folder), {shard: shards.read_shard(shard) for shard in self._shards()})
 
     def at_work(self) -> list[Path]:
         """The shards of other runs that may still write to this folder."""
@@ -155,7 +155,7 @@ class Store:
         return shards.is_live(shard, self._shard.time if self._shard else None)
 
     def _shards(self) -> list[Path]:
-        return shards.of(self.folder / "shards")
+        return shards.find_shards(self.folder / "shards")
 
     def _write(self, folder: Path, written: Rows) -> None:
         """Write the tables of rows in a folder; the trials last: the other lines of a row that is there are on disk."""
@@ -196,7 +196,7 @@ class _Found:
         self._folders = (store.folder, store.folder / KEPT)
         # Before the files: a shard that is removed meanwhile has its rows in them. Own files before kept ones, for rows that go
         # from there to here are in both.
-        self.records = {shard: shards.read(shard) for shard in store._shards()}
+        self.records = {shard: shards.read_shard(shard) for shard in store._shards()}
         self._lines = [record for shard in self.records.values() for record in shard if "trial" in record]
         there = [self._read(folder / "trials.csv") for folder in self._folders]
         shown = [{key: value for key, value in record.items() if key not in PARTS} for record in self._lines]
@@ -251,7 +251,7 @@ class _Found:
             return pd.DataFrame()
         key = PARTS.get(path.stem)
         try:
-            table = read_csv(path, texts=(*TEXTS, *self._factors))
+            table = read_table(path, texts=(*TEXTS, *self._factors))
             missing = {"trial", *([key] if key else (*FIRST, *LAST))} - {*table, *NEWER}
             if missing:
                 raise ValueError(f"it has no column {', '.join(sorted(missing))}")
@@ -324,7 +324,7 @@ def read_finished(folder: Path) -> tuple[Any, pd.DataFrame]:
     if manifest is None or not path.exists():
         lacks = path.name if manifest else "manifest.json"
         raise UserError(f"{folder} has no {lacks}: give the folder of one study, results/<study>, once its run has ended")
-    return manifest, read_csv(path, TEXTS)
+    return manifest, read_table(path, TEXTS)
 
 
 def _runs(manifest: Mapping[str, Any] | None, lines: Mapping[Path, Sequence[Record]]) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Training of units on the workers of a Dask cluster: what `pool.run` is for the cores of one machine.
+"""Training of units on the workers of a Dask cluster: what `pool.run_in_processes` is for the cores of one machine.
 
 Rows are those of a local run: a worker is one thread with the same code. Left alone, `distributed` waits for ever where a
 package is missing on a worker or the scheduler, and where no worker is left. Each of these ends here with one clear error, and
@@ -25,7 +25,7 @@ from studies.columns import Record
 from studies.errors import UserError
 from studies.plan.units import Unit
 from studies.train import costs, engines, pool
-from studies.train.worker import Lost, Outcome, attempt
+from studies.train.worker import Lost, UnitOutcome, attempt
 
 try:
     from distributed import CancelledError, Client, Future, KilledWorker, LocalCluster
@@ -151,7 +151,7 @@ def _check(reports: Mapping[str, Versions]) -> None:
             )
 
 
-def run(
+def run_on_cluster(
     units: Iterable[Unit],
     client: Client,
     received: Callable[[list[Record]], None],
@@ -174,7 +174,7 @@ def run(
     resources = dict(resources or {})
     _require(resources, client)
 
-    def train(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:
+    def train(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, None]:
         every = list(units)
         for together in [every] if jobs > 1 else [[unit] for unit in every]:
             if together:
@@ -191,10 +191,10 @@ def _require(resources: Mapping[str, float], client: Client) -> None:
         raise UserError(f"no worker has {wanted}: start one for each by `dask worker ... --nthreads 1 --resources {wanted!r}`")
 
 
-def _outcomes(units: Sequence[Unit], client: Client, resources: Mapping[str, float]) -> Generator[Outcome, None, None]:
+def _outcomes(units: Sequence[Unit], client: Client, resources: Mapping[str, float]) -> Generator[UnitOutcome, None, None]:
     """The outcome of each unit, in the order in which they end."""
     checked = set(client.nthreads())
-    patience = SILENCE + 100 * max(engines.of(unit).cost(unit) for unit in units) * costs.unit_seconds()
+    patience = SILENCE + 100 * max(engines.engine_of(unit).cost(unit) for unit in units) * costs.unit_seconds()
     ended: SimpleQueue[Future] = SimpleQueue()  # as_completed has one timeout for all units, not one for the next
     try:
         # All at once: units that wait here would not reach workers that come later.

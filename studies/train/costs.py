@@ -37,7 +37,7 @@ class Costs(NamedTuple):
     update: float  # of a weight
 
 
-def sizes(features: int, classes: int, settings: Settings) -> tuple[int, int]:
+def count_units_and_weights(features: int, classes: int, settings: Settings) -> tuple[int, int]:
     """The units of all layers of a model, and its weights and biases."""
     widths = [features, *settings["hidden"], classes if settings["outputs"] == "classes" else 1]
     return sum(widths[1:]), sum(outputs * (inputs + 1) for inputs, outputs in itertools.pairwise(widths))
@@ -47,7 +47,7 @@ def training_cost(unit: Unit, costs: Costs) -> float:
     """The cost of training a unit; that of its first model counts for all."""
     settings, models = unit.settings, len(unit.trials)
     schema = unit.source.schema
-    all_units, weights = sizes(len(schema.features), len(schema.classes), settings)
+    all_units, weights = count_units_and_weights(len(schema.features), len(schema.classes), settings)
     hidden = settings["hidden"]
     optimizer = settings["optimizer"]["name"] != "sgd"
     norm, dropout = settings["batchnorm"]["name"] != "none", settings["dropout"] > 0

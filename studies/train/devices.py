@@ -19,7 +19,7 @@ EVALUATION = 256e6  # bytes a stack may touch when it is evaluated on all rows
 SHARE = 0.4  # of a CUDA device's memory that a stack may fill: what is counted leaves out temporaries and the recorded step
 
 
-def require(device: str) -> None:
+def require_device(device: str) -> None:
     """Raise UserError unless it is the name of a device that is here."""
     if device not in DEVICES:
         raise UserError(unknown("device", device, DEVICES))
@@ -42,7 +42,7 @@ def room(device: str) -> tuple[float, float]:
     return memory, memory
 
 
-def describe(device: str) -> str:
+def describe_device(device: str) -> str:
     """The column `device`: rows are equal to the bit within one kind of device at most."""
     return "cpu" if device == "cpu" else f"cuda {torch.cuda.get_device_name(0)}"
 

@@ -26,14 +26,14 @@ class Fitted(NamedTuple):
 
 
 def train(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> list[Trained]:
-    """Train a unit and judge its models; see `fit`."""
-    fitted = fit(unit, observe, twin)
+    """Train a unit and judge its models; see `fit_unit`."""
+    fitted = fit_unit(unit, observe, twin)
     outcomes = records.outcomes(unit, fitted.model, fitted.history, fitted.splits)
     seconds = fitted.seconds / len(unit.trials)
     return [Trained({**outcome, "seconds": seconds}, fitted.model) for outcome in outcomes]
 
 
-def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> Fitted:
+def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> Fitted:
     """Train a unit.
 
     Args:
@@ -59,7 +59,7 @@ def fit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) ->
     names = source.schema
     known = source.parts.load()
     model = networks.model(settings, len(names.features), len(names.classes), device, known)
-    networks.initialize(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets], known)
+    networks.draw_first_weights(model, settings, [seed_for(source.seed, "init", *places[index]) for index in sets], known)
     loss, optimizer = networks.loss(shared, known), networks.optimizer(model, settings, known)
     if twin:
         model, loss, optimizer = twin(model, shared)

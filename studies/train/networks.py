@@ -10,7 +10,7 @@ import framework as fw
 from studies.spec.components import BATCH_NORM, BUILT_IN, DTYPES, OUTPUTS, Known, make, options
 from studies.spec.settings import Settings, update_rule
 
-__all__ = ["initialize", "loss", "model", "optimizer", "schedule", "update_rule"]
+__all__ = ["draw_first_weights", "loss", "model", "optimizer", "schedule", "update_rule"]
 
 
 def model(
@@ -55,7 +55,9 @@ def model(
     return fw.Sequential(*layers, replicas=len(settings), dtype=DTYPES[shared["dtype"]].make, device=device)
 
 
-def initialize(stack: fw.Sequential, settings: Sequence[Settings], seeds: Sequence[int], known: Known = BUILT_IN) -> None:
+def draw_first_weights(
+    stack: fw.Sequential, settings: Sequence[Settings], seeds: Sequence[int], known: Known = BUILT_IN
+) -> None:
     """Draw every replica's first parameters, each by its own configuration and from its own seed."""
     for replica, (each, seed) in enumerate(zip(settings, seeds, strict=True)):
         fw.initialize_replica(

@@ -14,7 +14,7 @@ from studies.plan.units import Source, Trial, Unit
 from studies.spec.settings import Settings, update_rule
 from studies.spec.spec import Study
 from studies.train import devices
-from studies.train.costs import sizes
+from studies.train.costs import count_units_and_weights
 
 Capacity = Callable[[Study, Unit], int]  # models that may train together, all like the first of a unit
 _OWN = ("init", "output_init", "bias_init", "optimizer", "clip")  # settings that each model of a unit may have of its own
@@ -65,7 +65,7 @@ def capacity(study: Study, unit: Unit) -> int:
     if study.parts.train_alone(settings):
         return 1
     features = len(study.schema.features)
-    units, parameters = sizes(features, len(study.schema.classes), settings)
+    units, parameters = count_units_and_weights(features, len(study.schema.classes), settings)
     rows = max(unit.rows)
     size = np.dtype(settings["dtype"]).itemsize
     step = size * (3 * unit.batch_size * (features + units) + 5 * parameters)
@@ -81,7 +81,7 @@ def count_operations(study: Study, settings: Settings, rows: tuple[int, int, int
     These are three products of two a weight, and 12 a unit, 72 with batch norm, for each row and epoch.
     Those of units are worth what they take in time, not in arithmetic.
     """
-    units, count = sizes(len(study.schema.features), len(study.schema.classes), settings)
+    units, count = count_units_and_weights(len(study.schema.features), len(study.schema.classes), settings)
     each = 12.0 if settings["batchnorm"]["name"] == "none" else 72.0
     return settings["epochs"] * rows[0] * (6.0 * count + each * units)
 

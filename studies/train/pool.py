@@ -18,15 +18,15 @@ from joblib.externals.loky import ProcessPoolExecutor
 from studies.columns import Record
 from studies.plan.units import Unit
 from studies.train import runner
-from studies.train.worker import Lost, Outcome, attempt, start
+from studies.train.worker import Lost, UnitOutcome, attempt, start
 
 TRIES = 3
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # read when a library is loaded
 
-Trainer = Callable[[Iterable[Unit], int], Generator[Outcome, None, None]]  # units and jobs to outcomes, in any order
+Trainer = Callable[[Iterable[Unit], int], Generator[UnitOutcome, None, None]]  # units and jobs to outcomes, in any order
 
 
-def run(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+def run_in_processes(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
     """Train the units; `received` gets the records of each as soon as it is done, in any order.
 
     `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along.
@@ -63,13 +63,13 @@ def train_persistently(train: Trainer, units: Iterable[Unit], jobs: int, receive
         jobs = 1
 
 
-def in_turn(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:  # noqa: ARG001 - a trainer takes both
+def in_turn(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, None]:  # noqa: ARG001 - a trainer takes both
     """Train one unit after the other in this process."""
     for unit in units:
         yield unit, attempt(unit)
 
 
-def in_processes(units: Iterable[Unit], jobs: int) -> Generator[Outcome, None, None]:
+def in_processes(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, None]:
     """Train `jobs` units at a time, each in a process that trains one after the other."""
     waiting = iter(units)
     workers: list[ProcessPoolExecutor] = []

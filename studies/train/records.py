@@ -11,7 +11,7 @@ import torch
 import framework as fw
 from studies.columns import Record
 from studies.data.types import Labels, Split, Table
-from studies.data.wrong import pack
+from studies.data.wrong import pack_rows
 from studies.plan.units import Unit
 from studies.spec.components import DECISIONS
 from studies.spec.recording import first_fast_epoch
@@ -90,7 +90,7 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
         "epochs_to_5_pct": first_fast_epoch(curves["epoch"], curves["train_errors"], sizes["train"]),
         "status": "ok",
         "reason": None,
-        "wrong": pack(history.wrong[split.judged][replica].cpu().numpy()),
+        "wrong": pack_rows(history.wrong[split.judged][replica].cpu().numpy()),
         "history": curves,
     }
 

@@ -16,7 +16,7 @@ from studies.train.code import code
 from studies.train.products import fast_products
 
 
-def train(unit: Unit) -> list[Record]:
+def train_unit(unit: Unit) -> list[Record]:
     """Train a unit; return a record for each of its trials.
 
     A unit in which an exception was raised trains again in halves, down to the models that raise it alone: these are failed
@@ -26,7 +26,7 @@ def train(unit: Unit) -> list[Record]:
     """
     try:
         with one_thread():
-            trained = engines.of(unit).train(unit)
+            trained = engines.engine_of(unit).train(unit)
     except Exception as error:
         reason = " ".join("".join(traceback.format_exception_only(error)).split())
         # The CPU's allocator has no exception of its own.
@@ -36,7 +36,7 @@ def train(unit: Unit) -> list[Record]:
     else:
         return [{**_identity(unit, trial), **each.outcome} for trial, each in zip(unit.trials, trained, strict=True)]
     if len(unit.trials) > 1:
-        return [record for half in unit.halves() for record in train(half)]
+        return [record for half in unit.halves() for record in train_unit(half)]
     place = f"tracebacks/{digest(details, 8)}.txt"
     return [{**record, "files": {place: details}} for record in failed(unit, f"{reason} (see {place})")]
 
@@ -46,10 +46,10 @@ def failed(unit: Unit, reason: str) -> list[Record]:
     return [{**_identity(unit, trial), "status": "failed", "reason": reason} for trial in unit.trials]
 
 
-def made_by(device: str) -> Record:
+def describe_maker(device: str) -> Record:
     """The columns of what trains here: rows made by equal ones are equal to the bit."""
     versions = {"torch": torch.__version__, "numpy": np.__version__}
-    made = {"device": devices.describe(device), "cpu": devices.instructions(), **versions, "threads": 1}
+    made = {"device": devices.describe_device(device), "cpu": devices.instructions(), **versions, "threads": 1}
     return {**made, "numerics": NUMERICS, "code": code()}
 
 
@@ -83,5 +83,5 @@ def _identity(unit: Unit, trial: Trial) -> dict[str, Any]:
         "fold": trial.fold,
         "seed": unit.source.seed,
         "stack": len(unit.trials),
-        **made_by(unit.device),
+        **describe_maker(unit.device),
     }

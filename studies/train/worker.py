@@ -19,13 +19,13 @@ class Lost(NamedTuple):
     reason: str
 
 
-Outcome = tuple[Unit, list[Record] | Lost]
+UnitOutcome = tuple[Unit, list[Record] | Lost]
 
 
 def attempt(unit: Unit) -> list[Record] | Lost:
     """The records of a unit, or that memory did not suffice for it."""
     try:
-        return runner.train(unit)
+        return runner.train_unit(unit)
     except MemoryError as error:
         return Lost(f"out of memory: {error}")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.scores import Scores
-from studies.data.wrong import pack
+from studies.data.wrong import pack_rows
 from studies.spec.sampling import Sampling
 
 
@@ -37,7 +37,7 @@ def trials(errors, factors="", rows=100, judged="test", **columns):
 def trials_of_bits(wrong, factors="", **columns):
     """The same from the wrong rows themselves, `(repeats, folds, rows)` by configuration, which the trials then have too."""
     counts = {name: bits.sum(2) for name, bits in wrong.items()}
-    texts = [pack(row) for bits in wrong.values() for row in bits.reshape(-1, bits.shape[2])]
+    texts = [pack_rows(row) for bits in wrong.values() for row in bits.reshape(-1, bits.shape[2])]
     rows = next(iter(wrong.values())).shape[2]
     return trials(counts, factors, rows).assign(wrong=pd.Series(texts, dtype=object), **columns)
 

@@ -181,10 +181,10 @@ def test_where_a_grid_has_holes_a_difference_stands_beside_the_means_of_its_pair
     assert levels.loc["b", ["test_mean_pct", "difference_pct", "pairs"]].tolist() == [17, 2, 2]
     assert levels.loc["b", ["paired_mean_pct", "paired_baseline_pct"]].tolist() == [17, 15]
     assert levels.loc["z", ["paired_mean_pct", "paired_baseline_pct", "pairs"]].tolist() == [90, 10, 1]
-    shown = texts.levels(levels.reset_index()).set_index("level")["of the same cells"]
+    shown = texts.levels_table(levels.reset_index()).set_index("level")["of the same cells"]
     assert shown.to_dict() == {
         **{"a": "", "x": "", "b": "17.00 - 15.00 over 2 cells"},
         **{"y": "21.50 - 10.50 over 2 cells", "z": "90.00 - 10.00 over 1 cell"},
     }
     full = leveled(rows[rows["second"] != "z"], ["first", "second"], Sampling(0), {"first": "a", "second": "x"})
-    assert "of the same cells" not in texts.levels(full)
+    assert "of the same cells" not in texts.levels_table(full)

@@ -7,7 +7,7 @@ import pytest
 import studies
 from studies import api
 from studies.claims import claims, judge
-from studies.claims.claims import Number, Part, Report, Statement
+from studies.claims.claims import PublishedNumber, Report, Statement, StatementPart
 from studies.errors import UserError
 from studies.spec import spec
 from studies.store.store import Store
@@ -78,7 +78,7 @@ def number(**changes):
         "resolution": 0.1,
         "floor": 20.0,
     }
-    return Number(**{**given, **changes})
+    return PublishedNumber(**{**given, **changes})
 
 
 def judged(find, numbers=(), statements=(), **more):
@@ -117,17 +117,17 @@ def test_a_number_far_off_is_not_reproduced(find):
 
 
 def test_a_study_that_was_not_run_leaves_its_claims_undecided(find):
-    part = Part("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0)
+    part = StatementPart("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0)
     table = judged(find, [number(study="absent")], [Statement("S", "a statement", "absent", parts=[part])])
     assert table["verdict"].tolist() == ["UNDECIDED", "UNDECIDED"]
     assert table["reason"].tolist() == ["absent was not run"] * 2
 
 
 # The training rows of a fold are counted in "n_train", so that every outcome can be had on purpose.
-ALWAYS = Part("n_train", a=RELU, how_often="always", above=0, failing=True)
-NEVER = Part("n_train", a=RELU, how_often="never", above=0, failing=True)
-OPEN = Part("test_pct", a=RELU, than=0, direction="higher", margin=0.1, failing=True)
-SAME = Part("n_train", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
+ALWAYS = StatementPart("n_train", a=RELU, how_often="always", above=0, failing=True)
+NEVER = StatementPart("n_train", a=RELU, how_often="never", above=0, failing=True)
+OPEN = StatementPart("test_pct", a=RELU, than=0, direction="higher", margin=0.1, failing=True)
+SAME = StatementPart("n_train", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
 STATEMENTS = {
     "supported": (Statement("S", "", "claimed", parts=[ALWAYS]), "SUPPORTED"),
     "contradicted": (Statement("S", "", "claimed", parts=[NEVER]), "CONTRADICTED"),
@@ -150,7 +150,7 @@ def test_a_statement_holds_where_all_its_parts_do(find, name):
 
 
 def test_a_difference_is_over_the_means_of_repeats_where_data_is_fresh(find):
-    part = Part("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
+    part = StatementPart("test_pct", a=RELU, b=TANH, direction="lower", margin=1.0, failing=True)
     row = judged(find, statements=[Statement("S", "", "claimed", parts=[part])]).iloc[0]
     assert row["rounds"] == 30
     assert row["mean"] == pytest.approx((errors_of(find, RELU) - errors_of(find, TANH)).mean())
@@ -159,9 +159,9 @@ def test_a_difference_is_over_the_means_of_repeats_where_data_is_fresh(find):
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        (Part("test_pct", a={"activatoin": "relu"}, direction="lower", margin=1.0), "did you mean 'activation'"),
-        (Part("test_pct", a={"activation": "elu"}, direction="lower", margin=1.0), "no trials where"),
-        (Part("test_ptc", a=RELU, direction="lower", margin=1.0), "there is no measure 'test_ptc'"),
+        (StatementPart("test_pct", a={"activatoin": "relu"}, direction="lower", margin=1.0), "did you mean 'activation'"),
+        (StatementPart("test_pct", a={"activation": "elu"}, direction="lower", margin=1.0), "no trials where"),
+        (StatementPart("test_ptc", a=RELU, direction="lower", margin=1.0), "there is no measure 'test_ptc'"),
     ],
 )
 def test_a_claim_about_nothing_is_undecided_and_says_why(find, part, words):
@@ -193,7 +193,9 @@ def levels(literal_relu, literal_tanh, other_relu):
     return {("literal", "relu"): literal_relu, ("literal", "tanh"): literal_tanh, ("other", "relu"): other_relu}
 
 
-LOWER = Statement("S", "", "claimed", parts=[Part("seconds", a=RELU, b=TANH, direction="lower", margin=0.5, failing=True)])
+LOWER = Statement(
+    "S", "", "claimed", parts=[StatementPart("seconds", a=RELU, b=TANH, direction="lower", margin=0.5, failing=True)]
+)
 
 
 @pytest.mark.parametrize(
@@ -286,21 +288,21 @@ def test_statements_that_cannot_be(table, rule):
         Statement("S", "", "claimed", **table)
 
 
-@pytest.mark.parametrize("name", claims.names())
+@pytest.mark.parametrize("name", claims.report_names())
 def test_what_a_report_leaves_open_are_readings(name):
-    for study_name, readings in claims.load(name).open.items():
+    for study_name, readings in claims.load_report(name).open.items():
         assert set(readings) <= {each.reading for each in spec.load(study_name).others}
 
 
-@pytest.mark.parametrize("name", claims.names())
+@pytest.mark.parametrize("name", claims.report_names())
 def test_a_claim_about_failing_says_so(name):
     failing = {"learned", "stuck", "diverged", "solved", "first_gradient", "first_over_last", "gradient_growth"}
-    for statement in claims.load(name).statements:
+    for statement in claims.load_report(name).statements:
         assert all(part.failing for part in statement.parts if part.measure in failing), statement.id
 
 
 def test_no_measurement_has_two_verdicts():
-    report = claims.load("history_and_boundary")
+    report = claims.load_report("history_and_boundary")
     assert not [statement for statement in report.statements if any(part.measure == "turn_epoch" for part in statement.parts)]
 
 
@@ -314,13 +316,13 @@ def test_no_measurement_has_two_verdicts():
     ],
 )
 def test_what_only_the_authors_code_or_no_model_of_theirs_could_show_is_unclear(name, identity):
-    (statement,) = [statement for statement in claims.load(name).statements if statement.id == identity]
+    (statement,) = [statement for statement in claims.load_report(name).statements if statement.id == identity]
     assert statement.unclear
     assert not statement.parts
 
 
 def test_the_other_models_of_e6_are_all_but_the_three_of_relu_and_mse():
-    (statement,) = [statement for statement in claims.load("eight_models").statements if statement.id == "E6"]
+    (statement,) = [statement for statement in claims.load_report("eight_models").statements if statement.id == "E6"]
     models, losses = spec.load("eight_models").grid.levels["model"], ("mse", "cross_entropy")
     others = {(model, loss) for model in models for loss in losses if loss == "cross_entropy" or model == "Tanh"}
     compared = [part.b for part in statement.parts if isinstance(part.b, list)]
@@ -333,16 +335,16 @@ def test_the_other_models_of_e6_are_all_but_the_three_of_relu_and_mse():
         assert found == others
 
 
-@pytest.mark.parametrize("name", claims.names())
+@pytest.mark.parametrize("name", claims.report_names())
 def test_gradients_are_compared_between_layers_with_sigmoid_alone(name):
-    for statement in claims.load(name).statements:
+    for statement in claims.load_report(name).statements:
         for part in statement.parts:
             assert part.measure != "first_over_last" or part.a["activation"] == "sigmoid"
 
 
-@pytest.mark.parametrize("name", claims.names())
+@pytest.mark.parametrize("name", claims.report_names())
 def test_every_declared_claim_names_levels_that_its_study_has(name):
-    report = claims.load(name)
+    report = claims.load_report(name)
     parts = [(statement.study, part) for statement in report.statements for part in statement.parts]
     wheres = [(number.study, "", number.where) for number in report.numbers]
     wheres += [(study, part.reading, part.a) for study, part in parts]
@@ -362,10 +364,10 @@ def test_an_unknown_key_of_a_claim_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "PUBLISHED", tmp_path)
     (tmp_path / "bad.toml").write_text('source = "x"\n[defaults]\n[[number]]\nid = "N"\nmeen = 1.0\n')
     with pytest.raises(UserError, match="bad: there is no key 'meen'; did you mean 'mean'"):
-        claims.load("bad")
+        claims.load_report("bad")
     (tmp_path / "bad.toml").write_text('source = "x"\n[defaults]\n[[number]]\nid = "N"\n')
     with pytest.raises(UserError, match=r"bad, N: .*missing"):
-        claims.load("bad")
+        claims.load_report("bad")
 
 
 PART = 'measure = "test_pct", a = { activation = "relu" }, direction = "lower"'
@@ -385,7 +387,7 @@ def test_a_misspelt_study_or_reading_of_a_claim_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr(claims, "PUBLISHED", tmp_path)
     (tmp_path / "bad.toml").write_text(f'source = "x"\n{content}\n')
     with pytest.raises(UserError, match=f"bad: .*there is no (reading|study) '{name}'; did you mean"):
-        claims.load("bad")
+        claims.load_report("bad")
 
 
 def test_nothing_is_decided_where_nothing_was_run(tmp_path):

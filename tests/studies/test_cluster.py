@@ -29,7 +29,7 @@ WORKER = """
 import os, signal, time
 from studies.train import runner
 def dask_setup(worker):
-    train = runner.train
+    train = runner.train_unit
     def told(unit):
         with open(os.environ["FITS"], "a") as fits:
             fits.write(f"{os.environ['NAME']} {os.getpid()}\\n")
@@ -37,7 +37,7 @@ def dask_setup(worker):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.2)  # long enough to be killed in
         return train(unit)
-    runner.train = told
+    runner.train_unit = told
 """
 NANNY = """  # a worker that is started again is forked from a process that has imported everything
 import multiprocessing
@@ -190,9 +190,9 @@ def test_units_that_need_a_resource_go_where_it_is(tiny, cluster):
     before = {name: len(cluster.trained(name)) for name in ("one", "two")}
     records = []
     with dask.connect(cluster.address, 1) as client:
-        dask.run(stacks, client, records.extend, {"GPU": 1})
+        dask.run_on_cluster(stacks, client, records.extend, {"GPU": 1})
         with pytest.raises(UserError, match=r"no worker has GPU=2: "):
-            dask.run(stacks, client, records.extend, {"GPU": 2})
+            dask.run_on_cluster(stacks, client, records.extend, {"GPU": 2})
     assert len(records) == 12
     assert {record["status"] for record in records} == {"ok"}
     assert {name: len(cluster.trained(name)) - before[name] for name in before} == {"one": 0, "two": len(stacks)}

@@ -34,7 +34,7 @@ def call(*arguments):
 
 def changes(a, b):
     both = compare.matched(a, b)
-    return both, compare.changes(both)
+    return both, compare.find_changes(both)
 
 
 def conclude(a, b, margin=None):

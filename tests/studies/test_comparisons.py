@@ -70,13 +70,13 @@ def test_fresh_data_has_a_t_test_over_repeats_with_room_for_skewness():
 
 
 def test_all_against_the_best_and_the_baseline():
-    table = comparisons.compare(replace(found(), baseline="x p"), NAMES, 0.5)
+    table = comparisons.compare_with_references(replace(found(), baseline="x p"), NAMES, 0.5)
     # x q and y p have the same mean: the first of them is the best
     assert table[["against", "config", "other", "other_label"]].to_numpy().tolist() == [
         *(["best", config, "x q", "X Q"] for config in ("x p", "y p", "y q")),
         *(["baseline", config, "x p", "X P"] for config in ("x q", "y p", "y q")),
     ]
-    assert comparisons.compare(found(), NAMES, 0.5)["against"].unique().tolist() == ["best"]
+    assert comparisons.compare_with_references(found(), NAMES, 0.5)["against"].unique().tolist() == ["best"]
 
 
 def test_a_difference_that_is_the_same_everywhere_has_the_sign_test_and_no_interval():
@@ -90,19 +90,19 @@ def test_a_difference_that_is_the_same_everywhere_has_the_sign_test_and_no_inter
 def test_a_failed_trial_leaves_its_configuration_without_a_comparison():
     values = found({**ERRORS, "x q": [None, 3, 3, 3]})
     assert comparisons.best_of(values) == "y p"
-    table = comparisons.against(values, "y p", 0.5).set_index("config")
+    table = comparisons.compare_with(values, "y p", 0.5).set_index("config")
     assert table.loc["x q", ["difference_pct", "p", "p_adjusted", "equal", "visible_pct"]].isna().all()
     assert not table.loc["x q", "shown_equal"]
     assert table["values"].tolist() == [4, 3, 4]
     # it is in no family: the others are adjusted as without it
-    without = comparisons.against(found({name: ERRORS[name] for name in ("x p", "y p", "y q")}), "y p", 0.5)
+    without = comparisons.compare_with(found({name: ERRORS[name] for name in ("x p", "y p", "y q")}), "y p", 0.5)
     assert table.loc[["x p", "y q"], "p_adjusted"].tolist() == without["p_adjusted"].tolist()
 
 
 def test_where_every_configuration_lacks_a_value_there_is_no_best():
     values = found({name: [None, *numbers[1:]] for name, numbers in ERRORS.items()})
     assert comparisons.best_of(values) is None
-    assert comparisons.compare(values, NAMES, 0.5).empty
+    assert comparisons.compare_with_references(values, NAMES, 0.5).empty
 
 
 def test_a_trial_that_is_missing_leaves_no_comparison():
@@ -114,7 +114,7 @@ def test_a_trial_that_is_missing_leaves_no_comparison():
 
 def test_the_ladder_by_hand():
     rows = rows_of({**ERRORS, "x q": [3, 3, 3, 4]})
-    table = comparisons.ladder(scores.of(rows, FOLDS), rows, LEVELS, {"a": "x", "b": "q"}, 0.5)
+    table = comparisons.single_changes(scores.of(rows, FOLDS), rows, LEVELS, {"a": "x", "b": "q"}, 0.5)
     shown = table[["kind", "factor", "level", "config", "val_mean_pct", "change_pct"]].astype(object)
     assert shown.where(shown.notna(), None).to_numpy().tolist() == [
         ["baseline", None, None, "x q", 3.25, None],
@@ -133,9 +133,9 @@ def test_the_ladder_by_hand():
 def test_a_ladder_has_no_rungs_that_the_grid_lacks():
     rows = rows_of({name: values for name, values in ERRORS.items() if name != "y q"})
     values = scores.of(rows, FOLDS)
-    table = comparisons.ladder(values, rows, LEVELS, {"a": "x", "b": "q"}, 0.5)
+    table = comparisons.single_changes(values, rows, LEVELS, {"a": "x", "b": "q"}, 0.5)
     assert table["config"].tolist() == ["x q", "x p", "x q"]
-    assert comparisons.ladder(values, rows, LEVELS, {"a": "y", "b": "q"}, 0.5).empty
+    assert comparisons.single_changes(values, rows, LEVELS, {"a": "y", "b": "q"}, 0.5).empty
 
 
 def test_the_corrected_test_holds_its_level_in_real_cross_validation():

@@ -10,7 +10,7 @@ from studies.train import costs, engines
 
 def cost(tiny, *changes):
     study = spec.load(str(tiny(*changes)))
-    return sum(engines.of(unit).cost(unit) for unit in engines.plan_units(study, plan.trials(study), jobs=1))
+    return sum(engines.engine_of(unit).cost(unit) for unit in engines.plan_units(study, plan.trials(study), jobs=1))
 
 
 LONGER = {  # a change of the tiny study, and between which factors it makes training longer
@@ -44,7 +44,7 @@ TIMES = {
 def test_the_time_in_words(tiny, monkeypatch, seconds, jobs, told):
     study = spec.load(str(tiny()))
     unit = engines.plan_units(study, plan.trials(study), jobs=1)[0]
-    monkeypatch.setattr(costs, "unit_seconds", lambda: seconds / 6 / engines.of(unit).cost(unit))
+    monkeypatch.setattr(costs, "unit_seconds", lambda: seconds / 6 / engines.engine_of(unit).cost(unit))
     monkeypatch.setattr(costs, "START", 0.0)
     monkeypatch.setattr(costs, "END", 0.0)
     assert rough_time([unit] * 6, jobs).startswith(told)

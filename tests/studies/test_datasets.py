@@ -161,10 +161,10 @@ def test_spaces_and_blank_lines_and_a_byte_order_mark_of_a_csv_file_mean_nothing
 def test_a_file_that_changes_after_the_check_is_not_trained_on(csv):
     path = csv("a,y\n1,b\n2,c\n")
     data = csv_data(path)
-    assert datasets.whole(data).labels.tolist() == [0, 1]
+    assert datasets.read_whole(data).labels.tolist() == [0, 1]
     path.write_text("a,y\n1,c\n2,b\n3,b\n")
     with pytest.raises(UserError, match="is not the file that the study began with"):
-        datasets.whole(data)
+        datasets.read_whole(data)
 
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 7.3, 0.0, -1e-300, 1.7e9, 1700000000123456789.0, -3e38])

@@ -13,7 +13,7 @@ from studies import cli
 from studies.analysis import power
 from studies.analysis.power import Spread
 from studies.plan import plan
-from studies.show.plan import describe
+from studies.show.plan import describe_plan
 from studies.spec import spec
 from studies.spec.sampling import Population, Sampling
 
@@ -201,7 +201,7 @@ def test_power_in_sd_in_points_and_by_the_rows_there_are(tiny, tmp_path):
 
 def test_one_value_resolves_nothing(tiny):
     study = spec.load(str(tiny(("folds = 3", "folds = 0"))))
-    assert any("resolves       nothing" in line for line in describe(study, 1, plan.trials(study)))
+    assert any("resolves       nothing" in line for line in describe_plan(study, 1, plan.trials(study)))
 
 
 @pytest.mark.parametrize("option", ["--sd", "--difference"])

@@ -33,7 +33,7 @@ def table_of(grid, values, sampling=ONE, guess=100.0, **columns):
     counts = (100 * np.asarray(values)).round()
     errors = {" ".join(levels): row for levels, row in zip(grid.itertuples(index=False), counts, strict=True)}
     rows = trials(errors, "".join(grid), rows=10_000).assign(**columns)
-    return effects.effects(rows, list(grid), scores.of(rows, sampling), guess)
+    return effects.measure_effects(rows, list(grid), scores.of(rows, sampling), guess)
 
 
 def test_shares_of_one_value_each_by_hand():
@@ -182,9 +182,9 @@ def test_a_configuration_with_a_failed_trial_is_left_out():
     values = np.arange(12.0).reshape(6, 2) ** 2 / 2
     errors = {" ".join(levels): 100 * row for levels, row in zip(grid.itertuples(index=False), values, strict=True)}
     rows = trials({**errors, "0 0": [None, 50]}, "ab", rows=10_000)
-    found = effects.effects(rows, ["a", "b"], scores.of(rows, Sampling(2)), 1000)
+    found = effects.measure_effects(rows, ["a", "b"], scores.of(rows, Sampling(2)), 1000)
     rest = rows[rows["config"] != "0 0"]
-    pd.testing.assert_frame_equal(found, effects.effects(rest, ["a", "b"], scores.of(rest, Sampling(2)), 1000))
+    pd.testing.assert_frame_equal(found, effects.measure_effects(rest, ["a", "b"], scores.of(rest, Sampling(2)), 1000))
     assert set(found["method"][:2]) == {"model fit"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import studies
 from studies import api
-from studies.data.wrong import pack
+from studies.data.wrong import pack_rows
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec import settings, spec
@@ -31,7 +31,7 @@ class Guessing:  # an engine takes all arguments, and this one needs few
         return "guessing has no layers to make wider: write hidden = []" if settings["hidden"] else ""
 
     def units(self, study, trials, jobs, device):
-        source = engines.load("stack").units(study, trials, jobs, device)
+        source = engines.load_engine("stack").units(study, trials, jobs, device)
         return [unit.of_trials([trial]) for unit in source for trial in unit.trials]
 
     def cost(self, unit):  # noqa: ARG002
@@ -43,7 +43,7 @@ class Guessing:  # an engine takes all arguments, and this one needs few
         for name, short in SETS.items():
             wrong = getattr(split, name).labels != 0
             outcome |= {f"n_{short}": len(wrong), f"{short}_errors": int(wrong.sum()), f"{short}_loss": 1.0}
-        return [Trained({**outcome, "wrong": pack(split.test.labels != 0)}, None)]
+        return [Trained({**outcome, "wrong": pack_rows(split.test.labels != 0)}, None)]
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def guessing(monkeypatch):
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Guessing.__module__])
     monkeypatch.setitem(settings._SIMPLE, "engine", choice(*ENGINES))
     yield
-    engines.load.cache_clear()
+    engines.load_engine.cache_clear()
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_has_the_parts_of_the_protocol(name):
-    engine = engines.load(name)
+    engine = engines.load_engine(name)
     for part in ("check", "units", "cost", "train"):
         theirs, ours = (inspect.signature(getattr(each, part)).parameters for each in (type(engine), engines.Engine))
         assert list(theirs) == list(ours), part

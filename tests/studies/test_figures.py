@@ -238,8 +238,8 @@ def test_small_losses_and_norms_survive_the_tables(rich, tmp_path):
     found = api.tables_of(study, folder)
     gradients = found["gradients"].assign(norm_q50=1.23456789e-9)
     rounded = {**found, "gradients": _rounded("gradients", gradients)}
-    tables.write(study, rounded, tmp_path, api.rows_of(study, folder))
-    assert (tables.read(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
+    tables.write_tables(study, rounded, tmp_path, api.rows_of(study, folder))
+    assert (tables.read_tables(study, tmp_path)["gradients"]["norm_q50"] == 1.23457e-9).all()
 
 
 def test_schedules_are_the_framework_s(draw):

@@ -155,7 +155,7 @@ def test_rows_of_other_code_are_told_with_what_to_do(tiny, train, tmp_path):
     trials = tmp_path / "results" / "tiny" / "trials.csv"
     pd.read_csv(trials).assign(code="0" * 12).to_csv(trials, index=False)
     study = spec.load(str(path))
-    told = [line for line in status.status(study, tmp_path / "results") if line.startswith("other code")]
+    told = [line for line in status.describe_status(study, tmp_path / "results") if line.startswith("other code")]
     assert told == [
         "other code     made 12 of 12 rows; if `ablation verify tiny` finds that numbers differ, raise NUMERICS in "
         "studies/plan/units.py, and run again"

@@ -65,7 +65,7 @@ def test_the_names_of_a_file_are_what_a_user_sees(folder):
     assert line in (call(folder, "report") and (folder / "r" / "s" / "report.html").read_text())
     (described,) = json.loads((folder / "r" / "s" / "manifest.json").read_text())["data"]
     assert (described["classes"], described["counts"]) == (["1", "2", "10"], [20, 20, 20])
-    for figure in (points.data(study, {}), points.points(study, {"predictions": said, "summary": pd.DataFrame()})):
+    for figure in (points.data(study, {}), points.draw_points(study, {"predictions": said, "summary": pd.DataFrame()})):
         axes = figure.axes[0]
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
         assert axes.get_legend_handles_labels()[1] == ["grade 1", "grade 2", "grade 10"]

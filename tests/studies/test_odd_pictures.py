@@ -170,7 +170,7 @@ def test_names_are_cut_and_still_differ(names, most, expected):
 
 def test_configurations_of_long_names_are_called_by_their_changes(tiny):
     study = spec.load(str(tiny(*ODD["twelve factors"])))
-    short, _ = labels.shortened(study, {})
+    short, _ = labels.shorten_labels(study, {})
     names = [each.label for each in short.grid.configurations]
     assert names[:3] == ["baseline", "baseline with factor0 = level 0", "baseline with factor0 = level 1"]
     assert [each.id for each in short.grid.configurations] == [each.id for each in study.grid.configurations]

@@ -41,7 +41,7 @@ def write_parts(tmp_path, content):
 
 @pytest.mark.parametrize("name", ["swish", "focal_loss", "small"])
 def test_the_parts_pass_the_checks_of_the_framework(name):
-    known = parts.read(OWN)
+    known = parts.read_parts(OWN)
     known.load()
     components = known.known()
     if name == "swish":
@@ -105,7 +105,7 @@ from studies.spec import spec
 from studies.spec.parts import Parts
 Parts.load = None
 study = spec.load({str(path)!r})
-plan_texts.describe(study, 1, plan.trials(study))
+plan_texts.describe_plan(study, 1, plan.trials(study))
 """
     subprocess.run([sys.executable, "-c", source], check=True)
     study = spec.load(str(path))
@@ -184,7 +184,7 @@ def test_a_wrong_name_or_parameter_of_a_part_is_refused(level, message, own):
 
 def test_torch_nn_has_no_equal_of_a_part(own):
     with pytest.raises(UserError, match=r"torch.nn has no equal of 'swish', which is your own: write engine = 'stack'"):
-        engines.require(spec.load(str(own(ACTIVATIONS, ("epochs = 3", 'epochs = 3\nengine = "torch_nn"')))))
+        engines.require_trainable(spec.load(str(own(ACTIVATIONS, ("epochs = 3", 'epochs = 3\nengine = "torch_nn"')))))
 
 
 def test_an_optimizer_that_takes_no_clip_is_not_given_one(own, tmp_path):
@@ -206,7 +206,7 @@ def test_levels_are_names_in_snake_case(name, level):
 
 @pytest.mark.parametrize(("given", "kept"), [(2, 2), (2.0, 2), (2.5, 2.5)])
 def test_a_whole_default_keeps_whole_numbers_whole(given, kept):
-    known = parts.read(OWN).known()
+    known = parts.read_parts(OWN).known()
     schedule = resolve({"schedule": {"name": "halving", "every": given}}, "base", known)["schedule"]
     assert schedule == {"name": "halving", "every": kept}
     assert type(schedule["every"]) is type(kept)

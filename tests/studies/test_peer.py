@@ -133,7 +133,7 @@ def alone(path):
 
 
 def fit(stack, observe=None):
-    return fitting.fit(stack, observe, torch_models.to_torch)
+    return fitting.fit_unit(stack, observe, torch_models.to_torch)
 
 
 def numbers(record):
@@ -142,10 +142,10 @@ def numbers(record):
 
 def test_dropout_draws_are_torchs_own_and_belong_to_the_trial(tiny):
     ours, theirs = alone(both(tiny, "dropout = 0.3\nhidden = [20]"))
-    first = runner.train(theirs)[0]
+    first = runner.train_unit(theirs)[0]
     torch.rand(7)
-    (other,) = runner.train(ours)
-    assert numbers(runner.train(theirs)[0]) == numbers(first)
+    (other,) = runner.train_unit(ours)
+    assert numbers(runner.train_unit(theirs)[0]) == numbers(first)
     assert first["history"]["train_loss"][0] == pytest.approx(other["history"]["train_loss"][0], rel=1e-12)
     assert first["history"]["train_loss"][1] != pytest.approx(other["history"]["train_loss"][1], rel=1e-6)
 
@@ -158,7 +158,7 @@ def test_dropout_drops_the_share_asked_for(tiny):
 
 
 def test_predictions_are_kept(tiny):
-    ours, theirs = (runner.train(stack)[0]["predictions"] for stack in alone(both(tiny, "keep_predictions = true")))
+    ours, theirs = (runner.train_unit(stack)[0]["predictions"] for stack in alone(both(tiny, "keep_predictions = true")))
     assert theirs["predicted"] == ours["predicted"]
     assert theirs["output_1"] == pytest.approx(ours["output_1"], abs=1e-8)
 
@@ -202,4 +202,4 @@ def test_what_torch_nn_has_no_equal_for_is_refused_before_anything_trains(base, 
     study = spec.load(path)
     with pytest.raises(UserError, match="torch_nn"):
         engines.plan_units(study, plan.trials(study), jobs=1)
-    engines.require(spec.load(path, ["grid=[{}]"]))
+    engines.require_trainable(spec.load(path, ["grid=[{}]"]))

@@ -4,10 +4,10 @@ import pytest
 
 from studies.plan import plan
 from studies.plan.units import NUMERICS
-from studies.show.plan import describe
+from studies.show.plan import describe_plan
 from studies.spec import spec
 from studies.train import devices, engines, packing
-from studies.train.costs import sizes
+from studies.train.costs import count_units_and_weights
 
 
 def keys(study):
@@ -107,7 +107,7 @@ def test_a_csv_file_is_known_by_its_content_not_its_place(tiny, tmp_path):
 def test_parameters_are_counted():
     study = spec.load("ablation")
     # 2-25-25-25-2 with biases
-    assert sizes(2, 2, study.grid.configurations[0].settings) == (77, 75 + 650 + 650 + 52)
+    assert count_units_and_weights(2, 2, study.grid.configurations[0].settings) == (77, 75 + 650 + 650 + 52)
 
 
 def test_a_full_batch_is_all_training_rows(tiny):
@@ -117,7 +117,7 @@ def test_a_full_batch_is_all_training_rows(tiny):
 
 def test_the_plan_in_words(tiny):
     study = replace(spec.load(str(tiny())), question="Why?")
-    text = "\n".join(describe(study, 1, plan.trials(study)))
+    text = "\n".join(describe_plan(study, 1, plan.trials(study)))
     for part in ("Why?", "2 levels: relu, tanh", "60 training, 40 test rows", "4 configurations x 3 folds = 12 models"):
         assert part in text
 

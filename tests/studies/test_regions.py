@@ -38,12 +38,12 @@ def watched(study, key=None, **options):
         picture.update(epoch, model)
         (crosses[epoch],) = {len(line.get_xdata()) for line in picture.wrong}
 
-    return regions.train(shown, observe)["history"], crosses
+    return regions.train_scene(shown, observe)["history"], crosses
 
 
 def recorded(study):
     """The records of all trials by key, as a run has them."""
-    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    records = [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train_unit(stack)]
     return {record["trial"]: record for record in records}
 
 
@@ -139,7 +139,7 @@ def test_three_classes_of_a_file_have_three_regions(tiny, tmp_path):
     )
     shown = regions.scene(spec.load(str(path)))
     figure = Figure()
-    regions.train(shown, regions.Regions(figure, shown).update)
+    regions.train_scene(shown, regions.Regions(figure, shown).update)
     assert figure.axes[0].get_title(loc="left").startswith("epoch 40: 0 of ")
     assert sum(drawn.filled for drawn in figure.axes[0].collections) == 3
 

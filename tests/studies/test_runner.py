@@ -81,9 +81,9 @@ def test_a_trial_alone_has_the_bits_that_it_has_in_a_stack(tiny, changes):
     stacks = engines.plan_units(study, plan.trials(study), jobs=1)
     assert {len(stack.trials) for stack in stacks} == {6}
     for stack in stacks:
-        together = runner.train(stack)
+        together = runner.train_unit(stack)
         for trial, record in zip(stack.trials, together, strict=True):
-            (alone,) = runner.train(replace(stack, trials=[trial]))
+            (alone,) = runner.train_unit(replace(stack, trials=[trial]))
             assert alone["history"] == record["history"]
             assert alone["trial"] == record["trial"]
 
@@ -93,7 +93,7 @@ def test_all_configurations_share_splits_starts_and_orders(tiny):
     study = spec.load(str(tiny(('activation = ["relu", "tanh"]', 'init = ["he", "xavier", "normal"]'))))
     settings = [each.settings for each in study.grid.configurations]
     stack = networks.model(settings, features=2, classes=2)
-    networks.initialize(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
+    networks.draw_first_weights(stack, settings, [seed_for(0, "init", 0, 1)] * len(settings))
     by_init = {each["init"]["name"]: stack.layers[0].weight[index] for index, each in enumerate(settings)}
     torch.testing.assert_close(by_init["he"], by_init["normal"] * (2 / 2) ** 0.5)
     torch.testing.assert_close(by_init["xavier"], by_init["normal"] * (2 / 6) ** 0.5)
@@ -104,10 +104,10 @@ def test_a_trial_agrees_with_torch_nn_on_the_same_draws(tiny):
     path = tiny(("epochs = 3", 'epochs = 3\ndtype = "float64"\nshuffle = "never"'), ('"relu", "tanh"', '"tanh"'))
     study = spec.load(str(path))
     (stack,) = engines.plan_units(study, plan.trials(study), jobs=1)
-    for trial, record in zip(stack.trials, runner.train(stack), strict=True):
+    for trial, record in zip(stack.trials, runner.train_unit(stack), strict=True):
         settings = trial.configuration.settings
         ours = networks.model([settings], 2, 2)
-        networks.initialize(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
+        networks.draw_first_weights(ours, [settings], [seed_for(0, "init", trial.repeat, trial.fold)])
         net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
         for theirs, layer in zip((net[0], net[2]), (ours.layers[0], ours.layers[2]), strict=True):
             theirs.weight.data, theirs.bias.data = layer.weight[0].clone(), layer.bias[0, :, 0].clone()
@@ -201,7 +201,7 @@ JUDGED = {
 def test_a_record_says_which_judged_rows_are_wrong(tiny, changes, judged):
     study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"), *changes)))
     for stack in engines.plan_units(study, plan.trials(study), jobs=1):
-        for record in runner.train(stack):
+        for record in runner.train_unit(stack):
             bits = np.unpackbits(unpack(record["wrong"]))
             kept = record["predictions"]
             wrong = np.array(kept["truth"]) != np.array(kept["predicted"])
@@ -281,7 +281,7 @@ def test_threads_and_denormals_are_as_they_were(tiny):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        runner.train(engines.plan_units(study, plan.trials(study), jobs=1)[0])
+        runner.train_unit(engines.plan_units(study, plan.trials(study), jobs=1)[0])
         assert torch.get_num_threads() == 2
         assert (torch.tensor([1e-40]) * 1).item() != 0
     finally:
@@ -368,9 +368,9 @@ def test_an_observer_sees_every_record_and_changes_nothing(tiny):
     study = spec.load(str(tiny()))
     stack = engines.plan_units(study, plan.trials(study), jobs=1)[0]
     seen = []
-    watched = fitting.fit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
+    watched = fitting.fit_unit(stack, observe=lambda epoch, model: seen.append((epoch, model.replicas)))
     assert seen == [(epoch, len(stack.trials)) for epoch in range(4)]
-    assert torch.equal(watched.model.parameters, fitting.fit(stack).model.parameters)
+    assert torch.equal(watched.model.parameters, fitting.fit_unit(stack).model.parameters)
 
 
 def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_named(tiny, tmp_path):

@@ -199,10 +199,10 @@ def test_one_pair_has_one_answer_in_every_table():
     found = scores.of(rows, DESIGNS["folds"][0], start)
     names = {config: config for config in found.configs}
     numbers = ["difference_pct", "ci_low_pct", "ci_high_pct", "p_adjusted"]
-    compared = comparisons.compare(found, names, 0.5)
+    compared = comparisons.compare_with_references(found, names, 0.5)
     pairs = comparisons.pairs(found, names, 0.5)
     levels = {"a": list(wrong), "b": ["p"]}
-    ladder = comparisons.ladder(found, rows, levels, {"a": "c0", "b": "p"}, 0.5)
+    ladder = comparisons.single_changes(found, rows, levels, {"a": "c0", "b": "p"}, 0.5)
     ladder = ladder[ladder["kind"] == "one at a time"].assign(other=start)
     table = summaries.by_level(rows, ["a"], found, {"a": "c0"})
     of_levels = table.assign(config=table["level"] + " p", other=start)
@@ -282,7 +282,7 @@ def test_equal_configurations_are_told_apart_in_at_most_7_of_100_studies(samplin
             own += np.sqrt(share) * rng.normal(size=(configurations, 1))
             own *= rng.uniform(*unequal, (configurations, 1)) if unequal else 1
             found = scores_of(20 + rng.normal(size=10) + own, sampling)
-        told += bool((comparisons.compare(found, {}, 0.5)["p_adjusted"] < ALPHA).any())
+        told += bool((comparisons.compare_with_references(found, {}, 0.5)["p_adjusted"] < ALPHA).any())
     assert told / studies <= 0.07
 
 

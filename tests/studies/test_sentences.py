@@ -234,8 +234,8 @@ def test_no_sentence_has_an_empty_number_or_a_false_plural(tiny, changes, apart)
 def test_tables_read_back_as_they_were_written(study, tmp_path):
     rows = trained(study, lambda levels: 10 + 5 * (levels["activation"] == "tanh"))
     found = compute_tables(study, rows)
-    tables.write(study, found, tmp_path, rows)
-    again = tables.read(study, tmp_path)
+    tables.write_tables(study, found, tmp_path, rows)
+    again = tables.read_tables(study, tmp_path)
     for name in ("summary", "levels", "effects", "comparisons", "ladder"):
         assert to_csv(again[name]) == to_csv(found[name].round(6))
     text = (tmp_path / "tables.md").read_text()

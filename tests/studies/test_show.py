@@ -61,7 +61,7 @@ def loaded(path):
 def test_torch_alone_predicts_the_same(tiny, tmp_path, base):
     study = spec.load(str(one(tiny, base)))
     trained = trial.retrain(study, plan.trials(study)[1].key)
-    trial.write(trained, tmp_path / "figures", tmp_path / "results")
+    trial.write_trial(trained, tmp_path / "figures", tmp_path / "results")
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     raw = trained.scene.raw.test.inputs
@@ -106,7 +106,7 @@ def stamped(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32], ids=str)
 def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped, tmp_path, dtype):
-    trial.write(trial.retrain(stamped, plan.trials(stamped)[0].key), tmp_path / "figures", tmp_path / "results")
+    trial.write_trial(trial.retrain(stamped, plan.trials(stamped)[0].key), tmp_path / "figures", tmp_path / "results")
     (path,) = (tmp_path / "results" / "models").iterdir()
     network, saved = loaded(path)
     assert [saved[name] for name in ("features", "target", "classes")] == [["time", "u"], "kind", ["early", "late"]]
@@ -116,7 +116,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
     outputs = network((inputs - saved["mean"]) / saved["scale"])
     said = pd.Series([saved["classes"][label] for label in outputs.argmax(1)], file.index)
     assert (said == file["kind"]).mean() > 0.9
-    (record,) = runner.train(engines.plan_units(stamped, plan.trials(stamped)[:1], jobs=1)[0])
+    (record,) = runner.train_unit(engines.plan_units(stamped, plan.trials(stamped)[:1], jobs=1)[0])
     kept = pd.DataFrame(record["predictions"]).set_index("row")
     assert kept["truth"].tolist() == file["kind"][kept.index].tolist()
     assert kept["predicted"].tolist() == said[kept.index].tolist()
@@ -126,7 +126,7 @@ def test_a_saved_model_predicts_classes_by_name_from_inputs_of_any_type(stamped,
 def test_a_trial_has_the_bits_of_its_row(tiny):
     study = spec.load(str(tiny()))
     (stack,) = engines.plan_units(study, plan.trials(study)[:3], jobs=1)
-    for row in runner.train(stack):
+    for row in runner.train_unit(stack):
         record = trial.retrain(study, row["trial"]).record
         assert {name: record[name] for name in OUTCOMES} == {name: row[name] for name in OUTCOMES}
 
@@ -153,14 +153,14 @@ def test_the_command(tiny, tmp_path, changes, width):
 
 def test_a_model_without_an_equal_in_torch_is_drawn_and_not_written(tiny, tmp_path):
     study = spec.load(str(one(tiny, 'batchnorm = { affine = false, evaluate = "batch", unbiased = true }')))
-    written = trial.write(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
+    written = trial.write_trial(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
     assert [path.exists() for path in written] == [True, False]
     assert "has no equal there" in list(written.values())[1]
 
 
 def test_the_file_needs_torch_alone(tiny, tmp_path):
     study = spec.load(str(one(tiny, 'batchnorm = "affine"')))
-    written = trial.write(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
+    written = trial.write_trial(trial.retrain(study, plan.trials(study)[0].key), tmp_path / "figures", tmp_path / "results")
     script = f"""
 import sys, torch
 saved = torch.load({str(list(written)[1])!r})

@@ -5,7 +5,7 @@ from studies.data.types import Data
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec import spec
-from studies.spec.settings import flat, resolve
+from studies.spec.settings import resolve, to_columns
 
 SGD_MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 
@@ -387,7 +387,7 @@ PARAMETERS = {  # activation and hidden layers, what it resolves to, its columns
 def test_an_activation_has_parameters_of_its_own(given, resolved, columns):
     settings = resolve({"hidden": [5, 4], "activation": given}, "base")
     assert settings["activation"] == resolved
-    assert {key: value for key, value in flat(settings).items() if key.startswith("activation")} == columns
+    assert {key: value for key, value in to_columns(settings).items() if key.startswith("activation")} == columns
 
 
 def test_a_slope_is_a_factor_like_any_other(tiny):

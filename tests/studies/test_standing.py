@@ -33,11 +33,11 @@ def rewrite(path, change):
 
 
 def records(study):
-    return [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train(stack)]
+    return [record for stack in engines.plan_units(study, plan.trials(study), jobs=1) for record in runner.train_unit(stack)]
 
 
 def explained(study, folder, trial=0):
-    return "\n".join(status.explain(study, folder.parent, plan.trials(study)[trial].key))
+    return "\n".join(status.explain_trial(study, folder.parent, plan.trials(study)[trial].key))
 
 
 def test_two_runs_that_finish_at_once_lose_no_row_and_no_run(tiny, tmp_path, monkeypatch):
@@ -99,7 +99,7 @@ def test_a_shard_of_another_host_stays_as_long_as_it_is_touched(trained):
     shard.write_text(json.dumps(records(study)[0]) + "\n")
     Store(folder.parent, study).compact()
     assert shard.exists()
-    assert "at work        process 1 on elsewhere" in status.status(study, folder.parent)
+    assert "at work        process 1 on elsewhere" in status.describe_status(study, folder.parent)
     os.utime(shard, (0, time.time() - 2 * shards.SILENT))
     Store(folder.parent, study).compact()
     assert not shard.exists()
@@ -166,7 +166,7 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
     assert len(studies.run(study, results=folder.parent, jobs=1)) == 12
     for name, rows in (("trials", 12), ("history", 48)):
         assert len(pd.read_csv(folder / f"{name}.csv")) == len(pd.read_csv(folder / "kept" / f"{name}.csv")) == rows
-    told = status.status(study, folder.parent)
+    told = status.describe_status(study, folder.parent)
     assert told[-2].startswith("kept           12 rows of other trials in ")
     assert told[-1].strip() == f"numerics is 1 (12), not {NUMERICS}"
     assert "reused" in explained(study, folder)
@@ -175,7 +175,7 @@ def test_rows_of_older_numerics_are_kept_and_not_used(trained):
 def test_two_devices_are_not_mixed_and_two_builds_are_told(trained):
     study, folder = trained
     rewrite(folder / "trials.csv", lambda table: table.assign(torch=["1.0"] + ["2.0"] * 11))
-    assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in status.status(study, folder.parent))
+    assert any("rows of several torch: 2.0 (11), 1.0 (1)" in line for line in status.describe_status(study, folder.parent))
     rewrite(folder / "trials.csv", lambda table: table.assign(device="cuda")[1:])
     before = (folder / "trials.csv").read_bytes()
     with pytest.raises(UserError, match=r"never mixed: .* has rows of cuda, this run trains on cpu"):
@@ -198,7 +198,10 @@ DAMAGED = {
 def test_what_cannot_be_read_is_told_and_left_as_it_is(trained, name, content, message):
     study, folder = trained
     (folder / name).write_text(content)
-    for call in (lambda: studies.run(study, results=folder.parent, jobs=1), lambda: status.status(study, folder.parent)):
+    for call in (
+        lambda: studies.run(study, results=folder.parent, jobs=1),
+        lambda: status.describe_status(study, folder.parent),
+    ):
         with pytest.raises(UserError) as told:
             call()
         assert message in str(told.value)
@@ -213,7 +216,7 @@ def test_status_counts_what_is_done_missing_and_failed_and_why(trained):
         return table.assign(reason=table["reason"].astype(str).where(table["status"] == "failed"), stuck=True)[:-2]
 
     rewrite(folder / "trials.csv", lambda table: damage(table.astype({"reason": object})))
-    first, second, third, *_ = status.status(study, folder.parent)
+    first, second, third, *_ = status.describe_status(study, folder.parent)
     assert first == "tiny           12 trials: 9 done, 2 missing, 1 failed; of those done, 0 diverged, 9 stuck"
     assert second == "failed         1: ValueError: x"
     assert third.startswith("made by        device cpu (10), cpu ")
@@ -261,7 +264,7 @@ def test_status_tells_committed_tables_from_rows(trained):
     for file in folder.glob("*.csv"):
         if file.stem in ("trials", "history"):
             file.unlink()
-    lines = status.status(study, folder.parent)
+    lines = status.describe_status(study, folder.parent)
     assert lines[1] == (
         f"tables         committed in {folder}, without the rows that they were computed from: "
         f"ablation run {folder.parents[1] / 'tiny.toml'} --results {folder.parent} trains these"

@@ -13,7 +13,7 @@ from studies.claims.verdicts import Outcome
 
 
 def evidence(part):
-    return statements.compare(part) if isinstance(part, Comparison) else statements.count_share(part)
+    return statements.compare_sides(part) if isinstance(part, Comparison) else statements.count_share(part)
 
 
 def judge(*parts):

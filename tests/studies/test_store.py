@@ -12,7 +12,7 @@ from studies.columns import is_taken
 from studies.errors import UserError
 from studies.spec import spec
 from studies.spec.settings import DEFAULTS
-from studies.store.rows import read_csv, to_csv
+from studies.store.rows import read_table, to_csv
 from studies.store.store import Store, commit
 
 FILES = {
@@ -152,7 +152,7 @@ def test_levels_called_none_and_numbers_survive_the_file(tmp_path):
         {"batchnorm": ["none", "NA", "null"], "value": [0.1 + 0.2, 1e-300, None], "level": ["0.10", "1", "1e5"]}
     )
     (tmp_path / "t.csv").write_text(to_csv(table))
-    read = read_csv(tmp_path / "t.csv", texts=["level", "batchnorm"])
+    read = read_table(tmp_path / "t.csv", texts=["level", "batchnorm"])
     assert read["batchnorm"].tolist() == ["none", "NA", "null"]
     assert read["level"].tolist() == ["0.10", "1", "1e5"]
     assert read["value"].tolist()[:2] == [0.1 + 0.2, 1e-300]

@@ -28,7 +28,7 @@ def trials(errors):
 
 def tuned(table, sampling, tune=("lr",), untuned=("sgd 0.1", "adam 0.1")):
     """Both tables of a study of optimizers and rates."""
-    return tuning.tuned(table, ["optimizer", "lr"], list(tune), set(untuned), scores.of(table, sampling))
+    return tuning.tune(table, ["optimizer", "lr"], list(tune), set(untuned), scores.of(table, sampling))
 
 
 TWO_REPEATS = {

@@ -19,7 +19,7 @@ from studies import files
 from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, of_reading
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
-from studies.show.figures.labels import shortened
+from studies.show.figures.labels import shorten_labels
 from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
 from studies.spec.spec import Study
 
@@ -41,7 +41,7 @@ PICTURES = {
     "effects": Picture(
         ["summary", "effects"],
         grid.has_several_factors,
-        effects.effects,
+        effects.draw_effects,
         "How much of the difference between configurations each factor and each pair of factors explains, with intervals: on "
         "the error, on its logarithm, and among the configurations that work.",
     ),
@@ -55,13 +55,13 @@ PICTURES = {
     "levels": Picture(
         ["summary", "levels"],
         grid.has_several_factors,
-        grid.levels,
+        grid.draw_levels,
         "Error by level of each factor: a dot for each configuration, and the mean over the grid with its interval.",
     ),
     "ladder": Picture(
         ["summary", "ladder"],
         differences.has_baseline,
-        differences.ladder,
+        differences.draw_ladder,
         "Change in error when one choice of the baseline is changed, and when one choice of the best is taken back.",
     ),
     "grid": Picture(
@@ -91,13 +91,13 @@ PICTURES = {
     "budget": Picture(
         ["budget"],
         curves.budgeted,
-        curves.budget,
+        curves.draw_budget,
         "Error that each level reaches within a number of epochs, when the rest of the grid is chosen for it.",
     ),
     "curves": Picture(
         ["curves"],
-        curves.recorded,
-        curves.curves,
+        curves.has_history,
+        curves.draw_curves,
         "Training loss and error by epoch for each level of every factor: median and quartiles of its models.",
     ),
     "compared": Picture(
@@ -114,8 +114,8 @@ PICTURES = {
     ),
     "gradients": Picture(
         ["gradients"],
-        gradients.recorded,
-        gradients.gradients,
+        gradients.has_gradients,
+        gradients.draw_gradients,
         "Norm of the gradient by layer, before and after training.",
     ),
     "activations": Picture(
@@ -125,11 +125,11 @@ PICTURES = {
         "The activation functions of the study and their derivatives.",
     ),
     "schedules": Picture([], functions.scheduled, functions.schedules, "The learning rate by epoch."),
-    "data": Picture([], points.flat, points.data, "The rows that there are to learn, by class."),
+    "data": Picture([], points.has_two_inputs, points.data, "The rows that there are to learn, by class."),
     "points": Picture(
         ["summary", "predictions"],
         points.predicted,
-        points.points,
+        points.draw_points,
         "What models make of the rows that they are judged on: crosses are wrong.",
     ),
 }
@@ -170,7 +170,7 @@ def _draw(
     save: Callable[[Path, Figure], None],
 ) -> dict[str, Path | str]:
     outcome: dict[str, Path | str] = {}
-    study, tables = shortened(study, tables)
+    study, tables = shorten_labels(study, tables)
     summary = tables["summary"]
     nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
     for name, picture in pictures.items():

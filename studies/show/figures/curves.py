@@ -31,7 +31,7 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.spec.grid import words
+from studies.spec.grid import level_text
 from studies.spec.spec import Study
 
 FEW = 8  # configurations at most that have panels of their own
@@ -39,27 +39,27 @@ _ACROSS = 4  # panels side by side
 _MARKED = 12  # markers on a line at most
 
 
-def recorded(study: Study) -> bool:
+def has_history(study: Study) -> bool:
     """True where histories were recorded."""
     return any(each.settings["history_every"] > 0 for each in study.grid.configurations)
 
 
 def budgeted(study: Study) -> bool:
     """True where there are levels to compare by the epochs they take."""
-    return recorded(study) and len(study.grid.configurations) > 1
+    return has_history(study) and len(study.grid.configurations) > 1
 
 
 def comparable(study: Study) -> bool:
     """True where there are several configurations, but not too many to be told apart in one panel."""
-    return recorded(study) and 1 < len(study.grid.configurations) <= COMPARED
+    return has_history(study) and 1 < len(study.grid.configurations) <= COMPARED
 
 
 def few(study: Study) -> bool:
     """True where every configuration can have its own panel."""
-    return recorded(study) and len(study.grid.configurations) <= FEW
+    return has_history(study) and len(study.grid.configurations) <= FEW
 
 
-def curves(study: Study, tables: Tables) -> Figure:
+def draw_curves(study: Study, tables: Tables) -> Figure:
     """Training loss and error by epoch for each level of every factor: median over trials, and their quartiles."""
     table = tables["curves"]
     factors = study.grid.levels or {factor: part["level"].unique() for factor, part in table.groupby("factor")}
@@ -96,7 +96,7 @@ def curves(study: Study, tables: Tables) -> Figure:
     return figure
 
 
-def budget(study: Study, tables: Tables) -> Figure:
+def draw_budget(study: Study, tables: Tables) -> Figure:
     """Error that each level reaches within a budget of epochs, when the rest of the grid is chosen for it: a panel a factor.
 
     Unlike `curves`, which is about the models of a level as they come, this is about what one can make of it.
@@ -154,7 +154,7 @@ def compared(study: Study, tables: Tables) -> Figure:
     columns: dict[str, list[str]] = defaultdict(list)
     for each in study.grid.configurations:
         if each.label in lines:
-            columns[words(each.settings["loss"])].append(each.label)
+            columns[level_text(each.settings["loss"])].append(each.label)
     width = 7.5 if len(columns) == 1 else 4.4
     below = max(height_of_legend(labels, width) for labels in columns.values())
     figure = new_figure(width * len(columns), 5.8 + below)
@@ -188,7 +188,7 @@ def learning(study: Study, tables: Tables) -> Figure:
     lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
     of_scale: dict[str, Axes] = {}
     for loss, error, each in zip(losses, errors, configurations, strict=True):
-        first = of_scale.setdefault(words(each.settings["loss"]), loss)
+        first = of_scale.setdefault(level_text(each.settings["loss"]), loss)
         if first is not loss:
             loss.sharey(first)
         _learning(loss, error, lines[each.label], sets)

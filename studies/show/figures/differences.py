@@ -32,7 +32,7 @@ def several(study: Study) -> bool:
     return len(study.grid.configurations) > 1
 
 
-def ladder(study: Study, tables: Tables) -> Figure | str:
+def draw_ladder(study: Study, tables: Tables) -> Figure | str:
     """Change in error of each single change from the baseline, and of each choice of the best that is taken back."""
     table, judged = tables["ladder"], judged_on(tables["summary"])
     mean = f"{judged}_mean_pct"

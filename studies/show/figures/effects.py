@@ -40,7 +40,7 @@ PANELS = 6  # pairs at most
 _ACROSS = 3  # panels side by side
 
 
-def effects(study: Study, tables: Tables) -> Figure:
+def draw_effects(study: Study, tables: Tables) -> Figure:
     """Share of the variance between configurations that each effect explains, with its interval, the largest first."""
     table = tables["effects"].sort_values("share_pct", ascending=False, kind="stable", na_position="last")
     shown = table[:SHOWN]

@@ -24,7 +24,7 @@ from studies.show.figures.style import (
     used,
 )
 from studies.spec.components import ACTIVATIONS, OPTIMIZERS, SCHEDULES, make, with_name
-from studies.spec.grid import Configuration, words
+from studies.spec.grid import Configuration, level_text
 from studies.spec.spec import Study
 from studies.train import networks
 
@@ -100,7 +100,7 @@ def _activations(study: Study) -> dict[str, Any]:
     Softmax, a function of several numbers, is no line; of a user's own, no code is executed to draw a picture.
     """
     every = (value for each in study.grid.configurations for value in each.settings["activation"])
-    return {words(value): value for value in every if with_name(value)["name"] in ACTIVATIONS.keys() - {"softmax"}}
+    return {level_text(value): value for value in every if with_name(value)["name"] in ACTIVATIONS.keys() - {"softmax"}}
 
 
 def _is_built_in(configuration: Configuration) -> bool:
@@ -118,6 +118,8 @@ def _rates(study: Study) -> dict[str, dict[str, list[float]]]:
         if not _is_built_in(each):
             continue
         factor = networks.schedule(each.settings)
-        name = f"lr={words(optimizer['lr'])}, {words(each.settings['schedule'])}" + (f", {epochs} epochs" if several else "")
+        name = f"lr={level_text(optimizer['lr'])}, {level_text(each.settings['schedule'])}" + (
+            f", {epochs} epochs" if several else ""
+        )
         rates[optimizer["name"]][name] = [optimizer["lr"] * factor(epoch) for epoch in range(epochs)]
     return rates

@@ -31,12 +31,12 @@ _ACROSS = 4  # panels side by side
 _QUARTILES = ["norm_q25", "norm_q50", "norm_q75"]
 
 
-def recorded(study: Study) -> bool:
+def has_gradients(study: Study) -> bool:
     """True where gradient norms were recorded."""
     return any(each.settings["gradient_norms"] for each in study.grid.configurations)
 
 
-def gradients(study: Study, tables: Tables) -> Figure:
+def draw_gradients(study: Study, tables: Tables) -> Figure:
     """Norm of the gradient of each layer's weights, from input to output: before training above, after it below."""
     by_line, by_panel, pooled = _factors(study)
     table = _arranged(study, tables["gradients"], by_line, by_panel)

@@ -112,7 +112,7 @@ def grid(study: Study, tables: Tables) -> Figure | str:
     return figure
 
 
-def levels(study: Study, tables: Tables) -> Figure:
+def draw_levels(study: Study, tables: Tables) -> Figure:
     """Error by level for every factor: a dot for each configuration, and the mean over the grid with its interval."""
     summary, table = tables["summary"], tables["levels"]
     judged = judged_on(summary)

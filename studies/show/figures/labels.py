@@ -27,7 +27,7 @@ class _Named(Configuration):
         return self.name
 
 
-def shortened(study: Study, tables: Tables) -> tuple[Study, Tables]:
+def shorten_labels(study: Study, tables: Tables) -> tuple[Study, Tables]:
     """One reading and its tables with names of factors, levels and configurations that fit into a picture."""
     grid = study.grid
     names = shorten(itertools.chain(grid.levels, *grid.levels.values()), NAME)

@@ -40,14 +40,14 @@ _BORDERS: dict[str, Callable[[Axes], Any]] = {
 }
 
 
-def flat(study: Study) -> bool:
+def has_two_inputs(study: Study) -> bool:
     """True where the data lie in a plane."""
     return len(study.schema.features) == 2
 
 
 def predicted(study: Study) -> bool:
     """True where the data have two features and predictions are kept."""
-    return any(each.settings["keep_predictions"] for each in study.grid.configurations) and flat(study)
+    return any(each.settings["keep_predictions"] for each in study.grid.configurations) and has_two_inputs(study)
 
 
 def data(study: Study, tables: Tables) -> Figure | str:  # noqa: ARG001 - drawn from the spec
@@ -71,7 +71,7 @@ def data(study: Study, tables: Tables) -> Figure | str:  # noqa: ARG001 - drawn 
     return _in_proportion(study, figure, axes[0])
 
 
-def points(study: Study, tables: Tables) -> Figure | str:
+def draw_points(study: Study, tables: Tables) -> Figure | str:
     """The rows that models are judged on by their class, and by the class that one model of each configuration gives them."""
     predictions = tables["predictions"]
     trials = _chosen(study, tables["summary"], predictions)

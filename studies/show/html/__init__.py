@@ -53,7 +53,7 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>\n"
 
 
-def points(texts: Iterable[str], *, large: bool = False) -> str:
+def bullets(texts: Iterable[str], *, large: bool = False) -> str:
     """A list; `large`: of what a reader should not miss."""
     return f"<ul{' class=large' if large else ''}>{''.join(f'<li>{escape(text)}' for text in texts)}</ul>\n"
 

@@ -45,22 +45,22 @@ class Engine(Protocol):
 
 
 @functools.cache
-def load(name: str) -> Engine:
+def load_engine(name: str) -> Engine:
     """The engine of that name."""
     module, _, attribute = ENGINES[name].partition(":")
     return getattr(import_module(module), attribute)()
 
 
-def of(unit: Unit) -> Engine:
+def engine_of(unit: Unit) -> Engine:
     """The engine that trains a unit."""
-    return load(unit.settings["engine"])
+    return load_engine(unit.settings["engine"])
 
 
-def require(study: "Study", device: str = "cpu") -> None:
+def require_trainable(study: "Study", device: str = "cpu") -> None:
     """Raise UserError where an engine cannot train a configuration of a study."""
     for reading in study.readings:
         for each in reading.grid.configurations:
-            problem = load(each.settings["engine"]).check(each.settings, device)
+            problem = load_engine(each.settings["engine"]).check(each.settings, device)
             if problem:
                 name = f"{study.name}.toml: " + f"reading {reading.reading}: " * bool(reading.reading)
                 point = ", ".join(f"{factor} = {level}" for factor, level in each.levels.items())
@@ -81,13 +81,13 @@ def plan_units(study: "Study", trials: Iterable[Trial], jobs: int, device: str =
     Raises:
         UserError: An engine cannot train a configuration of the study.
     """
-    require(study, device)
+    require_trainable(study, device)
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
     for trial in trials:
         groups[trial.reading, trial.configuration.settings["engine"]].append(trial)
     planned = [
         unit
         for (reading, engine), group in groups.items()
-        for unit in load(engine).units(study.named(reading), group, jobs, device)
+        for unit in load_engine(engine).units(study.named(reading), group, jobs, device)
     ]
     return sorted(planned, key=lambda unit: (-unit.work, unit.trials[0].repeat, unit.trials[0].fold))
