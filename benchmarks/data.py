@@ -54,11 +54,11 @@ def grid_study(works: Sequence[Work], seed: int) -> Study:
 def rows(work: Work, seed: int) -> Rows:
     """The rows of every fold, normalised by its own training rows."""
     source = study(work, seed)
-    splits = [splits.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
-    tests = [split.test for split in splits if split.test]
+    drawn = [splits.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
+    tests = [split.test for split in drawn if split.test]
     return Rows(
-        np.stack([split.train.inputs for split in splits]).astype(np.float32),
-        np.stack([split.train.labels for split in splits]),
+        np.stack([split.train.inputs for split in drawn]).astype(np.float32),
+        np.stack([split.train.labels for split in drawn]),
         np.stack([test.inputs for test in tests]).astype(np.float32),
         np.stack([test.labels for test in tests]),
     )

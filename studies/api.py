@@ -110,7 +110,9 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
         try:
             found = tables.read_tables(study, folder)
         except UserError as error:
-            raise UserError(f"{error}; {_remedy(study, results)}") from None
+            _, outside = status.missing(study, Path(results))
+            kept = f"; {' '.join(' '.join(outside).split())}" if outside else ""
+            raise UserError(f"{error}{kept}; {_remedy(study, results)}") from None
         if not found:
             raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
     elif tables.is_current(study, folder, rows):
@@ -195,7 +197,8 @@ def find_trial(study: Study, results: str | Path, given: str) -> Trial:
         error = f"{judged_on(summary)}_mean_pct"
         known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
         if known.empty:
-            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; {_remedy(study, results)}")
+            why = study.command("status", results)
+            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; see why: {why}")
         given = known.iloc[0 if given == "best" else -1]
     return plan.find(study, given)
 

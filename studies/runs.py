@@ -10,7 +10,7 @@ from typing import Self
 
 import pandas as pd
 
-from studies.analysis.tables import compute_tables
+from studies.analysis.tables import Tables, compute_tables
 from studies.columns import Record
 from studies.errors import UserError
 from studies.plan import plan
@@ -38,13 +38,13 @@ def run_all(
     results: str | Path = "results",
     started: Callable[[Study, int, int], None] = lambda study, done, trials: None,  # noqa: ARG005
     received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
-    finished: Callable[[Study, pd.DataFrame], None] = lambda study, rows: None,  # noqa: ARG005
+    finished: Callable[[Study, pd.DataFrame, Tables], None] = lambda study, rows, tables: None,  # noqa: ARG005
     said: Callable[[str], None] = lambda line: None,  # noqa: ARG005
 ) -> list[pd.DataFrame]:
     """`run` for several studies, one after the other; only at the end of the last does a process wait for another.
 
     `started` gets each study with the numbers of its trials that are done and of all, before any trains; `finished` gets its
-    rows; `said` gets lines about rows of other code and about other runs at work in the same folder.
+    rows and tables; `said` gets lines about rows of other code and about other runs at work in the same folder.
     """
     if backend not in BACKENDS:
         raise UserError(f"backend is one of {', '.join(BACKENDS)}: {backend!r} was given")
@@ -72,8 +72,9 @@ def run_all(
 
         def finish(run: _Run) -> None:
             if not run.pending and run.study.name not in rows_of_all:
-                rows_of_all[run.study.name] = run.finish()
-                finished(run.study, rows_of_all[run.study.name])
+                rows, found = run.finish()
+                rows_of_all[run.study.name] = rows
+                finished(run.study, rows, found)
 
         def keep(records: list[Record]) -> None:
             run = runs[records[0]["study"]]
@@ -125,7 +126,7 @@ class _Run:
 
     def notes(self) -> list[str]:
         """Lines about rows of other code, and about other runs at work."""
-        return [*status.of_other_code(self.study, self._rows), *status.at_work(self.store)]
+        return [*status.of_other_code(self.study, self._rows, self.store.folder.parent), *status.at_work(self.store)]
 
     def free(self) -> list[Trial]:
         """The pending trials that no other run at work has begun."""
@@ -161,17 +162,20 @@ class _Run:
         for record in records:
             self.pending.pop(record["trial"], None)
 
-    def finish(self) -> pd.DataFrame:
-        """Write the files that rows end up in, and the tables."""
+    def finish(self) -> tuple[pd.DataFrame, Tables]:
+        """Write the files that rows end up in, and the tables; return the rows of trials, and the tables."""
         if self._clock is not None:
             seconds = time.perf_counter() - self._clock
             rate = round(self._trained / seconds, 2)
             counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
             self.store.note({"started": self._began, **self._about, **counts})
         written = self.store.compact()
-        if not tables.is_current(self.study, self.store.folder, written):
-            tables.write_tables(self.study, compute_tables(self.study, written), self.store.folder, written)
-        return written.trials
+        if tables.is_current(self.study, self.store.folder, written):
+            with contextlib.suppress(UserError):  # another run has replaced them meanwhile
+                return written.trials, tables.read_tables(self.study, self.store.folder)
+        found = compute_tables(self.study, written)
+        tables.write_tables(self.study, found, self.store.folder, written)
+        return written.trials, found
 
 
 def _require_device(rows: pd.DataFrame, folder: Path, ours: str) -> None:
@@ -191,7 +195,7 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
         from studies.train import pool
 
         jobs = pool.limit_jobs(jobs) if backend == "loky" else jobs
-        yield jobs, functools.partial(pool.run_in_processes, jobs=jobs, backend=backend)
+        yield jobs, functools.partial(pool.train_units, jobs=jobs, backend=backend)
         return
     from studies.train import cluster  # needs the extra `distributed`
 

@@ -13,8 +13,9 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from studies.analysis.tables import Tables
 from studies.columns import Record
-from studies.show import console, tables
+from studies.show import console
 from studies.spec.spec import Study
 from studies.store import status
 
@@ -89,12 +90,12 @@ class Screen:
         rate = counts["trials"] / (time.perf_counter() - self._clock)
         self._progress.update(self._bars[name], advance=len(records), rate=rate, diverged=counts["diverged"])
 
-    def finished(self, study: Study, rows: pd.DataFrame) -> None:
+    def finished(self, study: Study, rows: pd.DataFrame, tables: Tables) -> None:
         """Print the tables of a study, what was trained, and what failed."""
         seconds, trained = time.perf_counter() - self._clock, self._counts[study.name]["trials"]
         folder = self._results / study.name
         self._progress.update(self._bars[study.name], visible=False)
-        console.print_tables(study, tables.read_tables(study, folder), self._console)
+        console.print_tables(study, tables, self._console)
         self._say(
             f"{study.name}: {len(rows):,} trials, of which this run trained {trained:,} in {seconds:.1f} s "
             f"({trained / seconds:.1f} trials per second); tables in {folder}"

@@ -37,16 +37,25 @@ def compose(
 ) -> str:
     """The page of a study from its tables and pictures, its manifest if there is one, and the verdicts on what it answers."""
     own = of_reading(tables, study)
+    if own["summary"].empty:
+        none = f"The primary reading, {study.reading}, has no rows yet: train them by `{study.command('run')}`."
+        answer: list[Section] = [("answer", "The answer", [html.paragraph(none)])]
+        intervals: list[Section] = []
+        facts: list[str] = []
+    else:
+        answer = [("answer", "The answer", [html.bullets(sentences(study, own), large=True)]), *_sections(study, own, pictures)]
+        about = html.bullets(_about_intervals(study, own))
+        intervals = [("intervals", "What the intervals say, and what they leave out", [about])]
+        facts = list(_facts(study, own["summary"]))
     sections = [
-        ("answer", "The answer", [html.bullets(sentences(study, own), large=True)]),
-        *_sections(study, own, pictures),
+        *answer,
         *_verdicts(verdicts),
         *_readings(study, tables, pictures),
-        ("intervals", "What the intervals say, and what they leave out", [html.bullets(_about_intervals(study, own))]),
+        *intervals,
         ("made", "How it was made", list(_provenance(manifest, pictures))),
     ]
     shown = [section for section in sections if section[2]]
-    top = html.heading(study.title, _facts(study, own["summary"]))
+    top = html.heading(study.title, facts)
     body = "".join(html.section(*section) for section in shown)
     return html.document(study.title, top + html.contents([section[:2] for section in shown]) + body)
 

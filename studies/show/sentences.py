@@ -76,9 +76,9 @@ def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> st
 def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     summary, comparisons = tables["summary"], tables["comparisons"]
     judged = judged_on(summary)
-    if comparisons.empty or summary[f"{judged}_mean_pct"].isna().all():
+    others = comparisons if comparisons.empty else comparisons[comparisons["against"] == "best"]
+    if others.empty or summary[f"{judged}_mean_pct"].isna().all():
         return "The best configuration: nothing can be said, for there are no two with an error in every trial."
-    others = comparisons[comparisons["against"] == "best"]
     best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
     lacking = int(others["difference_pct"].isna().sum())
     left_out = f" (without {lacking:,} that lack{'s' if lacking == 1 else ''} an error of a failed trial)" if lacking else ""
@@ -107,6 +107,8 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         return f"{said}; the grid has no baseline configuration."
     if start.id == best["config"]:
         return f"{said}; the best is the baseline."
+    if start.id not in set(summary["config"]):
+        return f"{said}; the baseline, {start.label}, has no rows yet."
     row = others[others["config"] == start.id].iloc[0]
     if pd.isna(row["difference_pct"]):
         return f"{said}; the baseline, {start.label}, lacks an error of a failed trial."

@@ -111,6 +111,7 @@ def ladder_table(ladder: pd.DataFrame) -> pd.DataFrame:
 def tuned_table(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Chosen levels and their error, the error of the usual levels, and the difference."""
     order = tuned.sort_values("test_mean_pct", kind="stable")
+    order = order.fillna({"chosen": "", "usual": ""})  # of a point that has no rows at them
     return pd.DataFrame(
         {
             **{name: order[name].astype(str) for name in (*factors, "chosen")},

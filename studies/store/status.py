@@ -37,7 +37,7 @@ def describe_status(study: Study, results: Path) -> list[str]:
         )
     if len(rows):
         lines.append(f"made by        {', '.join(f'{column} {_counted(rows[column])}' for column in MADE_BY)}")
-    lines += [*mixed(rows), *of_other_code(study, rows)]
+    lines += [*mixed(rows), *of_other_code(study, rows, results)]
     hosts = [shards.writer(Path(run["shard"])).host for run in store.runs() if "shard" in run]
     if hosts:
         lines.append(f"runs           on {_counted(pd.Series(hosts))}")
@@ -64,14 +64,14 @@ def mixed(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def of_other_code(study: Study, rows: pd.DataFrame) -> list[str]:
+def of_other_code(study: Study, rows: pd.DataFrame, results: Path) -> list[str]:
     """A line where rows were made by other code than this, with what to do."""
     others = int((rows["code"] != code()).sum()) if len(rows) else 0
     if not others:
         return []
     return [
-        f"other code     made {others:,} of {len(rows):,} rows; if `ablation verify {study.name}` finds that numbers differ, "
-        "raise NUMERICS in studies/plan/units.py, and run again"
+        f"other code     made {others:,} of {len(rows):,} rows; if `{study.command('verify', results)}` finds that numbers "
+        "differ, raise NUMERICS in studies/plan/units.py, and run again"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Training of units on the workers of a Dask cluster: what `pool.run_in_processes` is for the cores of one machine.
+"""Training of units on the workers of a Dask cluster: what `pool.train_units` is for the cores of one machine.
 
 Rows are those of a local run: a worker is one thread with the same code. Left alone, `distributed` waits for ever where a
 package is missing on a worker or the scheduler, and where no worker is left. Each of these ends here with one clear error, and

@@ -26,7 +26,7 @@ _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPEN
 Trainer = Callable[[Iterable[Unit], int], Generator[UnitOutcome, None, None]]  # units and jobs to outcomes, in any order
 
 
-def run_in_processes(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
+def train_units(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
     """Train the units; `received` gets the records of each as soon as it is done, in any order.
 
     `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along.

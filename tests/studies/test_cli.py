@@ -182,7 +182,7 @@ WRONG = {
     "negative seed of a sample": (["verify", "demo", "--seed", "-1"], "Invalid value for '--seed'"),
     "bad jobs": (["run", "demo", "-j", "0"], "Invalid value for '-j'"),
     "unknown backend": (["run", "demo", "--backend", "magic"], "backend is one of loky, sequential, dask: 'magic' was given"),
-    "unknown device": (["run", "demo", "--device", "tpu"], "there is no device 'tpu'; allowed: cpu, cuda"),
+    "unknown device": (["run", "demo", "--device", "tpu"], "there is no device 'tpu'; did you mean 'cpu'? allowed: cpu, cuda"),
 }
 
 

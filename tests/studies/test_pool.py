@@ -108,7 +108,7 @@ def test_a_stack_too_large_for_the_memory_trains_in_halves(stacks, monkeypatch, 
         return train(engine, stack)
 
     monkeypatch.setattr(StackEngine, "train", limited)
-    pool.run_in_processes(stacks, 1, "sequential", received.extend)
+    pool.train_units(stacks, 1, "sequential", received.extend)
     assert len(received) == 12
     assert {(record["status"], record["stack"]) for record in received} == {("ok", 2), ("ok", 1)}
 
@@ -119,7 +119,7 @@ def test_memory_that_never_suffices_is_a_reason(stacks, monkeypatch):
 
     monkeypatch.setattr(StackEngine, "train", hungry)
     received = []
-    pool.run_in_processes(stacks[:1], 1, "sequential", received.extend)
+    pool.train_units(stacks[:1], 1, "sequential", received.extend)
     assert [record["reason"] for record in received] == ["out of memory: MemoryError: no room: 3 tries"] * 3
 
 

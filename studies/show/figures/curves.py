@@ -64,7 +64,7 @@ def draw_curves(study: Study, tables: Tables) -> Figure:
     table = tables["curves"]
     factors = study.grid.levels or {factor: part["level"].unique() for factor, part in table.groupby("factor")}
     present = {factor: set(part["level"]) for factor, part in table.groupby("factor")}
-    levels = {factor: [name for name in names if name in present[factor]] for factor, names in factors.items()}
+    levels = {factor: [name for name in names if name in present.get(factor, ())] for factor, names in factors.items()}
     shown = {factor: chosen(names) for factor, names in levels.items()}
     judged = _sets(table)[0]
     measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]

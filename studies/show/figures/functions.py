@@ -13,6 +13,7 @@ from studies.analysis.tables import Tables
 from studies.show.figures.style import (
     chosen,
     height_of_legend,
+    in_lines,
     legend_below,
     log_axis,
     looks,
@@ -51,16 +52,21 @@ def activations(study: Study, tables: Tables) -> Figure:  # noqa: ARG001 - drawn
     figure = new_figure(3.0 * across, 2.5 * down + 0.4)
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for ax, (name, activation) in zip(used(axes.flat, len(drawn)), drawn.items(), strict=True):
-        stack = fw.Sequential(make(ACTIVATIONS, activation), dtype=torch.float64)
-        value = stack.forward(x)[0, 0].clone()
-        slope = stack.backward(torch.ones_like(x))[0, 0]
+        ax.set_title(name)
+        try:
+            stack = fw.Sequential(make(ACTIVATIONS, activation), dtype=torch.float64)
+            value = stack.forward(x)[0, 0].clone()
+            slope = stack.backward(torch.ones_like(x))[0, 0]
+        except Exception as error:  # its trials failed, and their rows say so too
+            ax.text(0, 1, in_lines(f"not drawn: {type(error).__name__}", 24), ha="center", va="center")
+            continue
         ax.plot(x[0, 0], value, "-", color="C0", label="f(x)")
         ax.plot(x[0, 0], slope, "--", color="C3", label="f'(x)")
-        ax.set_title(name)
         ax.set_ylim(-2, 4)
     for ax in axes[-1]:
         ax.set_xlabel("x")
-    axes[0, 0].legend(fontsize=8)
+    if axes[0, 0].lines:
+        axes[0, 0].legend(fontsize=8)
     titled(figure, "Activation functions and their derivatives")
     return figure
 

@@ -124,7 +124,8 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
     axes = used(figure.subplots(down, across, sharey=True, squeeze=False, width_ratios=widths).flat, len(names))
     rng = np.random.default_rng(0)
     for ax, factor in zip(axes, names, strict=True):
-        shown = table[table["factor"] == factor].set_index("level").loc[list(factors[factor])]
+        own = table[table["factor"] == factor].set_index("level")
+        shown = own.loc[[level for level in factors[factor] if level in own.index]]  # a level may have no rows yet
         compared = beside(summary, factor, around(study)).groupby(factor)[f"{judged}_mean_pct"]
         for place, name in enumerate(shown.index):
             values = compared.get_group(name)

@@ -269,6 +269,8 @@ def looks() -> Iterator[dict[str, Any]]:
 def legend_below(ax: Axes, width: float) -> None:
     """A legend below axes of `width` inches, in as many columns as the labels leave room for."""
     handles, labels = ax.get_legend_handles_labels()
+    if not labels:  # no level has rows yet
+        return
     labels, columns = _in_columns(labels, width)
     below = ax.transAxes + ScaledTranslation(0, -_BELOW, ax.figure.dpi_scale_trans)
     ax.legend(
@@ -286,14 +288,16 @@ def legend_below(ax: Axes, width: float) -> None:
 def height_of_legend(labels: Sequence[str], width: float) -> float:
     """Inches that a legend of these labels takes below axes of `width` inches."""
     lines, columns = _in_columns(labels, width)
-    return _LINE * math.ceil(len(lines) / columns) * max(label.count("\n") + 1 for label in lines)
+    return _LINE * math.ceil(len(lines) / columns) * max((label.count("\n") + 1 for label in lines), default=0)
 
 
 def _in_columns(labels: Sequence[str], width: float) -> tuple[list[str], int]:
     """The labels of a legend of `width` inches, in lines, and the number of its columns."""
     room = max(20, int((width - 0.6) / _LETTER))
     labels = [in_lines(label, room) if cell_len(label) > room else label for label in labels]
-    each = 0.6 + max(length(line) for label in labels for line in label.split("\n"))  # inches: the line, and the letters
+    each = 0.6 + max(
+        (length(line) for label in labels for line in label.split("\n")), default=0
+    )  # inches: the line, and the letters
     return labels, max(1, min(len(labels), int(width / each)))
 
 
