@@ -89,11 +89,17 @@ def initialize_replica(
 
     The i-th linear layer draws from a stream of its own, so that its start does not depend on the layers before it.
 
-    Raises ValueError where an initializer is no function.
+    Raises ValueError where an initializer is no function, or one of torch.nn.
     """
     for given in (hidden, output, bias):
         if not callable(given):
             raise ValueError(f"an initializer is a function, such as framework.he or framework.gaussian(): {given!r} was given")
+        if (getattr(given, "__module__", None) or "").startswith("torch.nn"):
+            raise ValueError(
+                "an initializer is a function of (shape, fan_in, fan_out, generator): "
+                f"{getattr(given, '__name__', given)} of {given.__module__} was given; "
+                "write framework.he, framework.xavier_uniform and so on"
+            )
     layers = [layer for layer in model.modules() if isinstance(layer, Linear)]
     for index, layer in enumerate(layers):
         stream = generator(derive(seed, index))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framework import ops
-from framework.module import Module
+from framework.module import Module, is_count
 from framework.streams import CPU, Streams
 
 
@@ -32,6 +32,10 @@ class Linear(Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
+        if not all(is_count(given) for given in (inputs, outputs)):
+            raise ValueError(
+                f"a layer has one input and one output or more, in whole numbers: Linear({inputs!r}, {outputs!r}) was given"
+            )
         self._x = self._out = torch.empty(0)  # of the last forward in training
         self._multiply = ops.Repeated(ops.prepared_product)
         self._multiply_transposed = ops.Repeated(partial(ops.prepared_product, transposed="a"))
@@ -121,6 +125,11 @@ class BatchNorm(Module):
         momentum: float = 0.1,
     ) -> None:
         super().__init__()
+        if not (isinstance(affine, bool) and isinstance(unbiased, bool)):
+            raise ValueError(
+                f"affine and unbiased are True or False: affine={affine!r} and unbiased={unbiased!r} were given; "
+                "write BatchNorm(), which learns the number of features from the layer before it"
+            )
         if evaluate not in ("running", "batch") or gradient not in ("exact", "straight_through"):
             raise ValueError(
                 "evaluate is running or batch, gradient exact or straight_through: "

@@ -12,8 +12,28 @@ import torch
 from torch import Tensor
 
 from framework import ops
-from framework.activations import Sigmoid, Softmax
+from framework.activations import (
+    ELU,
+    GELU,
+    SELU,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from framework.layers import BatchNorm, Dropout, Linear
 from framework.module import Module
+
+# Modules whose outputs leave [0, 1]; Hardtanh and Identity may keep it.
+_NO_PROBABILITIES = (
+    *(Linear, BatchNorm, Dropout),
+    *(ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU, Softplus, Tanh),
+)
 
 
 class Loss:
@@ -115,8 +135,7 @@ class HingeLoss(Loss):
         return f"HingeLoss({self.margin:g}, {self.reduction!r})"
 
     def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        if output.shape[1] < 2:
-            raise ValueError("HingeLoss compares two outputs or more: 1 was given; give the model an output for each class")
+        _require_two_outputs(self, output)
         return super().__call__(output, target)
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
@@ -134,10 +153,18 @@ class BCELoss(Loss):
     As in torch, each logarithm is at least -100, and y (1 - y) at least 1e-12 in the derivative: a certain and wrong output
     has a large loss and a large gradient, not infinite ones.
 
-    Raises ValueError where the first outputs that it is given are no probabilities.
+    Raises ValueError where the first outputs that it is given are no probabilities, and for a model that ends in a module whose
+    outputs leave [0, 1], such as ReLU.
     """
 
     _checked = False
+
+    def require_outputs_of(self, module: Module) -> None:
+        if type(module) in _NO_PROBABILITIES:  # a subclass may give what it likes
+            raise ValueError(
+                f"BCELoss takes probabilities: the model ends in {module!r}; "
+                "end it in Sigmoid(), or take CrossEntropyLoss for two outputs or more"
+            )
 
     def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if not self._checked and ((output < 0) | (output > 1)).any():
@@ -163,7 +190,13 @@ class CrossEntropyLoss(Loss):
 
     Targets are probabilities of the classes, one-hot as a rule. The largest logit is subtracted first, so that no
     exponential overflows.
+
+    Raises ValueError for a single output, whose softmax is 1 whatever it is.
     """
+
+    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        _require_two_outputs(self, output)
+        return super().__call__(output, target)
 
     def require_outputs_of(self, module: Module) -> None:
         if isinstance(module, Sigmoid | Softmax):
@@ -180,3 +213,10 @@ class CrossEntropyLoss(Loss):
         gradient.div_(total).sub_(target)
         log_total = ops.log(total, total)
         torch.sub(log_total, terms, out=terms).mul_(target)
+
+
+def _require_two_outputs(loss: Loss, output: Tensor) -> None:
+    """Raise ValueError where a loss that compares outputs is given a single one."""
+    if output.shape[1] < 2:
+        name = type(loss).__name__
+        raise ValueError(f"{name} compares two outputs or more: 1 was given; give the model an output for each class")

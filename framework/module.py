@@ -6,6 +6,7 @@ or samples, never over replicas, and never asks how many there are.
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -41,6 +42,7 @@ class Module:
     by_row = False
     in_place = False
     over_gradient = False
+    stack: object = None  # marks the outermost Sequential that took the module in last
     takes: int | None = None  # how many features must come in, where the module itself decides that
 
     def __init_subclass__(cls) -> None:
@@ -54,6 +56,13 @@ class Module:
         self.memory = Buffers()  # from forward to backward, of this module alone
         self.passing = Buffers()  # gradients: Sequential shares these among its modules, as it does those of evaluation
         self.evaluating = self.passing
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Raise TypeError: a module is no function."""
+        raise TypeError(
+            f"a module is used by name, and {type(self).__name__} was called: write predict(model, inputs) for rows "
+            "(samples, features), or model.forward(x) for x (replicas, features, samples)"
+        )
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         """y of shape `(R, features out, samples)` from x of shape `(R, features in, samples)`."""
@@ -70,6 +79,10 @@ class Module:
     def follow(self, before: "Module | None") -> None:
         """Learn which module of a Sequential comes before, None for the first."""
         self.in_place = before is not None and not (before.keeps_output or self.keeps_input)
+
+    def join(self, stack: object) -> None:
+        """Belong to that stack from now on."""
+        self.stack = stack
 
     def connect(self, features: int | None) -> int | None:
         """Learn how many features come in, None where no layer has said so yet; returns how many go out."""
@@ -131,7 +144,8 @@ class Sequential(Module):
     operations whatever the depth. They start at zero, gains at one: `framework.initialize` draws them.
     Without a `device`, they are on torch's default one.
 
-    Raises ValueError where a layer is none of this framework's modules, does not fit the one before it, or is there twice.
+    Raises ValueError where a layer is none of this framework's modules, does not fit the one before it, or is there twice, and
+    where `replicas` is no number from 1 or `dtype` no floating one of torch.
 
     >>> from framework import Linear, Tanh
     >>> model = Sequential(Linear(2, 25), Tanh(), Linear(25, 2), replicas=4)
@@ -145,6 +159,10 @@ class Sequential(Module):
         super().__init__()
         for layer in layers:
             _require_module(layer)
+        if not is_count(replicas):
+            raise ValueError(f"a stack has one model or more: replicas={replicas!r} was given")
+        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise ValueError(f"dtype is torch.float32 or torch.float64: {dtype!r} was given")
         parts = [module for layer in layers for module in layer.modules()]
         if len({id(module) for module in parts}) < len(parts):
             raise ValueError(
@@ -156,6 +174,7 @@ class Sequential(Module):
         self.own_results = any(layer.own_results for layer in layers)
         self.by_row = all(layer.by_row for layer in layers)
         self._share_buffers()
+        self.join(object())
         self.outputs = self.connect(None)
         self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
         self.bind(*torch.zeros(2, replicas, self.size(), dtype=dtype, device=device))
@@ -207,6 +226,11 @@ class Sequential(Module):
             if not layer.own_results:
                 here, there = Buffers(), Buffers()
 
+    def join(self, stack: object) -> None:
+        super().join(stack)
+        for layer in self.layers:
+            layer.join(stack)
+
     def connect(self, features: int | None) -> int | None:
         for layer in self.layers:
             features = layer.connect(features)
@@ -237,6 +261,11 @@ class Sequential(Module):
     def modules(self) -> Iterator[Module]:
         for layer in self.layers:
             yield from layer.modules()
+
+
+def is_count(given: object) -> bool:
+    """True for a whole number from 1, of Python or numpy."""
+    return hasattr(type(given), "__index__") and int(given) >= 1  # type: ignore[call-overload]
 
 
 def _require_module(layer: object) -> None:

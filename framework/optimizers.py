@@ -44,10 +44,16 @@ class Stepper(Protocol):
 class Optimizer:
     """p <- p - update(g), with g first scaled to a norm of at most `clip` per model (0: never), then g <- g + weight_decay p.
 
-    Raises ValueError where a hyperparameter is negative, or is neither one number nor one for each replica.
+    Raises ValueError where a hyperparameter is negative, or is neither one number nor one for each replica, and where the model
+    is none.
     """
 
     def __init__(self, model: Parametrized, lr: Number, weight_decay: Number = 0.0, clip: Number = 0.0) -> None:
+        if not all(isinstance(getattr(model, name, None), Tensor) for name in ("parameters", "gradients")):
+            name = type(self).__name__
+            raise ValueError(
+                f"an optimizer takes a model, with its parameters and gradients: {_kind(model)} was given; write {name}(model)"
+            )
         self.parameters, self.gradients = model.parameters, model.gradients
         self.lr = self._column("lr", lr)
         self.weight_decay = self._column("weight_decay", weight_decay)
@@ -82,7 +88,10 @@ class Optimizer:
     def _column(self, name: str, value: Number, below: float = math.inf) -> Tensor:
         """A hyperparameter as `(R, 1)` in the dtype of the parameters."""
         replicas = self.parameters.shape[0]
-        column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
+        try:
+            column = torch.as_tensor(value, dtype=self.parameters.dtype, device=self.parameters.device).reshape(-1, 1)
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"{name} is one number, or one for each of the {replicas} models: {value!r} was given") from None
         if column.shape[0] not in (1, replicas) or not ((column >= 0) & (column < below)).all():
             limit = f"from 0 to below {below:g}" if below < math.inf else "of 0 or more"
             raise ValueError(
@@ -105,6 +114,11 @@ class Optimizer:
     def _descend(self, direction: Tensor, lr: Tensor) -> None:
         """p <- p - lr direction."""
         self.parameters.addcmul_(direction, lr, value=-1.0)
+
+
+def _kind(given: object) -> str:
+    """The type of a thing, or the class itself, as an error names it."""
+    return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 class Several:

@@ -182,6 +182,7 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
     >>> predict(model, torch.zeros(5, 3)).shape
     torch.Size([4, 5, 2])
     """
+    _require_own_layers(model)
     inputs = _tensor(inputs)
     takes = model.takes if model.takes is not None else inputs.shape[-1]
     if inputs.ndim not in (2, 3) or inputs.shape[-1] != takes or (inputs.ndim == 3 and len(inputs) != model.replicas):
@@ -196,8 +197,28 @@ def predict(model: Sequential, inputs: Tensor) -> Tensor:
 
 
 def _tensor(x: Any) -> Tensor:  # noqa: ANN401
-    """A tensor as it is, and a copy of any other array as a tensor."""
-    return x if isinstance(x, Tensor) else torch.tensor(x)
+    """A tensor as it is; any other array, data frame or list of numbers as a new tensor.
+
+    Raises ValueError where it holds anything but numbers.
+    """
+    if isinstance(x, Tensor):
+        return x
+    array = x.__array__() if hasattr(x, "__array__") else x
+    try:
+        return torch.tensor(array.copy() if array is not x or hasattr(x, "strides") else x)  # torch takes no reversed array
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"rows are arrays of numbers: a {type(x).__name__} was given, and {reason}; convert it") from None
+
+
+def _require_own_layers(model: Sequential) -> None:
+    """Raise ValueError where a later model took layers of this one."""
+    for module in model.modules():
+        if module.stack is not model.stack:
+            raise ValueError(
+                f"a layer has its parameters in one model: {module!r} is in a later Sequential too; "
+                f"write {module!r} once for each model, or copy.deepcopy(model)"
+            )
 
 
 def _require_initialized(model: Sequential) -> None:
@@ -215,13 +236,38 @@ def _require_fitting(model: Sequential, loss: Loss, optimizer: Stepper) -> None:
     for given in (model, loss, optimizer):
         if isinstance(given, type):
             raise ValueError(f"fit takes objects: the class {given.__name__} was given; write {given.__name__}(...)")
+    if not _offers(model, "forward", "accumulate"):
+        raise ValueError(
+            f"a model is a framework.Sequential: {_described(model)} was given; write Sequential(Linear(2, 3), ...)"
+        )
+    if not (_offers(loss, "__call__") and hasattr(loss, "reduction")):
+        raise ValueError(
+            f"a loss is one of this framework: {_described(loss)} was given; write framework.MSELoss(), "
+            "framework.CrossEntropyLoss() and so on, or a subclass of framework.Loss"
+        )
+    _require_own_layers(model)
     for last in [*model.modules()][-1:]:
         loss.require_outputs_of(last)
     for part in optimizer.optimizers if isinstance(optimizer, Several) else [optimizer]:
+        if not _offers(part, "step"):
+            raise ValueError(
+                f"an optimizer is one of this framework: {_described(part)} was given; write framework.SGD(model), "
+                "framework.Adam(model) and so on"
+            )
         if isinstance(part, Optimizer) and _place(part.parameters) != _place(model.parameters):
             raise ValueError(
                 "an optimizer moves the parameters that it was made with: these are another model's; make it with this model"
             )
+
+
+def _offers(given: object, *methods: str) -> bool:
+    """True for what has these methods, and is not torch's own, whose methods of these names do other things."""
+    return not type(given).__module__.startswith("torch.") and all(callable(getattr(given, name, None)) for name in methods)
+
+
+def _described(given: object) -> str:
+    """A wrong argument in the first line that it prints, with where its type is from."""
+    return f"{repr(given).partition(chr(10))[0]} of {type(given).__module__}"
 
 
 def _place(x: Tensor) -> int:

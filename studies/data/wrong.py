@@ -11,7 +11,7 @@ Bits = NDArray[np.uint8]
 def pack_rows(wrong: ArrayLike) -> str:
     """The text of `wrong (rows,)`.
 
-    >>> pack([True, False, False, False, False, False, False, True])
+    >>> pack_rows([True, False, False, False, False, False, False, True])
     'gQ=='
     """
     return base64.b64encode(np.packbits(np.asarray(wrong, dtype=bool)).tobytes()).decode()

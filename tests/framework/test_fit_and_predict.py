@@ -1,6 +1,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from oracle import close, disk, randn, small
@@ -11,8 +12,10 @@ from framework import (
     BCELoss,
     CrossEntropyLoss,
     Dropout,
+    Identity,
     Linear,
     MSELoss,
+    ReLU,
     Rows,
     Sequential,
     Several,
@@ -169,7 +172,55 @@ APART = {  # a model, a loss, an optimizer that do not belong together, and what
         lambda: model_of(*LAYERS),
         BCELoss,
         SGD,
+        r"BCELoss takes probabilities: the model ends in Linear\(3, 2\); end it in Sigmoid\(\)",
+    ),
+    "probabilities at first": (
+        lambda: model_of(*LAYERS, ReLU()),
+        BCELoss,
+        SGD,
+        r"BCELoss takes probabilities: the model ends in ReLU\(\); end it in Sigmoid\(\)",
+    ),
+    "outputs that are no probabilities": (
+        lambda: model_of(*LAYERS, Identity()),
+        BCELoss,
+        SGD,
         r"BCELoss takes probabilities: outputs from .* end the model in Sigmoid\(\)",
+    ),
+    "layers of a later model": (
+        lambda: (model_of(*LAYERS), Sequential(*LAYERS))[0],
+        MSELoss,
+        SGD,
+        r"a layer has its parameters in one model: Linear\(2, 3\) is in a later Sequential too; write Linear\(2, 3\) once",
+    ),
+    "an activation of a later model": (
+        lambda: (model_of(Linear(2, 3), LAYERS[1], Linear(3, 2)), Sequential(LAYERS[1]))[0],
+        MSELoss,
+        SGD,
+        r"Tanh\(\) is in a later Sequential too",
+    ),
+    "loss of torch": (
+        lambda: model_of(*LAYERS),
+        torch.nn.CrossEntropyLoss,
+        SGD,
+        r"a loss is one of this framework: CrossEntropyLoss\(\) of torch\.nn.* was given; write framework\.MSELoss\(\)",
+    ),
+    "name of a loss": (
+        lambda: model_of(*LAYERS),
+        lambda: "mse",
+        SGD,
+        "a loss is one of this framework: 'mse' of builtins was given",
+    ),
+    "optimizer of torch": (
+        lambda: model_of(*LAYERS),
+        MSELoss,
+        lambda model: torch.optim.SGD([model.parameters], lr=0.1),
+        r"an optimizer is one of this framework: SGD .* of torch\.optim\.sgd was given; write framework\.SGD\(model\)",
+    ),
+    "name of an optimizer": (
+        lambda: model_of(*LAYERS),
+        MSELoss,
+        lambda _: "sgd",
+        "an optimizer is one of this framework: 'sgd' of builtins was given",
     ),
     "class of a loss": (lambda: model_of(*LAYERS), lambda: MSELoss, SGD, r"the class MSELoss was given; write MSELoss\(...\)"),
     "class of an optimizer": (lambda: model_of(*LAYERS), MSELoss, lambda _: SGD, r"the class SGD was given; write SGD\(...\)"),
@@ -181,6 +232,27 @@ def test_what_does_not_belong_together_is_refused(model, loss, optimizer, messag
     model = model()
     with pytest.raises(ValueError, match=message):
         fit(model, loss(), optimizer(model), disk(20), epochs=1)
+
+
+def test_a_model_of_another_library_is_refused():
+    _, (_, loss, optimizer) = small()
+    with pytest.raises(ValueError, match=r"a model is a framework.Sequential: Linear\(.*\) of torch.nn.* was given"):
+        fit(torch.nn.Linear(2, 2), loss, optimizer, disk(20), epochs=1)
+
+
+def test_a_model_whose_layers_another_took_does_not_predict():
+    layers = Linear(2, 3), Tanh()
+    first, second = Sequential(*layers), Sequential(*layers, Linear(3, 2))
+    initialize(second)
+    with pytest.raises(ValueError, match=r"Linear\(2, 3\) is in a later Sequential too; .* or copy.deepcopy\(model\)"):
+        predict(first, torch.zeros(4, 2))
+    close(predict(copy.deepcopy(second), torch.ones(4, 2)), predict(second, torch.ones(4, 2)))
+
+
+def test_a_network_inside_another_predicts_with_its_parameters():
+    inner = Sequential(Linear(2, 3), Tanh())
+    initialize(Sequential(inner, Linear(3, 2)), xavier)
+    assert predict(inner, torch.ones(4, 2)).any()
 
 
 def test_predictions_of_a_model_without_weights_are_refused():
@@ -206,6 +278,43 @@ def test_arrays_are_converted(kind, labels):
         history = fit(*arguments, rows, test=rows, epochs=2, batch_size=7)
         trained.append((model.parameters, history.loss["test"], predict(model, rows[0])))
     assert all(map(torch.equal, *trained))
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda inputs: inputs[::-1],
+        lambda inputs: np.asfortranarray(inputs),
+        lambda inputs: inputs[:, ::-1][:, ::-1],
+        lambda inputs: pd.DataFrame(inputs, columns=["x0", "x1"]),
+        lambda inputs: pd.DataFrame({"x0": inputs[:, 0], "x1": inputs[:, 1].astype(int)}),
+    ],
+    ids=["reversed", "in columns", "reversed twice", "frame", "frame of two kinds"],
+)
+def test_rows_are_arrays_in_any_order_and_frames(arrange):
+    rng = np.random.default_rng(0)
+    inputs = arrange(np.stack([rng.random(20), rng.integers(5, size=20)], axis=1))
+    labels = pd.Series(rng.integers(2, size=20), index=range(5, 25))
+    trained = []
+    for rows in (Rows(inputs, labels), (torch.tensor(np.array(inputs)), torch.tensor(labels.to_numpy()))):
+        model, arguments = small()
+        fit(*arguments, rows, epochs=2, batch_size=7)
+        trained.append((model.parameters, predict(model, rows[0])))
+    assert all(map(torch.equal, *trained))
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        (pd.DataFrame({"x0": [0.5], "x1": ["a"]}), "DataFrame"),
+        (np.array([["a", "b"]]), "ndarray"),
+        ([[1.0, 2.0], [1.0]], "list"),
+    ],
+    ids=["frame with texts", "texts", "lists of two lengths"],
+)
+def test_rows_that_are_no_numbers_are_refused(rows, kind):
+    with pytest.raises(ValueError, match=f"rows are arrays of numbers: a {kind} was given, and .*; convert it"):
+        predict(small()[0], rows)
 
 
 def test_predict_names_the_features_it_expects():

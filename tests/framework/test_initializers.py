@@ -190,3 +190,9 @@ def test_initialization_leaves_the_global_generator_alone():
 def test_an_initializer_is_a_function(options):
     with pytest.raises(ValueError, match=r"an initializer is a function, such as framework.he .*: .* was given"):
         initialize(Sequential(Linear(2, 3)), **options)
+
+
+@pytest.mark.parametrize("name", ["xavier_uniform_", "orthogonal_"])
+def test_an_initializer_of_torch_is_refused(name):
+    with pytest.raises(ValueError, match=rf"function of \(shape, .*: {name} of torch.nn.init was given; write framework.he"):
+        initialize(Sequential(Linear(3, 4)), getattr(nn.init, name))

@@ -168,6 +168,19 @@ def test_batch_norm_refuses_an_unknown_option(option):
         BatchNorm(**option)
 
 
+@pytest.mark.parametrize("option", [{"affine": 4}, {"affine": "no"}, {"unbiased": 1}], ids=str)
+def test_batch_norm_asks_for_true_or_false(option):
+    (name, given), *_ = option.items()
+    with pytest.raises(ValueError, match=rf"affine and unbiased are True or False: .*{name}={given!r}.* write BatchNorm\(\)"):
+        BatchNorm(**option)
+
+
+@pytest.mark.parametrize("sizes", [(0, 2), (2, 0), (-1, 2), (2, 1.5), ("2", 1)], ids=str)
+def test_a_linear_layer_has_inputs_and_outputs(sizes):
+    with pytest.raises(ValueError, match=r"one input and one output or more, in whole numbers: Linear\(.*\) was given"):
+        Linear(*sizes)
+
+
 def test_an_affine_batch_norm_must_know_its_features():
     with pytest.raises(ValueError, match=r"an affine BatchNorm .* must know how many come in"):
         Sequential(BatchNorm(), Linear(2, 2))

@@ -45,7 +45,8 @@ LOSSES = {  # ours, torch's, outputs, targets, whether torch's mean is over outp
 
 
 def over_the_product(test):
-    for name, values in (("name", LOSSES), ("reduction", REDUCTIONS), ("shape", SHAPES)):
+    cases = [(name, shape) for name in LOSSES for shape in SHAPES if shape[1] > 1 or LOSSES[name][0] is not CrossEntropyLoss]
+    for name, values in ((("name", "shape"), cases), ("reduction", REDUCTIONS)):
         test = pytest.mark.parametrize(name, values, ids=str)(test)
     return test
 
@@ -176,9 +177,12 @@ def test_the_hinge_loss_leaves_output_and_target_alone(target):
     assert torch.equal(one, before[1])
 
 
-def test_the_hinge_loss_refuses_a_single_output():
-    with pytest.raises(ValueError, match="HingeLoss compares two outputs or more: 1 was given"):
-        HingeLoss()(torch.zeros(1, 1, 3), torch.ones(1, 1, 3))
+@pytest.mark.parametrize("loss", [HingeLoss, CrossEntropyLoss], ids=lambda loss: loss.__name__)
+def test_a_loss_of_several_outputs_refuses_a_single_one(loss):
+    with pytest.raises(
+        ValueError, match=f"{loss.__name__} compares two outputs or more: 1 was given; give the model an output"
+    ):
+        loss()(torch.zeros(1, 1, 3), torch.ones(1, 1, 3))
 
 
 @pytest.mark.parametrize(

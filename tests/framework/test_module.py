@@ -362,6 +362,28 @@ def test_a_model_prints_its_layers_replicas_and_parameters():
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"replicas": 0}, "a stack has one model or more: replicas=0 was given"),
+        ({"replicas": -1}, "a stack has one model or more: replicas=-1 was given"),
+        ({"replicas": 2.5}, "a stack has one model or more: replicas=2.5 was given"),
+        ({"dtype": "float64"}, "dtype is torch.float32 or torch.float64: 'float64' was given"),
+        ({"dtype": torch.int64}, "dtype is torch.float32 or torch.float64: torch.int64 was given"),
+    ],
+    ids=str,
+)
+def test_options_of_a_stack_that_are_none_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Sequential(Linear(2, 3), **options)
+
+
+@pytest.mark.parametrize("module", [Sequential(Linear(2, 3)), Tanh()], ids=["stack", "layer"])
+def test_a_module_is_not_called(module):
+    with pytest.raises(TypeError, match=rf"{type(module).__name__} was called: write predict\(model, inputs\) for rows"):
+        module(torch.zeros(4, 2))
+
+
 @pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
 def test_a_module_has_one_place(nested):
     tanh = Tanh()

@@ -261,6 +261,27 @@ def test_hyperparameters_are_one_number_of_0_or_more_or_one_for_each_model(name,
         ours(random_stack(3), **{**one_number, key: value})
 
 
+@pytest.mark.parametrize("value", ["0.1", None, [[0.1], [0.1, 0.2]]], ids=str)
+def test_hyperparameters_are_numbers(value):
+    with pytest.raises(ValueError, match=r"lr is one number, or one for each of the 3 models: .* was given"):
+        SGD(random_stack(3), lr=value)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (lambda: random_stack(2).parameters, "a Tensor"),
+        (lambda: [random_stack(2).parameters], "a list"),
+        (lambda: torch.nn.Linear(2, 2), "a Linear"),
+        (lambda: Sequential, "the class Sequential"),
+    ],
+    ids=["parameters", "list", "of torch", "class"],
+)
+def test_an_optimizer_takes_the_model(model, kind):
+    with pytest.raises(ValueError, match=rf"an optimizer takes a model, .*: {kind} was given; write SGD\(model\)"):
+        SGD(model(), lr=0.1)
+
+
 @pytest.mark.parametrize("hyperparameters", [{}, {"momentum": 0.0}, {"momentum": [0.0, 0.0, 0.0]}], ids=str)
 def test_nesterov_needs_a_momentum(hyperparameters):
     with pytest.raises(ValueError, match="nesterov=True needs a momentum above 0"):
