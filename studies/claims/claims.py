@@ -8,15 +8,25 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from studies.claims.measures import DERIVED
+from studies.claims.statements import Claim, Direction
 from studies.claims.verdicts import Published
+from studies.columns import SETS
 from studies.errors import UserError, unknown
 from studies.spec import spec
 
 PUBLISHED = Path(__file__).parent / "published"
+MEASURES = (
+    *DERIVED,
+    *(f"{name}_{what}" for name in SETS for what in ("pct", "errors", "loss")),
+    "diverged",
+    "stuck",
+    "seconds",
+)
 TOLERANCE = 0.25  # of a published mean: what would not matter, but never less than `floor`
 
 Where = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -134,7 +144,8 @@ def report_names() -> list[str]:
 def load_report(name: str) -> Report:
     """A report by name.
 
-    Raises UserError where its file has an unknown key, study or reading, or a number or statement lacks a key.
+    Raises UserError where its file has an unknown key, study, reading, measure, direction, frequency, factor or level, or a
+    number or statement lacks a key.
     """
     path = PUBLISHED / f"{name}.toml"
     if not path.is_file():
@@ -147,6 +158,8 @@ def load_report(name: str) -> Report:
     ]
     report = Report(name, document["source"], numbers, statements, document.get("open", {}))
     _require_readings(report)
+    _require_words(report)
+    _require_levels(report)
     return report
 
 
@@ -160,6 +173,44 @@ def _require_readings(report: Report) -> None:
         declared = tomllib.loads((spec.SPECS / f"{study}.toml").read_text(encoding="utf-8")).get("reading", {})
         if reading and reading not in declared:
             raise UserError(f"{report.name}: {study}: {unknown('reading', reading, declared)}")
+
+
+def _require_words(report: Report) -> None:
+    """Raise UserError where a claim has a word that is none of those allowed."""
+    parts = [(statement.id, part) for statement in report.statements for part in statement.parts]
+    words = [(number.id, "measure", number.measure.partition("@")[0], MEASURES) for number in report.numbers]
+    for name, part in parts:
+        words.append((name, "measure", part.measure.partition("@")[0], MEASURES))
+        if part.how_often:
+            words.append((name, "how_often", part.how_often, get_args(Claim)))
+        else:
+            words.append((name, "direction", part.direction, get_args(Direction)))
+        words.append((name, "across", part.across, ("mean", "range")))
+    for name, what, given, allowed in words:
+        if given not in allowed:
+            raise UserError(f"{report.name}, {name}: {unknown(what, given, allowed)}")
+
+
+def _require_levels(report: Report) -> None:
+    """Raise UserError where a claim is about a factor or a level that its study has in no reading."""
+    wheres = [(number.id, number.study, number.where) for number in report.numbers]
+    for statement in report.statements:
+        sides = [where for part in statement.parts for where in (part.a, part.b) if where is not None]
+        wheres += [(statement.id, statement.study, where) for where in sides]
+    levels: dict[str, dict[str, list[str]]] = {}
+    for study in dict.fromkeys(study for _, study, _ in wheres):
+        levels[study] = {}
+        for reading in spec.load(study).readings:
+            for factor, names in reading.grid.levels.items():
+                levels[study].setdefault(factor, []).extend(names)
+    for name, study, where in wheres:
+        for factor, fit in (pair for one in ([where] if isinstance(where, Mapping) else where) for pair in one.items()):
+            if factor not in levels[study]:
+                raise UserError(f"{report.name}, {name}: {study}: {unknown('factor', factor, levels[study])}")
+            for level in [fit] if isinstance(fit, str) else fit:
+                if level not in levels[study][factor]:
+                    known = dict.fromkeys(levels[study][factor])
+                    raise UserError(f"{report.name}, {name}: {study}: {unknown(f'level of {factor}', level, known)}")
 
 
 def _made(kind: type, table: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401

@@ -18,8 +18,10 @@ from studies.data.types import DataSet, Floats
 from studies.errors import UserError, listed, quoted, unknown
 
 _SEPARATORS = ",;\t|"
-_MARKS = "-.?*#<>()_/ "  # around the words below, or alone: '?', '-', '<NA>', '#N/A', 'n.a.'
-_MISSING = ("", "na", "n/a", "n.a", "nan", "nat", "null", "nil")
+# Around the words below, or alone: '?', '-', '<NA>', '#N/A', 'n.a.'.
+_MARKS = "-.?*#<>()_/ \N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{HORIZONTAL ELLIPSIS}"
+_MISSING = ("", "na", "n/a", "n/a n/a", "n.a", "n.d", "nan", "nat", "null", "nil", "1.#ind", "1.#qnan")
+_EXACT = ("None", "\\N")  # in no other case
 _SPREADSHEET_ERROR = re.compile(r"#[A-Z]+(/0)?[!?]")
 _WITH_COMMA = re.compile(r"[-+]?[\d.,]*,[\d.]+([eE][-+]?\d+)?")
 _LARGEST = np.finfo(np.float32).max
@@ -93,15 +95,21 @@ def _order(name: str) -> tuple[bool, float, str]:
 
 
 def _is_data(names: Sequence[str], cells: pd.DataFrame) -> bool:
-    """True where the first line is no header: each name is a number or a value of its column.
+    """True where the first line is no header: each name is a number, a mark of a missing cell or a value of its column.
 
-    Names that count, 0, 1, 2, ..., are those that pandas writes for columns without names.
+    Names that count from 0, 0, 1, 2, ..., are those that pandas writes for columns without names, unless each is a value of its
+    column.
     """
-    is_text, numbers, _ = zip(*map(_order, names), strict=True)
-    if all(is_text) or (not any(is_text) and (np.diff(numbers) == 1).all()):
+    is_number = [not _order(name)[0] for name in names]
+    is_missing = [bool(name) and _is_missing(name) for name in names]
+    if not any(is_number):
         return False
+    is_counted = list(names) == [str(place) for place in range(len(names))]
     values = (cells[place].astype(str).str.strip() for place in cells)
-    return all(not text or (column == name).any() for text, name, column in zip(is_text, names, values, strict=True))
+    return all(
+        (not is_counted and (number or missing)) or (column == name).any()
+        for number, missing, name, column in zip(is_number, is_missing, names, values, strict=True)
+    )
 
 
 def _no_header(names: Sequence[str]) -> str:
@@ -164,9 +172,9 @@ def _fault(text: str) -> str:
 
 
 def _is_missing(text: str) -> bool:
-    """True where a cell is empty, or has a mark in its place: of pandas, R, UCI or a spreadsheet."""
+    """True where a cell is empty, or has a mark in its place: of pandas, R, UCI, a database or a spreadsheet."""
     word = text.strip(_MARKS).casefold()
-    return word in _MISSING or text == "None" or _SPREADSHEET_ERROR.fullmatch(text) is not None
+    return word in _MISSING or text in _EXACT or _SPREADSHEET_ERROR.fullmatch(text) is not None
 
 
 def _faulty_classes(labels: pd.Series, classes: Sequence[str], target: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from studies.data.generators import FIXED, GENERATED
 from studies.data.types import Data, DataSet, Floats, Labels, Schema, Table
 from studies.errors import UserError, listed, quoted
 from studies.seeds import seed_for
+
+_INEXACT = 2.0**53  # from there, float64 is another number for some whole numbers
 
 
 def identify(path: Path) -> str:
@@ -132,13 +135,14 @@ def training_pool(data: Data, schema: Schema, seed: int) -> Table:
 
 
 def doubts(data: Data) -> list[str]:
-    """Doubtful things: constant features, identifiers and repeated rows; none in generated data."""
+    """Doubtful things: constant or rounded features, identifiers, classes alike, repeated rows; none in generated data."""
     if data.name in GENERATED:
         return []
-    inputs, labels, features, *_ = read_whole(data)
+    inputs, labels, features, target, classes = read_whole(data)
     constant = np.ptp(inputs, axis=0) == 0
     whole_numbers = (inputs == np.rint(inputs)).all(0)
     distinct = [len(np.unique(column)) == len(column) for column in inputs.T[whole_numbers]]
+    rounded = [_repeats(column[np.abs(column) >= _INEXACT]) for column in inputs.T] & whole_numbers & ~constant
     named = np.array(features, dtype=object)
     found = []
     if constant.any():
@@ -146,6 +150,11 @@ def doubts(data: Data) -> list[str]:
     if any(distinct):
         columns = listed(map(quoted, named[whole_numbers][distinct]))
         found.append(f"another whole number in every row: column {columns}; remove it if it is an identifier or a time")
+    if rounded.any():
+        columns = listed(map(quoted, named[rounded]))
+        found.append(f"whole numbers from 2^53, which may differ in the file and are equal as float64: column {columns}")
+    alike = "classes that differ in case or blanks alone: {} of {}"
+    found += [alike.format(listed(map(quoted, written)), quoted(target)) for written in _alike(classes)]
     repeated = len(labels) - len(set(map(bytes, inputs)))
     if repeated:
         differently = len(set(zip(map(bytes, inputs), labels.tolist(), strict=True))) - len(labels) + repeated
@@ -153,6 +162,19 @@ def doubts(data: Data) -> list[str]:
         count = f"{repeated:,} of {len(labels):,}{which}"
         found.append(f"rows with the features of an earlier row: {count}; copies may lie on both sides of a split")
     return found
+
+
+def _repeats(values: Floats) -> bool:
+    """True where a value is there twice."""
+    return len(np.unique(values)) < len(values)
+
+
+def _alike(classes: Sequence[str]) -> list[list[str]]:
+    """Groups of names that are one name without case and blanks."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault("".join(name.casefold().split()), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:

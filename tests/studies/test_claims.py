@@ -390,6 +390,39 @@ def test_a_misspelt_study_or_reading_of_a_claim_is_refused(tmp_path, monkeypatch
         claims.load_report("bad")
 
 
+def _statement(part):
+    return f'[[statement]]\nid = "S"\nclaim = ""\nstudy = "noise"\nparts = [{{ {part} }}]'
+
+
+CLAIM = 'measure = "test_pct", a = { }, direction = "lower"'
+WORDS = {  # a part of a claim, and what is said
+    "measure": (CLAIM.replace("test_pct", "test_pctt"), "there is no measure 'test_pctt'; did you mean 'test_pct'?"),
+    "measure at an epoch": (
+        CLAIM.replace("test_pct", "train_los@5"),
+        "there is no measure 'train_los'; did you mean 'train_loss'?",
+    ),
+    "direction": (CLAIM.replace("lower", "lowr"), "there is no direction 'lowr'; did you mean 'lower'?"),
+    "no direction": ('measure = "test_pct", a = { }', "there is no direction ''; allowed: lower, higher"),
+    "frequency": (
+        CLAIM.replace('direction = "lower"', 'how_often = "allways"'),
+        "there is no how_often 'allways'; did you mean 'always'?",
+    ),
+    "across": (f'{CLAIM}, across = "ranges"', "there is no across 'ranges'; did you mean 'range'?"),
+    "factor": (CLAIM.replace("{ }", '{ colour = "x" }'), "noise: there is no factor 'colour'; "),
+    "level": (CLAIM.replace("{ }", '{ FACTOR = "nothing" }'), "noise: there is no level of FACTOR 'nothing'; "),
+}
+
+
+@pytest.mark.parametrize(("part", "message"), WORDS.values(), ids=WORDS)
+def test_a_wrong_word_of_a_claim_is_refused(tmp_path, monkeypatch, part, message):
+    factor = next(iter(spec.load("noise").grid.levels))
+    monkeypatch.setattr(claims, "PUBLISHED", tmp_path)
+    (tmp_path / "bad.toml").write_text(f'source = "x"\n{_statement(part).replace("FACTOR", factor)}\n')
+    with pytest.raises(UserError) as told:
+        claims.load_report("bad")
+    assert f"bad, S: {message.replace('FACTOR', factor)}" in str(told.value)
+
+
 def test_nothing_is_decided_where_nothing_was_run(tmp_path):
     assert set(api.verdicts(tmp_path)["verdict"]) == {"UNDECIDED", "UNCLEAR"}
 

@@ -222,6 +222,10 @@ BAD_CSV = {
     "an index without a name": (",a,y\n0,1,0\n1,2,1\n", "column 1 has no name: is it an index?"),
     "no header": ("3.6,8.7,0\n4.5,8.2,1\n", "looks like data, '3.6', '8.7', '0': put a line of 3 names above it"),
     "no header, and a number twice": ("1,0,0\n4,8,1\n", "the first line looks like data"),
+    "no header, and a missing cell": ("?,8.7,0\n4.5,8.2,1\n", "looks like data, '?', '8.7', '0': put a line of 3 names"),
+    "no header, a missing cell and names": ("5.1,NA,setosa\n4.9,3,setosa\n6.7,3,virginica\n", "the first line looks like data"),
+    "no header, and numbers that count": ("1,2,3\n4.5,8.2,3\n5.5,8.1,4\n", "the first line looks like data"),
+    "no header, and numbers that count from 0": ("0,1\n1,0\n0,1\n", "the first line looks like data"),
     "no header, and classes by name": ("5.1,3.5,setosa\n4.9,3.0,setosa\n6.7,3.1,virginica\n", "looks like data"),
     "a cell that is long": ("a,y\n1,0\n" + "x" * 10**5 + ",1\n", f"{LONG!r}"),
     "a name that is long": ("x" * 10**5 + ",z\n1,0\n2,1\n", f"allowed: {LONG}, z"),
@@ -238,7 +242,8 @@ def test_bad_csv_files_are_told(csv, content, message):
 
 
 MARKS = ["", " ", "NA", "n/a", "N.A.", "NaN", "-nan", "null", "NULL", "nil", "None", "?", "<NA>", "#N/A", "#DIV/0!", "#REF!",
-         "-", "--", ".", "...", "*", "NaT", "(null)"]  # fmt: skip
+         "-", "--", ".", "...", "*", "NaT", "(null)", "#NA", "#N/A N/A", "-1.#IND", "1.#QNAN", "-NaN", "n.d.", "\\N",
+         "\N{EN DASH}", "\N{EM DASH}", "\N{HORIZONTAL ELLIPSIS}"]  # fmt: skip
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -248,7 +253,9 @@ def test_a_mark_of_what_is_missing_is_no_class(csv, mark):
         csv_files.read_csv(csv(f"a,y\n1,yes\n2,no\n3,{mark}\n4,yes\n5,{mark}\n"), "y")
 
 
-@pytest.mark.parametrize("name", ["+", "none", "native", "N", "0", "-1", "<=50K", "value", "nanny", "a.n."])
+@pytest.mark.parametrize(
+    "name", ["+", "none", "native", "N", "0", "-1", "<=50K", "value", "nanny", "a.n.", "nd", "n", "\\n", "1"]
+)
 def test_what_only_looks_like_such_a_mark_is_a_class(csv, name):
     assert name in csv_files.read_csv(csv(f"a,y\n1,{name}\n2,other\n"), "y").classes
 
@@ -299,8 +306,8 @@ def test_a_csv_file_of_another_notation(csv, content):
 
 @pytest.mark.parametrize(
     ("header", "features"),
-    [("0,1,2", ("0", "1")), ("1999,2000,kind", ("1999", "2000")), ("1,2,kind", ("1", "2"))],
-    ids=["as pandas writes it", "years", "numbers and a name"],
+    [("0,1,2", ("0", "1")), ("EU,NA,kind", ("EU", "NA")), ("1999,2000,kind", ("1999", "2000")), ("1,2,kind", ("1", "2"))],
+    ids=["as pandas writes it", "a mark among names", "years", "numbers and a name"],
 )
 def test_names_may_be_numbers(csv, header, features):
     path = csv(f"{header}\n5.5,7,a\n6.5,8,b\n")
@@ -383,6 +390,15 @@ def test_doubtful_data_are_told(csv):
     assert datasets.doubts(csv_data(path)) == [repeated.format("2 of 7")]
     path.write_text("u,y\n1.5,a\n1.5,b\n2.5,a\n1.5,a\n")
     assert datasets.doubts(csv_data(path)) == [repeated.format("2 of 4, 1 of them in another class")]
+    path.write_text("u,y\n1.5,Yes\n2.5,yes\n3.5,no one\n4.5,no  one\n5.5,other\n")
+    assert datasets.doubts(csv_data(path)) == [
+        "classes that differ in case or blanks alone: 'Yes', 'yes' of 'y'",
+        "classes that differ in case or blanks alone: 'no  one', 'no one' of 'y'",
+    ]
+    path.write_text("u,v,w,y\n9007199254740993,1e20,1.5,a\n9007199254740992,2e20,2.5,b\n3,3e20,3.5,b\n3,4e20,4.5,b\n")
+    assert "whole numbers from 2^53, which may differ in the file and are equal as float64: column 'u'" in datasets.doubts(
+        csv_data(path)
+    )
     assert datasets.doubts(DISK) == []
 
 
