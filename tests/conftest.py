@@ -18,7 +18,7 @@ SLOW = (
     *(
         "test_compare",
         "test_comparisons",
-        "test_design",
+        "test_power",
         "test_drawn_tables",
         "test_effects",
         "test_figures",
@@ -28,14 +28,14 @@ SLOW = (
     *(
         "test_odd_pictures",
         "test_own_framework",
-        "test_peer",
+        "test_torch_nn",
         "test_plan",
         "test_pool",
         "test_reference",
         "test_regions",
         "test_report",
     ),
-    *("test_runner", "test_show", "test_standing", "test_statements", "test_store", "test_verdicts"),
+    *("test_runner", "test_show", "test_status", "test_statements", "test_store", "test_verdicts"),
 )
 
 
