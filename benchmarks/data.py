@@ -10,7 +10,7 @@ from studies.data import splits
 from studies.plan import plan
 from studies.plan.units import Unit
 from studies.spec import spec
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import engines
 
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {

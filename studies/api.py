@@ -25,7 +25,7 @@ from studies.show import comparison, tables, verdict_texts
 from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.identity import differing
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
 from studies.store.store import Store, read_finished, read_manifest

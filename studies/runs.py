@@ -17,7 +17,7 @@ from studies.plan import plan
 from studies.plan.units import Trial, Unit
 from studies.show import tables
 from studies.spec.recording import covers
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import successful
 from studies.store.store import Store, machine

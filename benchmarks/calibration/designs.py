@@ -6,7 +6,7 @@ from typing import Any
 
 from studies.spec import spec
 from studies.spec.sampling import Population, Sampling
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 SOURCES = ("disk", "moons", "circles")
 POOL, TRUTH = 250, 4000  # training rows, and rows beyond the largest test set by which the truth is known

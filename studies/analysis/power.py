@@ -18,7 +18,7 @@ from studies.analysis.comparisons import best_of
 from studies.analysis.effects import Effect, codes_of, columns_of, is_full
 from studies.analysis.estimates import Numbers, resolvable
 from studies.analysis.scores import Scores
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 Named = tuple[str, ...]  # an effect: a factor, or a pair of them
 _RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0

@@ -8,7 +8,7 @@ import pandas as pd
 from studies.analysis import comparisons, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
 from studies.data import datasets
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store.rows import Rows
 
 Tables = Mapping[str, pd.DataFrame]

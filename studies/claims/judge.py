@@ -18,7 +18,7 @@ from studies.claims.measures import TIMES, measure
 from studies.claims.statements import Comparison, Evidence, Share, across_readings, compare_sides, count_share, judge_statements
 from studies.claims.verdicts import Outcome, judge_numbers
 from studies.errors import UserError, unknown
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store.rows import Rows
 
 LEARNED = 0.5  # share of the trials of a side that must learn for a part about models that learn

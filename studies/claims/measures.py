@@ -12,7 +12,7 @@ import pandas as pd
 from studies.analysis.summaries import in_percent, judged_on
 from studies.data import datasets, generators
 from studies.errors import UserError, unknown
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store.rows import Rows
 
 

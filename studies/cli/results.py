@@ -10,7 +10,7 @@ from studies import files
 from studies.cli import options
 from studies.errors import UserError
 from studies.spec import spec
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 @click.command("tables")

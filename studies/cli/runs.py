@@ -8,7 +8,7 @@ import click
 
 from studies.cli import options, terminal
 from studies.spec import spec
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 @click.command()

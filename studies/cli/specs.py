@@ -11,7 +11,7 @@ from studies.cli import options
 from studies.errors import UserError
 from studies.spec import spec
 from studies.spec.rules import number, require
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 TEMPLATE = Path(__file__).with_name("template.toml")
 

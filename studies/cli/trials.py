@@ -6,7 +6,7 @@ import click
 
 from studies.cli import options
 from studies.data.types import Split
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 @click.command()

@@ -7,7 +7,7 @@ from studies.errors import UserError
 from studies.plan.units import NUMERICS, Trial
 from studies.seeds import digest
 from studies.spec.identity import identity
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 def trials(study: Study) -> list[Trial]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from studies.analysis.tables import Tables
 from studies.show import texts
 from studies.show.tables import list_shown, remembered
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 def print_tables(study: Study, tables: Tables, console: Console) -> None:

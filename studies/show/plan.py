@@ -7,7 +7,7 @@ from studies.analysis import power
 from studies.data import datasets
 from studies.errors import SHOWN
 from studies.plan.units import Trial, Unit
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import costs, engines
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from studies.analysis.tables import Tables
 from studies.columns import Record
 from studies.show import console
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store import status
 
 EVERY = 5.0  # seconds from line to line where no bar can move

@@ -32,7 +32,7 @@ from studies.plan import plan
 from studies.plan.units import Trial, Unit
 from studies.show.figures.style import PLAIN, choose_fonts, drawing, without_font
 from studies.spec.components import DECISIONS
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import engines, runner
 
 SETS = ("validation", "test", "train")

@@ -16,7 +16,7 @@ from studies.show.figures.style import over
 from studies.show.sentences import sentences
 from studies.show.tables import explained
 from studies.show.texts import counted
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 Pictures = Mapping[str, Path | str]  # by name: where each is, or why there is none
 Section = tuple[str, str, Sequence[str]]  # id, title, parts

@@ -8,7 +8,7 @@ from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
 from studies.show.texts import counted, format_interval, format_signed
 from studies.spec.sampling import Population
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 def sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[str]:

@@ -15,7 +15,7 @@ from studies.seeds import digest
 from studies.show import texts
 from studies.show.sentences import sentences
 from studies.spec.identity import differing, plain
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store.rows import Rows, read_table, to_csv
 
 _MADE_FROM = "tables.json"

@@ -22,7 +22,7 @@ from studies.show.figures import curves, png
 from studies.show.figures.style import PLAIN, choose_fonts, drawing, titled, without_font
 from studies.show.regions import Scene
 from studies.spec.grid import level_text
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import engines, runner, torch_models
 
 _SIZE = (10.4, 6.1)  # inches, of regions and curves side by side

@@ -7,13 +7,13 @@ import pandas as pd
 from studies.claims import claims
 from studies.claims.verdicts import MIN_ROUNDS, Outcome
 from studies.show import tables
-from studies.spec import spec
+from studies.spec import study
 
 TEXTS = ("source", "id", "claim", "study", "reading", "role", "measure", "verdict", "reason")  # columns of verdicts.csv
 RATES = Path(__file__).parents[1] / "claims" / "published" / "error_rates.csv"  # written by benchmarks.verdict_rates
 BEFORE = RATES.with_name("before.csv")  # verdicts by the first rules; why a claim is defined otherwise now
 QUICK = (
-    f"A quick look has {spec.QUICK} rounds and the primary readings: numbers stay UNDECIDED, since they take {MIN_ROUNDS} "
+    f"A quick look has {study.QUICK} rounds and the primary readings: numbers stay UNDECIDED, since they take {MIN_ROUNDS} "
     "rounds; statements are judged, and those of small effects stay UNDECIDED; none is found UNDERSPECIFIED."
 )
 _PREFACE = """# The five reports, reproduced

@@ -16,7 +16,7 @@ from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS
 from studies.errors import UserError
 from studies.plan.units import Trial
 from studies.spec import recording
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 REPEATED = ("study", "reading", "trial", "config")  # columns of a trial that each line of its parts repeats
 _OF_THE_PLAN = ("repeat", "fold", "seed", "epochs")  # columns of `LAST` that the plan gives

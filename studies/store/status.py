@@ -12,7 +12,7 @@ from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
 from studies.spec.grid import level_text
 from studies.spec.identity import differing, plain
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store import shards
 from studies.store.rows import successful
 from studies.store.store import KEPT, Store, read_manifest

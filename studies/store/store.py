@@ -26,7 +26,7 @@ from studies.columns import FIRST, LAST, NEWER, PARTS, TEXTS, Record
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec.identity import plain
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.store import rows, shards
 from studies.store.rows import Rows, read_table, to_csv
 from studies.store.shards import Shard

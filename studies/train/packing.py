@@ -12,7 +12,7 @@ from framework.training import BLOCK
 from studies.data import datasets, splits
 from studies.plan.units import Source, Trial, Unit
 from studies.spec.settings import Settings, update_rule
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import devices
 from studies.train.costs import count_units_and_weights
 

@@ -21,7 +21,7 @@ from studies.analysis.tables import Tables, of_reading
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.show.figures.labels import shorten_labels
 from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 
 class Picture(NamedTuple):

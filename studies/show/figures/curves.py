@@ -32,7 +32,7 @@ from studies.show.figures.style import (
     used,
 )
 from studies.spec.grid import level_text
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 FEW = 8  # configurations at most that have panels of their own
 _ACROSS = 4  # panels side by side

@@ -14,7 +14,7 @@ from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
 from studies.show.figures.style import error_bars, in_lines, length, new_figure, title_of, titled, wider
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 SHOWN = 40  # changes at most from the baseline, and from the best
 _HEAT = "rocket_r"

@@ -32,7 +32,7 @@ from studies.show.figures.style import (
     width_of_levels,
     wrap,
 )
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 MATTERS = 1.0  # % of the variance, from which on a pair that is more than chance has a panel
 SHOWN = 24  # effects at most, the largest

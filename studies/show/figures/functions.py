@@ -26,7 +26,7 @@ from studies.show.figures.style import (
 )
 from studies.spec.components import ACTIVATIONS, OPTIMIZERS, SCHEDULES, make, with_name
 from studies.spec.grid import Configuration, level_text
-from studies.spec.spec import Study
+from studies.spec.study import Study
 from studies.train import networks
 
 _ACROSS = 3  # panels side by side

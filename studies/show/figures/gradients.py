@@ -23,7 +23,7 @@ from studies.show.figures.style import (
     titled,
     used,
 )
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 FEW = 6  # configurations at most that share one panel
 PANELS = 12  # at most

@@ -36,7 +36,7 @@ from studies.show.figures.style import (
     wrap,
 )
 from studies.show.texts import counted
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from studies.analysis.tables import Tables
 from studies.spec.grid import Configuration
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 NAME = 30  # letters of a factor or a level
 LABEL = 80  # of a configuration

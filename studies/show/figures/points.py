@@ -23,7 +23,7 @@ from studies.plan import plan
 from studies.plan.units import Trial
 from studies.show.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
 from studies.show.texts import counted
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 SHOWN = 4  # configurations at most whose predictions are drawn
 _SIDE = 2.9  # inches of a panel

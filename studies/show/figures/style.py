@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from studies.show.texts import counted
-from studies.spec.spec import Study
+from studies.spec.study import Study
 
 _FONT = "DejaVu Sans"  # comes with matplotlib: pictures are the same on every machine
 PLAIN: Mapping[str, Any] = {"font.family": [_FONT], "text.parse_math": False}  # a user's $ is a dollar

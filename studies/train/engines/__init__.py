@@ -16,7 +16,7 @@ from studies.spec.engines import ENGINES
 from studies.spec.settings import Settings
 
 if TYPE_CHECKING:  # a process that trains does without what reads specs: it takes longer to import than torch
-    from studies.spec.spec import Study
+    from studies.spec.study import Study
 
 Observe = Callable[[int, Any], None]  # gets epoch and model at every record of the history
 

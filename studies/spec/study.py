@@ -1,0 +1,95 @@
+"""A study: a spec, read and checked, with its readings."""
+
+import shlex
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from studies.data.types import Data, Schema, Validation
+from studies.spec.grid import Grid
+from studies.spec.parts import NO_PARTS, Parts
+from studies.spec.sampling import Sampling
+
+RESULTS = Path("results")  # by default, in the working directory
+QUICK = 10  # repeats at most, of a quick look at a study
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be trained as it stands.
+
+    Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
+    and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
+    study as it was named on the command line, with the options that changed it; `parts` the user's own components.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    seed: int
+    design: str
+    data: Data
+    schema: Schema
+    validation: Validation
+    grid: Grid
+    stack: int = 0
+    tune: tuple[str, ...] = ()
+    margin: float = 0.5
+    reading: str = ""
+    others: tuple["Study", ...] = ()
+    given: tuple[str, ...] = field(default=(), compare=False)
+    parts: Parts = NO_PARTS
+
+    @property
+    def readings(self) -> tuple["Study", ...]:
+        """Every reading of the study, the primary one first."""
+        return (self, *self.others)
+
+    def named(self, reading: str) -> "Study":
+        """The reading of that name; the primary one where there is none, as in a quick look."""
+        return next((each for each in self.readings if each.reading == reading), self)
+
+    @property
+    def factors(self) -> list[str]:
+        """The factors of all readings."""
+        return list(dict.fromkeys(factor for reading in self.readings for factor in reading.grid.levels))
+
+    @property
+    def trials(self) -> int:
+        """Number of models that this reading trains."""
+        return len(self.grid.configurations) * max(self.validation.folds, 1) * self.validation.repeats
+
+    @property
+    def sampling(self) -> Sampling:
+        """The design of this reading, as far as its statistics depend on it."""
+        data, validation = self.data, self.validation
+        judged = "test" if data.test_samples else "val" if validation.folds or data.validation_samples else "train"
+        rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
+        return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows)
+
+    def identity(self) -> dict[str, Any]:
+        """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
+        data = {key: value for key, value in asdict(self.data).items() if key != "path"}  # its content says which file it is
+        own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
+        if self.parts.path:
+            own["components"] = {"content": self.parts.content}
+        if not self.reading:
+            return own
+        return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}
+
+    def described(self) -> dict[str, Any]:
+        """All that tables of the rows depend on, as plain values."""
+        baselines = {reading.reading: dict(reading.grid.baseline) for reading in self.readings}
+        baseline = baselines if self.reading else baselines[""]
+        return {**self.identity(), "margin": self.margin, "tune": self.tune, "baseline": baseline}
+
+    def command(self, verb: str, results: str | Path = RESULTS) -> str:
+        """The command line that does something with this study and its folder of results, to be pasted."""
+        elsewhere = () if Path(results) == RESULTS else ("--results", str(results))
+        return shlex.join(["ablation", verb, *(self.given or (self.name,)), *elsewhere])
+
+    def quick(self) -> "Study":
+        """The primary reading alone, with no more than `QUICK` repeats."""
+        return replace(self, validation=replace(self.validation, repeats=min(self.validation.repeats, QUICK)), others=())
