@@ -9,7 +9,7 @@ SLOW = (
         "test_benchmarks",
         "test_readme",
         "test_verdict_rates",
-        "test_bad_input",
+        "test_generated_input",
         "test_chaos",
         "test_claims",
         "test_cli",

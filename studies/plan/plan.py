@@ -1,4 +1,4 @@
-"""From a study to its trials: their keys, what these depend on, and the trial that a user means."""
+"""From a study to its trials: makes their keys, says what these depend on, and finds the trial that a user means."""
 
 from dataclasses import asdict
 from typing import Any

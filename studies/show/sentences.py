@@ -1,4 +1,4 @@
-"""The three sentences that a reader should remember, from the tables of one reading, each number with its uncertainty."""
+"""The four sentences that a reader should remember, from the tables of one reading, each number with its uncertainty."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Identity of a trial: the plain values that its numbers depend on, whose hash is its key.
+"""Values of a spec that the numbers of a trial, and so its key, depend on; `plan.plan` hashes them.
 
 A row belongs to a trial if their keys are equal, however the study has changed since. So a key that spec files gain later must
 leave the keys of the rows there are as they were: the tables below are where such a change is entered.

@@ -1,4 +1,4 @@
-"""Rows as tables: which of the rows on disk belong to the trials of a study, and how they are written and read.
+"""Rows as tables: those that belong to the trials of a study, and their form as CSV.
 
 A row belongs to a trial if their keys are equal. What the row says of the study (names, labels, settings) is taken from the
 study as it is today, what came of the training from the row.

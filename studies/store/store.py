@@ -1,4 +1,4 @@
-"""`results/<study>/`: rows that survive a crash, and the files they end up in.
+"""`results/<study>/`: rows that survive a crash; writes `trials.csv`, `history.csv`, `predictions.csv` and `kept/`.
 
 While a study runs, each finished stack is one append of JSON lines, flushed to disk, to a shard that only this run writes: a
 trial is done once its line is on disk. Finishing compacts shards and earlier rows to CSV: the rows of the study's trials to
