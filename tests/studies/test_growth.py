@@ -157,8 +157,8 @@ def test_rows_of_other_code_are_told_with_what_to_do(tiny, train, tmp_path):
     study = spec.load(str(path))
     told = [line for line in status.describe_status(study, tmp_path / "results") if line.startswith("other code")]
     assert told == [
-        "other code     made 12 of 12 rows; if `ablation verify tiny` finds that numbers differ, raise NUMERICS in "
-        "studies/plan/units.py, and run again"
+        f"other code     made 12 of 12 rows; if `{study.command('verify', tmp_path / 'results')}` finds that numbers differ, "
+        "raise NUMERICS in studies/plan/units.py, and run again"
     ]
     said = []
     run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
