@@ -63,6 +63,7 @@ def _with_truth(lines: pd.DataFrame) -> pd.DataFrame:
     everywhere = everywhere.where(~own, named.map(shares))
     wide = lines["population"] == Population.NEW_DATA
     truth, uncertain = lines["truth"].where(~wide, everywhere), lines["error"].where(~wide, error)
+    uncertain = uncertain.fillna(0)  # a share has no interval where noise exceeds effects: its truth counts as exact
     half = [np.hypot((lines["mean"] - lines[end]).abs(), uncertain) for end in ("low", "high")]
     new = [np.hypot((lines["mean"] - lines[end]).abs(), error) for end in ("low", "high")]
     off, off_new = lines["mean"] - truth, lines["mean"] - everywhere
