@@ -39,8 +39,10 @@ _NO_PROBABILITIES = (
 class Loss:
     """L = sum over outputs, mean or sum over samples, of one term per output.
 
-    Raises ValueError where output and target have different shapes.
+    Raises ValueError where output and target have different shapes, or fewer outputs than the loss compares.
     """
+
+    fewest = 1  # outputs
 
     def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
         if reduction not in ("mean", "sum"):
@@ -56,6 +58,10 @@ class Loss:
             raise ValueError(
                 "a loss compares output and target of one shape (R, outputs, samples): "
                 f"{tuple(output.shape)} and {tuple(target.shape)} were given"
+            )
+        if output.shape[1] < self.fewest:
+            raise ValueError(
+                f"{type(self).__name__} compares two outputs or more: 1 was given; give the model an output for each class"
             )
         terms = self.buffers.take("terms", output.shape, output)
         gradient = self.buffers.take("gradient", output.shape, output)
@@ -125,6 +131,8 @@ class HingeLoss(Loss):
     Raises ValueError unless margin > 0, and for a single output, which has no others to compare with.
     """
 
+    fewest = 2
+
     def __init__(self, margin: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__(reduction)
         if not 0 < margin < math.inf:
@@ -133,10 +141,6 @@ class HingeLoss(Loss):
 
     def __repr__(self) -> str:
         return f"HingeLoss({self.margin:g}, {self.reduction!r})"
-
-    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        _require_two_outputs(self, output)
-        return super().__call__(output, target)
 
     def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
         one_hot = self.buffers.take("one_hot", output.shape, output).copy_(target)
@@ -194,9 +198,7 @@ class CrossEntropyLoss(Loss):
     Raises ValueError for a single output, whose softmax is 1 whatever it is.
     """
 
-    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        _require_two_outputs(self, output)
-        return super().__call__(output, target)
+    fewest = 2
 
     def require_outputs_of(self, module: Module) -> None:
         if isinstance(module, Sigmoid | Softmax):
@@ -213,10 +215,3 @@ class CrossEntropyLoss(Loss):
         gradient.div_(total).sub_(target)
         log_total = ops.log(total, total)
         torch.sub(log_total, terms, out=terms).mul_(target)
-
-
-def _require_two_outputs(loss: Loss, output: Tensor) -> None:
-    """Raise ValueError where a loss that compares outputs is given a single one."""
-    if output.shape[1] < 2:
-        name = type(loss).__name__
-        raise ValueError(f"{name} compares two outputs or more: 1 was given; give the model an output for each class")

@@ -115,12 +115,12 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
             raise UserError(f"{error}{kept}; {_remedy(study, results)}") from None
         if not found:
             raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
-    elif tables.is_current(study, folder, rows):
-        found = tables.read_tables(study, folder)
     else:
-        found = compute_tables(study, rows)
-        with contextlib.suppress(OSError):
-            tables.write_tables(study, found, folder, rows)
+        current = tables.read_current(study, folder, rows)
+        found = compute_tables(study, rows) if current is None else current
+        if current is None:
+            with contextlib.suppress(OSError):
+                tables.write_tables(study, found, folder, rows)
     if out is not None:
         tables.write_tables(study, found, Path(out) / study.name, rows)
     return found, rows
@@ -174,7 +174,7 @@ def _remedy(study: Study, results: str | Path) -> str:
 
 
 def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
-    """The spread of paired differences by reading, as far as the study has rows with it: see `design.spread`."""
+    """The spread of paired differences by reading, as far as the study has rows with it: see `power.spread`."""
     try:
         rows = rows_of(study, results)._asdict()
     except UserError:  # they are of another spec

@@ -170,11 +170,10 @@ class _Run:
             counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
             self.store.note({"started": self._began, **self._about, **counts})
         written = self.store.compact()
-        if tables.is_current(self.study, self.store.folder, written):
-            with contextlib.suppress(UserError):  # another run has replaced them meanwhile
-                return written.trials, tables.read_tables(self.study, self.store.folder)
-        found = compute_tables(self.study, written)
-        tables.write_tables(self.study, found, self.store.folder, written)
+        found = tables.read_current(self.study, self.store.folder, written)
+        if found is None:
+            found = compute_tables(self.study, written)
+            tables.write_tables(self.study, found, self.store.folder, written)
         return written.trials, found
 
 

@@ -1,5 +1,6 @@
 """Tables of a study on disk: CSV files, `tables.md`, and a note of what they were made from."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,12 @@ def write_tables(study: Study, tables: Tables, folder: Path, rows: Rows) -> None
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
 
 
-def is_current(study: Study, folder: Path, rows: Rows) -> bool:
-    """True where the tables in a folder are whole, and those that this code makes of these rows."""
-    return _noted(folder) == _made_from(study, folder, rows)
+def read_current(study: Study, folder: Path, rows: Rows) -> Tables | None:
+    """The tables in a folder where they are whole, and those that this code makes of these rows; else None."""
+    if _noted(folder) == _made_from(study, folder, rows):
+        with contextlib.suppress(UserError):  # another run has replaced them meanwhile
+            return read_tables(study, folder)
+    return None
 
 
 def read_tables(study: Study, folder: Path) -> Tables:

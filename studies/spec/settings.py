@@ -209,7 +209,7 @@ def value_at(settings: Settings, key: str, known: Known = BUILT_IN) -> Any:  # n
 
 
 def update_rule(settings: Settings) -> tuple[Any, ...]:
-    """What replicas must share to be updated by one optimizer: its name, and which of its terms there are.
+    """Key of the optimizer that replicas may share: its name, and the terms of its rule that are there.
 
     A term that only some of them need would change the rounding of the others.
     """
@@ -359,7 +359,7 @@ def _loss(full: Settings, known: Known) -> Loss:
 
 
 def _contradiction(full: Settings, known: Known) -> str:
-    """Why these settings mean nothing together, or an empty text."""
+    """The reason that these settings mean nothing together; empty where they mean something."""
     single, loss, output = full["outputs"] == "single", _loss(full, known), full["output"]
     if loss.outputs and output not in loss.outputs:
         remedy = "".join(f"output = {name!r} or " for name in loss.outputs[:1] if len(loss.outputs) > 1)

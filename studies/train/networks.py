@@ -10,8 +10,6 @@ import framework as fw
 from studies.spec.components import BATCH_NORM, BUILT_IN, DTYPES, OUTPUTS, Known, make, options
 from studies.spec.settings import Settings, update_rule
 
-__all__ = ["draw_first_weights", "loss", "model", "optimizer", "schedule", "update_rule"]
-
 
 def model(
     settings: Sequence[Settings], features: int, classes: int, device: torch.device | str = "cpu", known: Known = BUILT_IN

@@ -37,7 +37,7 @@ ONE_SAMPLE = [(1, 1, 1), (1, 5, 1), (4, 3, 1)]
 
 
 def ours_and_theirs(component, **parameters):
-    """What makes a component of the framework, and its equal of torch.nn."""
+    """Makers of a component of the framework and of its equal of torch.nn."""
     make, arguments = component.twin(**parameters)
     return lambda: component.build(**parameters), lambda: make(**arguments)
 

@@ -2,28 +2,12 @@
 
 import pytest
 import torch
+from my_parts import Swish
 
 import framework as fw
 from framework.activations import Activation
 
 pytestmark = pytest.mark.cpu
-
-
-class Swish(fw.Module):
-    """As somebody writes it who has read the docstring of Module."""
-
-    def __init__(self, beta=1.0):
-        super().__init__()
-        self.beta = beta
-
-    def forward(self, x, train=True):
-        s = torch.sigmoid(self.beta * x)
-        if train:
-            self.x, self.s = x, s
-        return x * s
-
-    def backward(self, gradient):
-        return gradient * (self.s + self.beta * self.x * self.s * (1 - self.s))
 
 
 class WrongDerivative(Swish):
