@@ -90,8 +90,8 @@ def run(
 
 
 def rows_of(study: Study, results: str | Path) -> Rows:
-    """The rows of a study on disk, of a run that is at work too."""
-    return Store(Path(results), study).load()
+    """The rows of a study on disk, of a run that is at work too, whatever they record beside their numbers."""
+    return Store(Path(results), study).load(lacking=True)
 
 
 def tables_of(study: Study, results: str | Path, out: str | Path | None = None) -> Tables:

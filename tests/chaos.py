@@ -193,12 +193,12 @@ def grown(soak: Soak, results: Path) -> bool:
 Fault = Callable[[Soak, Path], bool]  # disturbs a run that works in a folder; whether it ended well all the same
 FAULTS: tuple[Fault, ...] = (
     tail_torn,
+    grown,
     write_cut_short,
     parent_killed,
     workers_killed,
-    dask_worker_removed,
     two_at_once,
-    grown,
+    dask_worker_removed,
 )
 
 

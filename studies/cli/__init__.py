@@ -4,6 +4,7 @@ Exit status: 0; 1 where trials failed, numbers differ, something is worse or no 
 where two results cannot be compared; 130 when interrupted, 143 when ended by SIGTERM.
 """
 
+import sys
 from typing import Any
 
 import click
@@ -21,7 +22,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            returned = super().invoke(ctx)
+            sys.stdout.flush()  # while an error can still be told
+            return returned
         except UserError as error:
             click.echo(f"ablation: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from studies.errors import UserError
 from studies.spec import spec
 
 overrides = click.option(
@@ -50,7 +51,16 @@ def on_study(command: Callable[..., None]) -> Callable[..., None]:
     @quick
     @results
     @functools.wraps(command)
-    def loaded(study: str, overrides: Sequence[str], quick: bool, results: Path, **rest: Any) -> None:  # noqa: ANN401
-        command(spec.load(study, overrides, quick, results), results, **rest)
+    def with_study(study: str, overrides: Sequence[str], quick: bool, results: Path, **rest: Any) -> None:  # noqa: ANN401
+        try:
+            loaded = spec.load(study, overrides, quick, results)
+        except UserError:
+            of_report = with_reports([study])
+            if of_report == [study]:
+                raise
+            raise UserError(
+                f"{study!r} is a report, and this command is about one study: give one of {', '.join(of_report)}"
+            ) from None
+        command(loaded, results, **rest)
 
-    return loaded
+    return with_study

@@ -18,17 +18,20 @@ _GONE = (errno.EPIPE, errno.EIO)  # of a reader: it closed the pipe, or the term
 
 
 class _Output(io.FileIO):
-    """A file descriptor whose reader may go away: the command then goes on, and what it prints is dropped."""
+    """A file descriptor whose reader may go away: the command then goes on, and what it prints is dropped.
+
+    Any other error, such as a full disk, is raised once.
+    """
 
     def write(self, content: "ReadableBuffer", /) -> int:
         try:
             return super().write(content)
         except OSError as error:
-            if error.errno not in _GONE:
-                raise
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
+            if error.errno not in _GONE:
+                raise
             return memoryview(content).nbytes
 
 

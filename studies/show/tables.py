@@ -34,8 +34,9 @@ SHOWN = 10  # configurations at either end
 def write_tables(study: Study, tables: Tables, folder: Path, rows: Rows) -> None:
     """Write every table that has lines as CSV, what `show` prints as `tables.md`, and what they were made from.
 
-    Tables that no longer apply are removed. Raises OSError.
+    Tables that no longer apply are removed, and a page with other ones. Raises OSError.
     """
+    (folder / "report.html").unlink(missing_ok=True)
     for name, table in tables.items():
         path = folder / f"{name}.csv"
         if table.empty:

@@ -52,10 +52,11 @@ def planned(study: Study, trials: Sequence[Trial]) -> pd.DataFrame:
     ).set_index(pd.Index([trial.key for trial in trials], name="trial"))
 
 
-def divide(found: pd.DataFrame, plan: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def divide(found: pd.DataFrame, plan: pd.DataFrame, *, lacking: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that belong to the planned trials, in their order, and the others; of each trial one.
 
     A trial's row is a successful one that records all that the study asks for, the fullest of several; else its last failure.
+    With `lacking`, one that records less will do.
     """
     if found.empty:
         return found, found
@@ -63,7 +64,7 @@ def divide(found: pd.DataFrame, plan: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
     found = found.assign(_extent=_extent(there))
     asked = _recorded(plan.reindex(found["trial"]).set_axis(found.index))
     is_planned, good = found["trial"].isin(plan.index), found["status"] == "ok"
-    fits = is_planned & good & np.asarray(recording.covers(there, asked), dtype=bool)
+    fits = is_planned & good & (lacking | np.asarray(recording.covers(there, asked), dtype=bool))
     own = _best(found[fits | (is_planned & ~good)], fits)
     own = own.set_index("trial", drop=False).reindex(plan.index[plan.index.isin(own["trial"])]).reset_index(drop=True)
     # What an own row holds too is not kept twice.
@@ -104,7 +105,7 @@ def named_by(rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_asked(rows: Rows, plan: pd.DataFrame) -> Rows:
-    """Rows as if they recorded what the study asks for and no more."""
+    """Rows as if they recorded what the study asks for and no more; what they lack they still lack."""
     trials, history, predictions = rows
     if trials.empty:
         return rows
@@ -119,9 +120,10 @@ def as_asked(rows: Rows, plan: pd.DataFrame) -> Rows:
     predictions = predictions[predictions["trial"].map(asked["keep_predictions"]) == 1].reset_index(drop=True)
     if predictions.empty:
         predictions = pd.DataFrame(columns=[*REPEATED, PARTS["predictions"]])
+    covering = np.asarray(recording.covers(_recorded(trials), asked.set_axis(trials.index)), dtype=bool)
     return Rows(
         _with_first_fast_epochs(trials, history, fuller).assign(
-            **{key: plan.loc[trials["trial"], key].to_numpy() for key in recording.SETTINGS}
+            **{key: trials[key].where(~covering, plan.loc[trials["trial"], key].to_numpy()) for key in recording.SETTINGS}
         ),
         history.drop(columns=[column for column in norms if history[column].isna().all()]),
         predictions,

@@ -128,14 +128,17 @@ class Store:
                 left.unlink(missing_ok=True)
         return rows.as_asked(written, self.plan)
 
-    def load(self) -> Rows:
-        """The rows of the study's trials: what is on disk, a run that is at work included."""
-        return self.load_all()[0]
+    def load(self, *, lacking: bool = False) -> Rows:
+        """The rows of the study's trials: what is on disk, a run that is at work included.
 
-    def load_all(self) -> tuple[Rows, pd.DataFrame]:
-        """The rows of the study's trials, and the rows that belong to none of them, one of each key."""
+        With `lacking`, also rows that lack what the study records now, such as a history: their numbers are the same.
+        """
+        return self.load_all(lacking=lacking)[0]
+
+    def load_all(self, *, lacking: bool = False) -> tuple[Rows, pd.DataFrame]:
+        """The rows of the study's trials, and the rows that belong to none of them, one of each key; `lacking` as in `load`."""
         found = _Found(self)
-        trials, others = found.divided(self.plan)
+        trials, others = found.divided(self.plan, lacking=lacking)
         own = found.with_parts(trials)
         own = rows.as_asked(own._replace(trials=rows.named_by(own.trials, self.plan)), self.plan)
         return own, others.drop(columns="_place", errors="ignore")
@@ -209,9 +212,9 @@ class _Found:
         if len(self.trials):
             rows.require_equal(self.trials)
 
-    def divided(self, plan: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows of the planned trials, and the others."""
-        return rows.divide(self.trials, plan)
+    def divided(self, plan: pd.DataFrame, *, lacking: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of the planned trials, and the others: see `rows.divide`."""
+        return rows.divide(self.trials, plan, lacking=lacking)
 
     def returning(self, own: pd.DataFrame) -> pd.DataFrame:
         """The rows that are among the kept ones on disk and belong to the study now."""

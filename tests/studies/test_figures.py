@@ -412,3 +412,15 @@ def test_the_picture_of_activations_has_a_panel_for_each_of_the_table(tiny):
         inside = abs(np.diff(y, 2)) < 1e-2  # off the corners
         middle = (slope.get_ydata()[1:-1])[inside]
         assert middle == pytest.approx(((y[2:] - y[:-2]) / (x[2:] - x[:-2]))[inside], abs=0.02)
+
+
+def test_an_activation_that_raises_has_a_panel_that_says_so_and_a_page(tiny, tmp_path, monkeypatch):
+    def refuse(table, given):
+        raise ValueError("no slope")
+
+    studies.run(tiny(), results=tmp_path, jobs=1)
+    monkeypatch.setattr(functions, "make", refuse)
+    study = spec.load(str(tiny()))
+    figure = functions.activations(study, None)
+    assert all("ValueError" in ax.texts[0].get_text() for ax in figure.axes)
+    assert api.write_report(study, tmp_path, tmp_path / "figures").read_text().count("<img") >= 10

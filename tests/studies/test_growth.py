@@ -100,6 +100,14 @@ def test_a_row_that_records_more_is_used_and_looks_as_if_it_recorded_what_is_ask
     assert train(tiny(*before))[0] == 0  # nothing that was recorded is lost
 
 
+def test_tables_are_made_of_rows_that_lack_what_the_study_records_now(tiny, train, tmp_path):
+    train(tiny(("history_every = 1", "history_every = 0")))
+    study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"))))
+    tables = api.tables_of(study, tmp_path / "results")
+    assert tables["summary"]["trials"].tolist() == [3, 3, 3, 3]
+    assert len(status.missing(study, tmp_path / "results")[0]) == 12  # a run trains them again, with their history
+
+
 def test_a_quick_look_is_a_part_of_the_study(tiny, train, tmp_path):
     path = tiny(("folds = 3", "folds = 0\nrepeats = 12"))
     quick = spec.load(str(path), quick=True)

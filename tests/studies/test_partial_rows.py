@@ -48,11 +48,11 @@ SPECS = {
 
 def parts(rows):
     """Rows that a study may have at one time, by name."""
-    for config, group in rows.groupby("config"):
+    yield "half", rows.sample(frac=0.5, random_state=0)
+    yield "the first row", rows.iloc[:1]
+    for config, group in list(rows.groupby("config"))[:2]:
         yield f"only {config}", group
         yield f"without {config}", rows.drop(group.index)
-    yield "the first row", rows.iloc[:1]
-    yield "half", rows.sample(frac=0.5, random_state=0)
     if rows["reading"].any():
         for reading, group in rows.groupby("reading"):
             yield f"reading {reading}", group
@@ -81,7 +81,7 @@ def test_everything_is_made_of_the_rows_there_are(text, tmp_path):
             print_tables(study, tables, Console(file=io.StringIO()))
             status.describe_status(study, results)
             api.spreads(study, results)
-            if place % 4 == 0:  # pictures take a second
+            if name == "half":  # pictures take seconds
                 api.write_report(study, results, tmp_path / "figures")
         except UserError:
             raise
