@@ -415,7 +415,7 @@ def test_the_picture_of_activations_has_a_panel_for_each_of_the_table(tiny):
 
 
 def test_an_activation_that_raises_has_a_panel_that_says_so_and_a_page(tiny, tmp_path, monkeypatch):
-    def refuse(table, given):
+    def refuse(*_):
         raise ValueError("no slope")
 
     studies.run(tiny(), results=tmp_path, jobs=1)
