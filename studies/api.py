@@ -21,10 +21,11 @@ from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
 from studies.runs import run_all
-from studies.show import comparison, tables, verdict_texts
+from studies.show import comparison, tables, texts, verdict_texts
 from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.identity import differing
+from studies.spec.measures import read_measure
 from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
@@ -183,7 +184,7 @@ def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
     for reading in study.readings:
         trials = of_reading(rows, reading)["trials"]
         if len(trials) and len(reading.grid.configurations) > 1:
-            found[reading.reading] = power.spread(scores.of(trials, reading.sampling))
+            found[reading.reading] = power.spread(scores.of(trials, reading.sampling, measure=reading.measure))
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
 
 
@@ -194,11 +195,11 @@ def find_trial(study: Study, results: str | Path, given: str) -> Trial:
     """
     if given in ("best", "worst") and given not in study.grid.labels.values():
         summary = of_reading(tables_of(study, results), study)["summary"]
-        error = f"{judged_on(summary)}_mean_pct"
-        known = summary.dropna(subset=error).sort_values(error, kind="stable")["config"]
+        mean = f"{judged_on(summary)}_mean"
+        known = texts.best_first(summary.dropna(subset=mean), mean, study.measure)["config"]
         if known.empty:
             why = study.command("status", results)
-            raise UserError(f"no configuration of {study.name} has an error, so none is {given}; see why: {why}")
+            raise UserError(f"no configuration of {study.name} has a value, so none is {given}; see why: {why}")
         given = known.iloc[0 if given == "best" else -1]
     return plan.find(study, given)
 
@@ -225,7 +226,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
     start = study.grid.baseline_configuration
-    known = scores.of(trials, study.sampling, start.id if start else None)
+    known = scores.of(trials, study.sampling, start.id if start else None, study.measure)
     found = comparisons.compare_with(known, other.id, study.margin)
     return comparisons.labelled(found, study.grid.labels)
 
@@ -298,29 +299,30 @@ class Changes(NamedTuple):
     conclusions: Sequence[str]
 
 
-def compare(a: str | Path, b: str | Path, margin: float | None = None) -> Changes:
-    """The changes from the results in folder `a` to those in folder `b`, trial by trial.
+def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: str = "error") -> Changes:
+    """The changes from the results in folder `a` to those in folder `b`, trial by trial, in a measure that both recorded.
 
-    With a `margin` in points, the status is 1 unless the mean error is shown to be worse by less than that.
+    With a `margin` in its unit, the status is 1 unless the mean is shown to be worse by less than that.
 
-    Raises UserError where the margin is no number above 0, or a folder has no results.
+    Raises UserError where the margin is no number above 0, a folder has no results, or there is no such measure.
     """
+    judged = read_measure("--measure", measure)
     if margin is not None and not 0 < margin < math.inf:
         raise UserError(f"a margin is a number above 0: {margin:g} was given")
     (manifest_a, trials_a), (manifest_b, trials_b) = (read_finished(Path(folder)) for folder in (a, b))
     identities = manifest_a["identity"], manifest_b["identity"]
     obstacle = versions.obstacle(*identities)
     none = obstacle or trials_a.empty or trials_b.empty
-    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b)
+    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b, judged)
     if both.empty:
         counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
         why = obstacle or f"no trial is in both: {differing(*identities) or counts}"
         return Changes(comparison.UNTOLD, [f"{a} and {b} cannot be compared: {why}"], None, [])
-    found = versions.find_changes(both)
-    status, conclusions = comparison.conclude(both, found, margin)
+    found = versions.find_changes(both, judged)
+    status, conclusions = comparison.conclude(both, found, margin, judged)
     facts = [
         *comparison.maker_differences(manifest_a, manifest_b, trials_a, trials_b),
         f"{len(both):,} trials in both, {len(trials_a) - len(both):,} in A only, {len(trials_b) - len(both):,} in B only",
     ]
-    table = pd.DataFrame() if both["equal"].all() else comparison.change_table(found)
+    table = pd.DataFrame() if both["equal"].all() else comparison.change_table(found, judged)
     return Changes(status, facts, table, conclusions)

@@ -57,6 +57,7 @@ _LAST = {
     "code": "Hash of the code that made the row.",
     "seconds": "Seconds of training, of the stack divided by its models.",
 }
+_MEASURES = {"<set>_<measure>": "Measure of `measures` on a set of rows; empty where the model has no such value."}
 FIRST, LAST = tuple(_FIRST), tuple(_LAST)
 OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
@@ -80,29 +81,31 @@ _LINE = {
 _READING = {"reading": "Reading, where the study has several."}
 _CONFIG = {"config": "Id of the configuration.", "label": "Its levels, in words."}
 _LEVEL = {"factor": "Factor, or `label` for whole configurations.", "level": "Level of the factor."}
+_MEASURE = {"measure": "Measure that all values are of, in its unit: see [spec.md](spec.md)."}
 _GROUP = {
     "trials": "Trials of the group.",
     "diverged": "Trials that diverged.",
     "stuck": "Trials that got stuck.",
-    "failed": "Trials that failed: they have no error, and enter no mean.",
+    "failed": "Trials that failed: they have no value, and enter no mean.",
     "working": "Trials that neither failed, diverged nor got stuck.",
     "failure_pct": "Share of the other trials, in percent.",
     "failure_ci_low_pct": "Lower end of its 95% interval.",
     "failure_ci_high_pct": "Upper end.",
-    "<set>_mean_pct": "Mean error of the trials on a set of rows, in percent.",
-    "<set>_sd_pct": "Standard deviation of the error (n - 1).",
-    "<set>_median_pct": "Median of the error.",
-    "<set>_iqm_pct": "Mean of the middle half of the errors.",
-    "<set>_min_pct": "Lowest error.",
-    "<set>_max_pct": "Highest error.",
-    "<judged>_ci_low_pct": "Lower end of the 95% interval of the mean error: see [statistics.md](statistics.md).",
-    "<judged>_ci_high_pct": "Upper end.",
-    "<judged>_working_mean_pct": "Mean error of the working trials.",
+    "<set>_mean": "Mean of the measure over the trials, on a set of rows.",
+    "<set>_sd": "Standard deviation (n - 1).",
+    "<set>_median": "Median.",
+    "<set>_iqm": "Mean of the middle half.",
+    "<set>_min": "Lowest value.",
+    "<set>_max": "Highest value.",
+    "<judged>_ci_low": "Lower end of the 95% interval of the mean: see [statistics.md](statistics.md).",
+    "<judged>_ci_high": "Upper end.",
+    "<judged>_working_mean": "Mean of the working trials.",
+    **_MEASURE,
 }
 _DIFFERENCE = {
-    "difference_pct": "Error of the first less that of the second, in percentage points, paired by repeat, fold and row.",
-    "ci_low_pct": "Lower end of its 95% interval; intervals of one table hold together.",
-    "ci_high_pct": "Upper end.",
+    "difference": "Value of the first less that of the second, paired by repeat, fold and row.",
+    "ci_low": "Lower end of its 95% interval; intervals of one table hold together.",
+    "ci_high": "Upper end.",
 }
 _COMPARED = {
     **_CONFIG,
@@ -111,13 +114,14 @@ _COMPARED = {
     **_DIFFERENCE,
     "p": "p-value of no difference, of this one test.",
     "p_adjusted": "The same, adjusted for all comparisons of the table.",
-    "better": "Probability that the configuration errs less by more than the margin.",
+    "better": "Probability that the configuration is better by more than the margin.",
     "equal": "Probability that the difference is within the margin.",
-    "worse": "Probability that it errs more by more than the margin.",
+    "worse": "Probability that it is worse by more than the margin.",
     "shown_equal": "True where two one-sided tests show the difference to be within the margin.",
-    "margin_pct": "Margin of the study, in percentage points.",
-    "visible_pct": "Smallest difference that would show: half the width of the interval.",
+    "margin": "Margin of the study.",
+    "visible": "Smallest difference that would show: half the width of the interval.",
     "values": "Pairs of values that the difference is the mean of.",
+    **_MEASURE,
 }
 _SHARES = {
     f"{kind}{column}": meaning.format(of)
@@ -128,15 +132,15 @@ _SHARES = {
     }.items()
     for column, meaning in {
         "_pct": "Share of the variance between configurations of {}, in percent.",
-        "_ci_low_pct": "Lower end of its 95% interval.",
-        "_ci_high_pct": "Upper end.",
+        "_ci_low": "Lower end of its 95% interval.",
+        "_ci_high": "Upper end.",
         "_p": "p-value of no effect, adjusted for all effects.",
     }.items()
 }
 _EPOCH = {"epoch": "Epochs trained."}
 _QUARTILES = {"q25": "lower quartile", "q50": "median", "q75": "upper quartile"}
 FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the ending: what a line is, and the columns
-    "trials": ("One line for each trained model.", {**_FIRST, **_SETTINGS, **_LAST}),
+    "trials": ("One line for each trained model.", {**_FIRST, **_SETTINGS, **_LAST, **_MEASURES}),
     "history": (
         "One line for each model and recorded epoch: `history_every`.",
         {
@@ -167,13 +171,13 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             **_LEVEL,
             **_GROUP,
             "baseline": "True for the level that the others are compared with.",
-            "difference_pct": "Error less that of the baseline level, in percentage points, paired by the rest of the grid.",
-            "difference_ci_low_pct": "Lower end of its 95% interval; intervals of the table hold together.",
-            "difference_ci_high_pct": "Upper end.",
+            "difference": "Mean less that of the baseline level, paired by the rest of the grid.",
+            "difference_ci_low": "Lower end of its 95% interval; intervals of the table hold together.",
+            "difference_ci_high": "Upper end.",
             "p_adjusted": "p-value of no difference, adjusted for all levels of all factors.",
             "pairs": "Pairs of configurations that differ in this factor alone.",
-            "paired_mean_pct": "Mean error of this half of the pairs.",
-            "paired_baseline_pct": "Mean error of the baseline's half.",
+            "paired_mean": "Mean of this half of the pairs.",
+            "paired_baseline": "Mean of the baseline's half.",
         },
     ),
     "effects": (
@@ -186,6 +190,7 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             "interval": "Population that the intervals hold for.",
             "method": "`exact`, `model fit`, or `confounded` where the grid cannot separate the effect.",
             "working_method": "The same among the configurations that work; also `one level`, `too few`.",
+            **_MEASURE,
         },
     ),
     "comparisons": (
@@ -201,12 +206,13 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             "factor": "Factor that changed.",
             "level": "Its level.",
             **_CONFIG,
-            "<judged>_mean_pct": "Mean error, in percent.",
-            "change_pct": "Error less that of the baseline, or, of `leave one out`, of the best; in percentage points.",
-            "change_ci_low_pct": "Lower end of its 95% interval.",
-            "change_ci_high_pct": "Upper end.",
+            "<judged>_mean": "Mean of the measure.",
+            "change": "Mean less that of the baseline, or, of `leave one out`, of the best.",
+            "change_ci_low": "Lower end of its 95% interval.",
+            "change_ci_high": "Upper end.",
             "p_adjusted": "p-value of no change, adjusted.",
-            "visible_pct": "Smallest change that would show.",
+            "visible": "Smallest change that would show.",
+            **_MEASURE,
         },
     ),
     "values": (
@@ -216,7 +222,8 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             **_LEVEL,
             "repeat": "Repeat.",
             "fold": "Fold, where folds are independent values.",
-            "<judged>_pct": "Mean error of the level there, in percent.",
+            "<judged>_value": "Mean of the level there.",
+            **_MEASURE,
         },
     ),
     "curves": (
@@ -226,7 +233,9 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             **_LEVEL,
             **_EPOCH,
             **{f"<set>_loss_{end}": f"Loss of the set: {words} over trials." for end, words in _QUARTILES.items()},
-            **{f"<set>_pct_{end}": f"Error on the set, in percent: {words} over trials." for end, words in _QUARTILES.items()},
+            **{
+                f"<set>_error_{end}": f"Error on the set, in percent: {words} over trials." for end, words in _QUARTILES.items()
+            },
         },
     ),
     "budget": (
@@ -235,8 +244,9 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             **_READING,
             **_LEVEL,
             "epoch": "Epochs allowed.",
-            "<judged>_pct": "Mean error of the chosen configuration and epoch, in percent.",
-            "chosen_on": "Set whose error chose them; where it is the judged set, the error is optimistic.",
+            "<judged>_value": "Mean of the chosen configuration and epoch.",
+            "chosen_on": "Set whose values chose them; where it is the judged set, the value is optimistic.",
+            "measure": "`error` or `loss`, which a history has.",
         },
     ),
     "gradients": (
@@ -254,19 +264,20 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
         {
             **_READING,
             "<factor>": "Level of each factor that is not tuned.",
-            "chosen": "Levels of least validation error, with the number of repeats that chose them.",
-            "test_mean_pct": "Mean test error at what was chosen, in percent.",
-            "test_sd_pct": "Its standard deviation over trials.",
-            "test_ci_low_pct": "Lower end of the 95% interval of the mean.",
-            "test_ci_high_pct": "Upper end.",
+            "chosen": "Levels of the best validation mean, with the number of repeats that chose them.",
+            "test_mean": "Mean on test rows at what was chosen.",
+            "test_sd": "Its standard deviation over trials.",
+            "test_ci_low": "Lower end of the 95% interval of the mean.",
+            "test_ci_high": "Upper end.",
             "usual": "Usual levels: an optimizer's default, else the base's.",
-            "untuned_test_mean_pct": "Mean test error at the usual levels.",
-            "untuned_test_ci_low_pct": "Lower end of its 95% interval.",
-            "untuned_test_ci_high_pct": "Upper end.",
-            "difference_pct": "Chosen less usual, in percentage points, paired.",
-            "difference_ci_low_pct": "Lower end of its 95% interval; intervals of the table hold together.",
-            "difference_ci_high_pct": "Upper end.",
+            "untuned_test_mean": "Mean on test rows at the usual levels.",
+            "untuned_test_ci_low": "Lower end of its 95% interval.",
+            "untuned_test_ci_high": "Upper end.",
+            "difference": "Chosen less usual, paired.",
+            "difference_ci_low": "Lower end of its 95% interval; intervals of the table hold together.",
+            "difference_ci_high": "Upper end.",
             "p_adjusted": "p-value of no difference, adjusted.",
+            **_MEASURE,
         },
     ),
     "tuned_pairs": (
@@ -277,6 +288,7 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {  # by name, without the e
             "other": "Those of the best.",
             **_DIFFERENCE,
             "p_adjusted": "p-value of no difference, adjusted for all pairs.",
+            **_MEASURE,
         },
     ),
 }
@@ -292,15 +304,22 @@ _OF_PICTURES = (  # names of columns that pictures, pages and records make for t
         "panel",
         "line",
         "moment",
-        "pct",
         "levels",
         "value",
+        "cost",
     ),
 )
 _NAMES = {name for _, columns in FILES.values() for name in columns if "<" not in name} | {*_OF_PICTURES}
-_ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", " %")
+_ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", "_value", " %")
+_STATISTICS = {f"{of}_{what}" for of in SETS for what in ("mean", "sd", "median", "iqm", "min", "max", "ci_low", "ci_high")}
 
 
 def is_taken(name: str) -> bool:
     """True where some table has a column of that name, or may have: no factor is called so."""
-    return name in _NAMES or name.endswith(_ENDINGS) or name.startswith(("gradient_norm_", "output_"))
+    return name in _NAMES or name in _STATISTICS or name.endswith(_ENDINGS) or name.startswith(("gradient_norm_", "output_"))
+
+
+def is_measure(column: str) -> bool:
+    """True for a column `<set>_<measure>` beside those that all rows have."""
+    of, underscore, name = column.partition("_")
+    return of in SETS and bool(underscore and name) and column not in LAST

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.calibration.designs import LARGEST, LEARNERS, TRUTH, Design, View
 from studies.analysis import compare, comparisons, effects, scores, summaries
-from studies.analysis.estimates import Estimate, Numbers, within_percent
+from studies.analysis.estimates import Estimate, Numbers, within
 from studies.analysis.scores import Scores
 from studies.data.wrong import pack_rows, unpack
 from studies.plan import plan
@@ -69,7 +69,7 @@ def _statements(seen: pd.DataFrame, sampling: Sampling, truth: Scores) -> Iterat
     found = scores.of(seen, sampling)
     truth = truth.take(truth.configs.get_indexer(found.configs))
     labels = seen.drop_duplicates("config").set_index("config")["label"]
-    yield from _lines("means", labels[found.configs], within_percent(found.estimate_each()), truth.estimate_each())
+    yield from _lines("means", labels[found.configs], within(found.estimate_each()), truth.estimate_each())
 
     one, other = np.triu_indices(len(found.configs), 1)
     names = [f"{labels[found.configs[a]]} - {labels[found.configs[b]]}" for a, b in zip(one, other, strict=True)]

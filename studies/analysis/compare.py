@@ -29,6 +29,7 @@ from studies.analysis import outcomes
 from studies.analysis.estimates import ALPHA, from_moments, resolvable
 from studies.columns import OUTCOMES
 from studies.spec.identity import differing
+from studies.spec.measures import MEASURES, Measure
 
 KEYS = ("reading", "config", "repeat", "fold")
 UNITS = ("repeat", "fold")  # whose differences are independent, given the rows
@@ -65,40 +66,40 @@ def _rows(reading: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def matched(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+def matched(a: pd.DataFrame, b: pd.DataFrame, measure: Measure = MEASURES["error"]) -> pd.DataFrame:
     """The trials that both have, one row each; columns that both sides have end in `_a` and `_b`.
 
-    `equal` is true where every number is the same to the bit. `difference` is the error of B less that of A in points, on the
-    rows that the reading is judged on. Configuration, repeat and fold identify a trial: its key changes with numerics.
+    `equal` is true where every number is the same to the bit. `difference` is the measure of B less that of A, on the rows
+    that the reading is judged on. Configuration, repeat and fold identify a trial: its key changes with numerics.
     """
-    sides = [_judged(trials) for trials in (a, b)]
+    sides = [_judged(trials, measure) for trials in (a, b)]
     both = sides[0].merge(sides[1], on=list(KEYS), suffixes=("_a", "_b"), validate="one_to_one")
     pairs = [(both[f"{name}_a"], both[f"{name}_b"]) for name in ("status", *OUTCOMES) if f"{name}_a" in both]
     equal = np.logical_and.reduce([(one == other).fillna(False) | (one.isna() & other.isna()) for one, other in pairs])
-    return both.assign(equal=equal.astype(bool), difference=both["pct_b"] - both["pct_a"])
+    return both.assign(equal=equal.astype(bool), difference=both["value_b"] - both["value_a"])
 
 
-def _judged(trials: pd.DataFrame) -> pd.DataFrame:
-    """The columns that a comparison needs, with `pct`, the error that counts, and flags that are never missing."""
+def _judged(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The columns that a comparison needs, with `value`, the measure that counts, and flags that are never missing."""
     trials = trials.assign(reading=trials["reading"].fillna(""))
-    parts = [outcomes.in_percent(part) for _, part in trials.groupby("reading", sort=False)]
-    table = pd.concat([part.assign(pct=part[f"{outcomes.judged_on(part)}_pct"]) for part in parts])
+    parts = [outcomes.measured(part, measure) for _, part in trials.groupby("reading", sort=False)]
+    table = pd.concat([part.assign(value=part[f"{outcomes.judged_on(part)}_value"]) for part in parts])
     flags = {flag: table[flag].fillna(False).astype(bool) for flag in outcomes.COUNTED}
-    kept = [*KEYS, "label", "pct", "status", *(name for name in OUTCOMES if name in table), "failed", "seconds"]
+    kept = [*KEYS, "label", "value", "status", *(name for name in OUTCOMES if name in table), "failed", "seconds"]
     return table.assign(**flags)[list(dict.fromkeys(kept))]
 
 
-def find_changes(both: pd.DataFrame) -> pd.DataFrame:
+def find_changes(both: pd.DataFrame, measure: Measure = MEASURES["error"]) -> pd.DataFrame:
     """The changes between `matched` trials: one row for each mean, kind of failure and configuration, in this order.
 
     * `question`: one of `QUESTIONS`; `what`: the kind of failure or the configuration's label.
-    * `a`, `b`, `difference`: errors in percent and points; of failures the numbers of trials.
+    * `a`, `b`, `difference`: values of the measure; of failures the numbers of trials.
     * `sd`, `count`: of the differences by (repeat, fold); `p`: of their paired t test, two-sided. Where they are all the same,
       p is that of the sign test, and there is no interval. Failures cluster by fold, so trials are not counted as independent.
     * `tests`: the number that `p` is multiplied by in `p_adjusted`. Rows without any change are no tests.
-    * `ci_low`, `ci_high`: the interval of level 1 - 0.05 / `tests`, which excludes 0 where `p_adjusted` is below 5%; an error
-      changes by 100 points at most.
-    * `bound`: 95% upper bound of the difference; for configurations `ci_high`.
+    * `ci_low`, `ci_high`: the interval of level 1 - 0.05 / `tests`, which excludes 0 where `p_adjusted` is below 5%; no change
+      is larger than the range of the measure.
+    * `bound`: 95% upper bound of the change for the worse; for configurations the end of the interval on that side.
     * `seen`: the change that would be found four times in five.
     * `worse`, `better`: where `p_adjusted` is below 5%. Where nothing changed, any row is `worse` with probability 5% at most.
 
@@ -115,14 +116,14 @@ def find_changes(both: pd.DataFrame) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    return _adjusted(table)
+    return _adjusted(table, measure)
 
 
 def _errors(question: str, errors: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
     """The change of error of each group of trials; the last of `groups` is its name."""
-    samples = errors.groupby([*groups, *UNITS], sort=False)[["pct_a", "pct_b", "difference"]].mean().round(9)
+    samples = errors.groupby([*groups, *UNITS], sort=False)[["value_a", "value_b", "difference"]].mean().round(9)
     by_unit, by_trial = samples.groupby(list(groups), sort=False), errors.groupby(list(groups), sort=False)
-    means = by_unit[["pct_a", "pct_b"]].mean().rename(columns={"pct_a": "a", "pct_b": "b"})
+    means = by_unit[["value_a", "value_b"]].mean().rename(columns={"value_a": "a", "value_b": "b"})
     moments = by_unit["difference"].agg(["mean", "std", "count"]).rename(columns={"mean": "difference", "std": "sd"})
     table = means.join(moments).assign(trials=by_trial.size(), equal=by_trial["equal"].sum(), question=question)
     return table.reset_index().rename(columns={groups[-1]: "what"}).drop(columns="config", errors="ignore")
@@ -139,7 +140,7 @@ def _failures(both: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+def _adjusted(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The table with tests and intervals, both at the level that a row has left after all others."""
     units = table["count"].where(table["question"] == "failures", 1)  # failures are sums over (repeat, fold), all else means
     count = table["count"].where(table["count"] >= 2)
@@ -158,7 +159,9 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     # n equal changes bound the next one as the sign test does.
     upper = upper.where(~((sd == 0) & (2.0**-count < ALPHA)), 0.0)
     seen = np.array([resolvable(*each) for each in zip(sd, count, strict=True)]) + half - usual
-    largest = table["trials"].where(table["question"] == "failures", 100)  # change that there can be
+    failures = table["question"] == "failures"
+    largest = table["trials"].where(failures, measure.high - measure.low)  # change that there can be
+    for_the_worse = table["difference"].where(failures, measure.sign * table["difference"])
     adjusted = (pd.Series(found.p, table.index) * tests).clip(upper=1).mask(few)
     return table.assign(
         p=found.p,
@@ -166,10 +169,10 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
         p_adjusted=adjusted,
         ci_low=(table["difference"] - units * half).clip(lower=-largest),
         ci_high=(table["difference"] + units * half).clip(upper=largest),
-        bound=(table["difference"] + units * upper).clip(upper=largest),
+        bound=(for_the_worse + units * upper).clip(upper=largest),
         seen=units * seen,
-        worse=(adjusted < ALPHA) & (table["difference"] > 0),
-        better=(adjusted < ALPHA) & (table["difference"] < 0),
+        worse=(adjusted < ALPHA) & (for_the_worse > 0),
+        better=(adjusted < ALPHA) & (for_the_worse < 0),
     )
 
 

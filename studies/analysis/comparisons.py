@@ -1,4 +1,4 @@
-"""Configurations against each other: paired differences of their errors, and the ladder of single changes around two of them.
+"""Configurations against each other: paired differences in a measure, and the ladder of single changes around two of them.
 
 All configurations share splits, first draws and batch order, so differences are paired. A configuration with a failed trial has
 no value there: its row stays, with neither difference nor p.
@@ -15,47 +15,48 @@ import pandas as pd
 
 from studies.analysis.contrasts import LEADING
 from studies.analysis.estimates import equivalent, rope_probabilities
-from studies.analysis.outcomes import in_percent, judged_on, levels_of
+from studies.analysis.outcomes import judged_on, levels_of, measured
 from studies.analysis.scores import Scores
 
 
 def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], margin: float) -> pd.DataFrame:
-    """The error of each of `configs` less that of the one in `others` at its place, in points.
+    """The value of each of `configs` less that of the one in `others` at its place, in the measure's own unit and sign.
 
-    * `difference_pct` with `ci_low_pct`, `ci_high_pct` and `p_adjusted`: as one of a family (`Scores.estimate_pairs`).
+    * `difference` with `ci_low`, `ci_high` and `p_adjusted`: as one of a family (`Scores.estimate_pairs`).
     * `p`: of the one test alone; `shown_equal`: whether two one-sided tests, adjusted likewise, show it within `margin`.
-    * `better`, `equal`, `worse`: the probability that the first errs less by more than `margin` points, within it, or more.
-    * `visible_pct`: the smallest difference that would show, half the width of the interval.
+    * `better`, `equal`, `worse`: the probability that the first is better by more than `margin`, equal within it, or worse.
+    * `visible`: the smallest difference that would show, half the width of the interval.
     * `values`: the pairs there are; no statistic where one lacks its other half.
     """
     one, other = (scores.configs.get_indexer(list(names)) for names in (configs, others))
     alone = scores.pairs(one, other).estimate()
     found, alpha = scores.estimate_pairs(one, other)
-    better, equal, worse = rope_probabilities(found, margin)
+    below, equal, above = rope_probabilities(found, margin)
+    better, worse = (below, above) if scores.measure.better == "lower" else (above, below)
     return pd.DataFrame(
         {
             "config": list(configs),
             "other": list(others),
-            "difference_pct": found.mean,
-            "ci_low_pct": found.ci_low,
-            "ci_high_pct": found.ci_high,
+            "difference": found.mean,
+            "ci_low": found.ci_low,
+            "ci_high": found.ci_high,
             "p": alone.p,
             "p_adjusted": found.p,
             "better": better,
             "equal": equal,
             "worse": worse,
             "shown_equal": equivalent(found, margin, alpha),
-            "margin_pct": margin,
-            "visible_pct": (found.ci_high - found.ci_low) / 2,
-            "values": (np.isfinite(scores.errors[one]) & np.isfinite(scores.errors[other])).sum(1),
+            "margin": margin,
+            "visible": (found.ci_high - found.ci_low) / 2,
+            "values": (np.isfinite(scores.by_place[one]) & np.isfinite(scores.by_place[other])).sum(1),
         }
     ).round(9)
 
 
 def best_of(scores: Scores) -> str | None:
-    """The configuration of the lowest mean error, of those that lack no value; None where all lack one."""
+    """The configuration of the best mean, of those that lack no value; None where all lack one."""
     known = scores.take(scores.complete)
-    return str(known.configs[known.means.argmin()]) if len(known.configs) else None
+    return str(known.configs[known.costs.argmin()]) if len(known.configs) else None
 
 
 def compare_with(scores: Scores, other: str, margin: float) -> pd.DataFrame:
@@ -85,12 +86,12 @@ def labelled(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 
 
 def pairs(scores: Scores, labels: Mapping[str, str], margin: float) -> pd.DataFrame:
-    """Each of the `LEADING` configurations of the lowest mean errors, and the baseline, less every one that errs less than it.
+    """Each of the `LEADING` configurations of the best means, and the baseline, less every one that is better than it.
 
-    Columns as in `compare`. Rows in the order of the means, those that lack a value last; empty for fewer than two
+    Columns as in `compare`. Rows from the best mean to the worst, those that lack a value last; empty for fewer than two
     configurations.
     """
-    order = scores.configs[pd.Series(scores.means).sort_values(kind="stable").index]
+    order = scores.configs[pd.Series(scores.costs).sort_values(kind="stable").index]
     chosen = [config for place, config in enumerate(order) if place < LEADING or config == scores.baseline]
     if len(chosen) < 2:
         return pd.DataFrame()
@@ -105,7 +106,7 @@ def single_changes(
 
     `levels` are those of each factor in order, `baseline` has one of each. Rows by `kind`: the "baseline"; "one at a time", the
     baseline with one factor changed; the "best"; "leave one out", the best with one of its choices set back to the baseline's.
-    `change_pct` is from the best for what is left out of it, else from the baseline, in points, with interval and p as in
+    `change` is from the best for what is left out of it, else from the baseline, with interval and p as in
     `differences`. Only rows whose configuration the grid has; empty where it lacks the baseline or has no factor.
     """
     grid = levels_of(trials, list(levels))
@@ -132,16 +133,14 @@ def single_changes(
     table = pd.DataFrame(rows, columns=["kind", "factor", "level", "config", "other"]).dropna(subset="config")
     table = table.reset_index(drop=True)
     found = differences(scores, table["config"], table["other"], margin)
-    columns = ["difference_pct", "ci_low_pct", "ci_high_pct", "p_adjusted", "visible_pct"]
+    columns = ["difference", "ci_low", "ci_high", "p_adjusted", "visible"]
     table["label"] = table["config"].map(trials.drop_duplicates("config").set_index("config")["label"])
-    table[f"{judged_on(in_percent(trials))}_mean_pct"] = table["config"].map(
+    table[f"{judged_on(measured(trials, scores.measure))}_mean"] = table["config"].map(
         dict(zip(scores.configs, scores.means, strict=True))
     )
     changes = found[columns].where(table["config"] != table["other"])
     return table.drop(columns="other").assign(
-        **changes.rename(
-            columns={"difference_pct": "change_pct", "ci_low_pct": "change_ci_low_pct", "ci_high_pct": "change_ci_high_pct"}
-        )
+        **changes.rename(columns={"difference": "change", "ci_low": "change_ci_low", "ci_high": "change_ci_high"})
     )
 
 

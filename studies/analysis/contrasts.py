@@ -56,10 +56,10 @@ def family_of_leading(by_place: Numbers, by_row: Numbers, overlap: float, means:
     comparisons with the best, Hsu 1984, by resampling), and those that were observed too.
 
     Args:
-        by_place: Errors, `(configurations, places)`.
+        by_place: Values of which lower ones are better, `(configurations, places)`.
         by_row: Their means by judged row, `(configurations, rows)`.
         overlap: As in `estimates.from_moments`.
-        means: Mean errors, `(configurations,)`.
+        means: Their means, `(configurations,)`.
         baseline: The position of the baseline.
     """
     count, places = by_place.shape
@@ -98,7 +98,8 @@ def family_of_leading(by_place: Numbers, by_row: Numbers, overlap: float, means:
 class Contrasts:
     """Contrasts of scores: `by_place (contrasts, places)`, `by_row (contrasts, rows)`, and mean `square` of one by one.
 
-    `paired`: differences of two configurations, whose skewness counts; sums over many have little.
+    No difference is larger than `reach`. `paired`: differences of two configurations, whose skewness counts; sums over many
+    have little.
     """
 
     by_place: Numbers
@@ -107,6 +108,7 @@ class Contrasts:
     blank: NDArray[np.bool_]
     repeats: Indices
     overlap: float
+    reach: float = math.inf
     paired: bool = False
 
     def estimate(self, family: Family | None = None) -> Estimate:
@@ -129,7 +131,9 @@ class Contrasts:
         with np.errstate(invalid="ignore"):
             half = stats.t.ppf(1 - family.alpha / 2, found.freedom) * found.error
         return found._replace(
-            ci_low=np.maximum(mean - half, -100), ci_high=np.minimum(mean + half, 100), p=family.adjusted(np.asarray(found.p))
+            ci_low=np.maximum(mean - half, -self.reach),
+            ci_high=np.minimum(mean + half, self.reach),
+            p=family.adjusted(np.asarray(found.p)),
         )
 
     def by_repeat(self) -> "Contrasts":

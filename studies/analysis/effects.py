@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from studies.analysis.estimates import ALPHA, Moments, Numbers, crossed, holm
-from studies.analysis.outcomes import in_percent, levels_of
+from studies.analysis.outcomes import levels_of, measured
 from studies.analysis.scores import Scores
 
 Effect = tuple[int, ...]  # the factors in it, by their number
@@ -21,7 +21,7 @@ Effect = tuple[int, ...]  # the factors in it, by their number
 REST = "all higher interactions"
 EXACT, FITTED, CONFOUNDED = "exact", "model fit", "confounded"
 TOO_FEW, ONE_LEVEL = "too few", "one level"
-KINDS = {"share": "of the error", "log_share": "of its logarithm", "working_share": "where it works"}
+KINDS = ("share", "log_share", "working_share")  # of the measure, of its logarithm, among configurations that work
 WORKING = 12  # configurations at least, with two levels or more of two factors, for shares among those that work
 _ROUNDING = 1e-15  # points squared: sums of squares below are of rounding
 _SMALL = 1e-10  # of a sum of squares of dummies, which is near 1 a configuration: a direction that none varies in
@@ -37,14 +37,15 @@ class Shares(NamedTuple):
     methods: list[str]
 
 
-def measure_effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess_pct: float) -> pd.DataFrame:
+def measure_effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores, guess: float = math.nan) -> pd.DataFrame:
     """The share of the variance between configurations, in percent, of each factor, of each pair of factors, and of the rest.
 
     One row for each: `effect`, its `order` (1, 2; 0: the rest), three shares, each with `ci_low`, `ci_high` and `p`, `interval`
-    (the population of these), `method` and `working_method`. `share` is of the mean error, `log_share` of its logarithm, where
-    ratios count, `working_share` of the mean error among the configurations that work, so that a cell at 50% error does not
-    drown the rest: no trial of theirs failed, diverged or got stuck, and they err less than half of `guess_pct`, the error of
-    always guessing the majority.
+    (the population of these), `method` and `working_method`. `share` is of the mean of the measure, `log_share` of the
+    logarithm of its distance from the best value there can be, where ratios count, `working_share` of the mean among the
+    configurations that work, so that a cell at 50% error does not drown the rest: no trial of theirs failed, diverged or got
+    stuck, and they are more than half of the way from `guess`, the value of always guessing, to the best there can be. A
+    measure without a best value has no logarithm, one without a guess no configurations that are known to work.
 
     * "exact": on a full grid a main effect is the variance of the marginal means, an interaction what the means of pairs add.
     * "model fit": elsewhere, least squares on factors and pairs; a share is what the model loses without the effect, with all
@@ -61,7 +62,10 @@ def measure_effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores
     named = [factor for factor in factors if len(grid[factor].unique()) > 1]
     if len(named) < 2 or not np.ptp(scores.means):
         return pd.DataFrame()
-    working = in_percent(trials).groupby("config")["working"].all()[scores.configs].to_numpy() & (scores.means < guess_pct / 2)
+    far = np.abs(scores.means - scores.measure.perfect)
+    with np.errstate(invalid="ignore"):
+        good = far < abs(guess - scores.measure.perfect) / 2
+    working = measured(trials, scores.measure).groupby("config")["working"].all()[scores.configs].to_numpy() & good
     sets = effects_of(len(named))
     table = pd.DataFrame(
         {
@@ -74,6 +78,7 @@ def measure_effects(trials: pd.DataFrame, factors: Sequence[str], scores: Scores
         part = scores.take(working) if kind == "working_share" else scores
         codes = codes_of(grid.loc[part.configs, named])
         enough = kind != "working_share" or (len(part.configs) >= WORKING and (codes.max(0) > 0).sum() >= 2)
+        enough &= kind != "log_share" or bool((far > 0).any() and np.isfinite(far).all())
         found = shares(part, codes, logarithm=kind == "log_share") if enough else _nothing(len(sets) + 1)
         methods[kind] = found.methods
         columns = {"": found.share, "_ci_low": found.ci_low, "_ci_high": found.ci_high}
@@ -109,8 +114,10 @@ def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) ->
     bases, everything, methods = _bases(codes)
     means, slope = scores.means, np.ones(len(codes))
     if logarithm:
-        shift = 50 / scores.sampling.rows  # half a row: no error at all has no logarithm
-        means, slope = np.log(means + shift), 1 / (means + shift)
+        far = np.abs(means - scores.measure.perfect)
+        # Half a row, or the smallest there is: no error at all has no logarithm.
+        shift = 50 / scores.sampling.rows if scores.measure.of_rows else far[far > 0].min() / 2 if (far == 0).any() else 0.0
+        means, slope = np.log(far + shift), scores.measure.sign / (far + shift)
     centred = means - means.mean()
     squares = np.array([((basis @ means) ** 2).sum() for basis in (*bases, everything)])
     whole = (centred**2).sum()
@@ -123,7 +130,7 @@ def shares(scores: Scores, codes: NDArray[np.int64], logarithm: bool = False) ->
     share[blank] = np.nan
     p = np.full(len(sets) + 1, np.nan)
     low, high = p.copy(), p.copy()
-    if scores.errors.shape[1] > 1 and np.isfinite(noise).all():
+    if scores.by_place.shape[1] > 1 and np.isfinite(noise).all():
         tests = zip(chance.parts[:-1], squares[:-1], blank[:-1], strict=True)
         p[:-1] = [np.nan if empty else part.p(square) for part, square, empty in tests]
         p = holm(p)
@@ -164,7 +171,7 @@ class _Chance(NamedTuple):
 
 def _chance(bases: Sequence[Numbers], scores: Scores, slope: Numbers) -> _Chance:
     """The covariance of each effect's contrasts by chance, and the sum of the variances of all means about their mean."""
-    count, number = scores.errors.shape[1], scores.row_means.shape[1]
+    count, number = scores.by_place.shape[1], scores.row_means.shape[1]
     overlap = scores.sampling.overlap
     weights = np.vstack([*bases, np.full((1, len(slope)), 1 / math.sqrt(len(slope)))]) * slope
     contrasts = scores.contrast(weights)
@@ -225,7 +232,7 @@ def _ends(
     found = replace(scores, guessing=np.zeros(len(slope), dtype=bool)).contrast(np.array(gradients) * slope).estimate()
     square = np.array([part.square for part in parts[: len(share)]])
     error = np.sqrt(np.nan_to_num(found.error) ** 2 + 2 * square / total**2)
-    freedom = np.where(np.isfinite(found.freedom), found.freedom, scores.errors.shape[1] - 1)
+    freedom = np.where(np.isfinite(found.freedom), found.freedom, scores.by_place.shape[1] - 1)
     half = 100 * stats.t.ppf(1 - ALPHA / 2 / max(1, np.isfinite(share).sum()), freedom) * error
     return np.clip(share - half, 0, 100), np.clip(share + half, 0, 100)
 

@@ -128,18 +128,31 @@ def _for_skewness(skew: ArrayLike, count: Numbers) -> Numbers:
     return np.asarray(1 + SKEWED * np.abs(skew) * (1 + 2 * quantile**2) / (6 * quantile * np.sqrt(count)))
 
 
-def within_percent(found: Estimate) -> Estimate:
-    """The estimate of a mean error in percent with an interval that stays between 0 and 100.
+def within(found: Estimate, low: float = 0.0, high: float = 100.0) -> Estimate:
+    """The estimate of a mean with an interval that stays between the lowest and the highest value there can be.
 
-    Wilson's interval with the effective sample size n* = m (100 - m) / error^2 in the place of n, and the quantile of t in that
-    of the normal (as for shares in surveys, Dean and Pagano 2015). It is wider towards 50%, and never empty.
+    * Between two bounds Wilson's interval of the share s = (mean - low) / (high - low), with the effective sample size
+      n* = s (1 - s) / error^2 in the place of n, and the quantile of t in that of the normal (as for shares in surveys, Dean
+      and Pagano 2015). It is wider towards the middle, and never empty.
+    * Above one bound the t interval of the logarithm of the distance d to it, whose error is error / d by the delta method;
+      below one likewise.
+    * Without bounds the t interval that it has.
     """
     mean, error = np.asarray(found.mean, dtype=float), np.asarray(found.error, dtype=float)
+    if math.isinf(low) and math.isinf(high):
+        return found
     with np.errstate(divide="ignore", invalid="ignore"):
-        inside = (error > 0) & (mean > 0) & (mean < 100)
-        size = np.where(inside, mean * (100 - mean) / np.where(inside, error, 1) ** 2, np.nan)
-        low, high = wilson_ends(mean / 100, size, stats.t.ppf(1 - ALPHA / 2, found.freedom))
-    ends = (100 * low, 100 * high)
+        quantile = stats.t.ppf(1 - ALPHA / 2, found.freedom)
+        inside = (error > 0) & (mean > low) & (mean < high)
+        if math.isinf(low) or math.isinf(high):
+            bound, away = (high, -1) if math.isinf(low) else (low, 1)
+            distance = np.where(inside, np.abs(mean - bound), np.nan)
+            reach = np.exp(quantile * error / distance)
+            ends = [bound + away * distance * factor for factor in ((1 / reach, reach) if away > 0 else (reach, 1 / reach))]
+        else:
+            share = (mean - low) / (high - low)
+            size = np.where(inside, share * (1 - share) * (high - low) ** 2 / np.where(inside, error, 1) ** 2, np.nan)
+            ends = [low + (high - low) * each for each in wilson_ends(share, size, quantile)]
     return found._replace(
         **dict(zip(("ci_low", "ci_high"), (each if each.ndim else float(each) for each in ends), strict=True))
     )

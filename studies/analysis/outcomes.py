@@ -1,29 +1,40 @@
-"""Outcomes of trials: their errors in percent, the set of rows that they are judged on, and the flags of those that failed."""
+"""Outcomes of trials: their values of a measure, the set of rows that they are judged on, and the flags of failures."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from studies.columns import FLAGS, SETS
+from studies.spec.measures import Measure
 
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 COUNTED = (*FLAGS, "failed")
 
 
-def in_percent(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials with `<set>_pct`, the error in percent, for each set that the study has, and flags `failed` and `working`."""
+def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The trials with `<set>_value`, the measure on each set of rows that there is, and flags `failed` and `working`.
+
+    Errors are counted in rows, and are percentages of them here; the time of training is about no rows, and is that of the set
+    that the study is judged on. A trial that has no value, as a diverged one has no loss, counts in no mean.
+    """
     failed = trials["status"] != "ok"
     useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
+    sets = [name for name in SETS if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any()]
     added = {"failed": failed, "working": ~(failed | useless)}
-    for name in SETS:
-        if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any():
-            added[f"{name}_pct"] = (100 * trials[f"{name}_errors"] / trials[f"n_{name}"]).astype(float)
+    for name in sets[:1] if measure.name == "seconds" else sets:
+        if measure.name == "error":
+            values = 100 * trials[f"{name}_errors"] / trials[f"n_{name}"]
+        else:
+            column = measure.name if measure.name == "seconds" else f"{name}_{measure.name}"
+            values = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
+        values = values.astype(float)
+        added[f"{name}_value"] = values.where(values.abs() < float("inf"))
     return trials.assign(**added)
 
 
 def judged_on(table: pd.DataFrame) -> str:
-    """The set that a table's errors are about: test rows, else validation rows, else training rows."""
-    return next(name for name in SETS if f"{name}_pct" in table or f"{name}_mean_pct" in table)
+    """The set that a table's values are about: test rows, else validation rows, else training rows."""
+    return next(name for name in SETS if f"{name}_value" in table or f"{name}_mean" in table)
 
 
 def levels_of(trials: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:

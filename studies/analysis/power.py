@@ -107,7 +107,7 @@ def _together(one: pd.Series, other: pd.Series) -> bool:
 
 
 class Spread(NamedTuple):
-    """Sd of the paired differences between two configurations in points: over trials, and over judged rows of their means."""
+    """Sd of the paired differences between two configurations: over trials, and over judged rows of their means."""
 
     trials: float
     rows: float
@@ -117,7 +117,7 @@ def spread(scores: Scores) -> Spread:
     """The typical spread of the differences: the median over pairs with the best; NaN where there are too few values."""
     best = best_of(scores)
     others = np.flatnonzero(scores.configs != best)
-    if best is None or not len(others) or scores.errors.shape[1] < 2:
+    if best is None or not len(others) or scores.by_place.shape[1] < 2:
         return Spread(math.nan, math.nan)
     contrasts = scores.pairs(others, np.full(len(others), scores.configs.get_loc(best)))
     rows = float(np.median(contrasts.by_row.std(1, ddof=1))) if contrasts.by_row.size else 0.0
@@ -146,7 +146,7 @@ def power(study: Study, spread: Spread | None = None, difference: float | None =
         row_error = sd / math.sqrt(sampling.rows)
         assumed = "" if math.isfinite(found.rows) else f", if the two differ on {DISAGREE:.0%} of the rows"
         rows = f"; {row_error:.2g} of its standard error are the {sampling.rows:,} rows{assumed}"
-    unit = "points" if known else "sd of their paired differences"
+    unit = (study.measure.points.strip() or f"in {study.measure.called}") if known else "sd of their paired differences"
     told = f" (sd of paired differences: {found.trials:.3g}, {source}{rows})" if known else ""
 
     def resolved(repeats: int) -> float:
@@ -155,7 +155,7 @@ def power(study: Study, spread: Spread | None = None, difference: float | None =
 
     lines.append(f"resolves       {resolved(sampling.repeats):.2g} {unit} between two configurations, four times in five{told}")
     if difference is not None:
-        stated = f"{difference:g} {'points' if known else 'sd'}"
+        stated = f"{difference:g}{study.measure.points if known else ' sd'}"
         repeats = bisect.bisect_left(range(1, MOST + 1), True, key=lambda number: resolved(number) <= difference) + 1
         if repeats <= MOST:
             lines.append(f"needs          repeats = {repeats} to show {stated}")

@@ -1,6 +1,6 @@
-"""Scores: the errors of a reading's configurations by trial and by judged row, and estimates of whatever is averaged of them.
+"""Scores: a reading's configurations by trial and by judged row in one measure, and estimates of whatever is averaged of it.
 
-Every interval and test of the suite on errors comes from here: of a configuration, of a level, of a difference, of an effect.
+Every interval and test of the suite comes from here: of a configuration, of a level, of a difference, of an effect.
 Trials are drawn at random, and where all are judged on the same rows, so are these: see `estimates.crossed`.
 """
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from studies.analysis.contrasts import LEADING, Contrasts, Family, Indices, blanked, family_of_leading
 from studies.analysis.estimates import Estimate, Moments, Numbers, crossed
-from studies.analysis.outcomes import in_percent, judged_on
+from studies.analysis.outcomes import judged_on, measured
 from studies.data.wrong import Bits, unpack
 from studies.errors import UserError
+from studies.spec.measures import MEASURES, Measure
 from studies.spec.sampling import Sampling
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
@@ -28,42 +29,48 @@ _CHUNK = 4_000_000  # bits unpacked at a time
 
 @dataclass(frozen=True)
 class Scores:
-    """Errors in percent, `errors (configurations, places)`, NaN where a trial failed; a place is a value that counts as one.
+    """A measure of configurations, `by_place (configurations, places)`, NaN where a trial failed; a place counts as one value.
 
     `repeats (places,)` is the repeat that each place belongs to. `guessing (configurations,)`: where models are judged on the
     folds that they left out, those that mostly got stuck. A model that guesses the majority of its training rows errs more on
     the fold that it left out than on new rows, so these have no interval. `baseline` is a configuration, where there is one.
-    `wrong (configurations, places, bytes)` are the bits of the judged rows where all trials are judged on the same ones, else
-    None.
+    `wrong (configurations, places, bytes)` are the bits of the judged rows where all trials are judged on the same ones and the
+    measure is the error, else None.
     """
 
     configs: pd.Index
-    errors: Numbers
+    by_place: Numbers
     repeats: Indices
     wrong: Bits | None
     sampling: Sampling
     guessing: NDArray[np.bool_]
     baseline: str | None = None
+    measure: Measure = MEASURES["error"]
 
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Configurations that lack no value."""
-        return np.asarray(np.isfinite(self.errors).all(1))
+        return np.asarray(np.isfinite(self.by_place).all(1))
 
     def take(self, rows: Indices | NDArray[np.bool_]) -> "Scores":
         """The scores of some configurations."""
         return replace(
             self,
             configs=self.configs[rows],
-            errors=self.errors[rows],
+            by_place=self.by_place[rows],
             guessing=self.guessing[rows],
             wrong=None if self.wrong is None else self.wrong[rows],
         )
 
     @property
     def means(self) -> Numbers:
-        """Mean error of each configuration; equal errors have equal means, in whatever order they were added."""
-        return self.errors.mean(1).round(9)
+        """Mean of each configuration; equal values have equal means, in whatever order they were added."""
+        return self.by_place.mean(1).round(9)
+
+    @property
+    def costs(self) -> Numbers:
+        """The means, where higher is better with the other sign: the lowest is the best."""
+        return self.measure.sign * self.means
 
     @cached_property
     def row_means(self) -> Numbers:
@@ -75,9 +82,9 @@ class Scores:
             return np.zeros((len(self.configs), 0))
         found = np.zeros((len(self.configs), self.sampling.rows))
         for part in self._parts():
-            for place in range(self.errors.shape[1]):
+            for place in range(self.by_place.shape[1]):
                 found[part] += self._unpacked(part, place)
-        return 100 * found / np.maximum(np.isfinite(self.errors).sum(1, keepdims=True), 1)
+        return 100 * found / np.maximum(np.isfinite(self.by_place).sum(1, keepdims=True), 1)
 
     def _parts(self) -> Iterator[slice]:
         size = max(1, _CHUNK // max(1, self.sampling.rows))
@@ -90,14 +97,14 @@ class Scores:
 
     def each(self) -> Contrasts:
         """The errors themselves, where nothing is taken away from them."""
-        return self._contrasts(self.errors, self.row_means, 100 * self.errors.mean(1), self.guessing)
+        return self._contrasts(self.by_place, self.row_means, 100 * self.by_place.mean(1), self.guessing)
 
     def less(self, other: "Scores") -> Contrasts:
         """The error of each configuration less that of its partner in other scores of as many."""
         both = replace(
             self,
             configs=pd.RangeIndex(2 * len(self.configs)),
-            errors=np.vstack([self.errors, other.errors]),
+            by_place=np.vstack([self.by_place, other.by_place]),
             guessing=np.concatenate([self.guessing, other.guessing]),
             wrong=None if self.wrong is None or other.wrong is None else np.concatenate([self.wrong, other.wrong]),
         )
@@ -106,12 +113,12 @@ class Scores:
 
     def estimate_each(self) -> Estimate:
         """The mean error of each configuration, over the trials that did not fail."""
-        count = np.isfinite(self.errors).sum(1)
+        count = np.isfinite(self.by_place).sum(1)
         # A trial that failed has no wrong rows, and no weight.
-        filled = np.where(np.isfinite(self.errors), self.errors, 0.0)
+        filled = np.where(np.isfinite(self.by_place), self.by_place, 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = filled.sum(1) / count
-            deviations = np.where(np.isfinite(self.errors), self.errors - mean[:, None], 0.0)
+            deviations = np.where(np.isfinite(self.by_place), self.by_place - mean[:, None], 0.0)
             sd = np.sqrt((deviations**2).sum(1) / (count - 1))
         return blanked(self._estimated(mean.round(9), sd, count, self.row_means, 100 * mean), self.guessing)
 
@@ -122,9 +129,9 @@ class Scores:
             weights[index, group] = 1 / len(group)
         if self.complete.all():
             return self.contrast(weights).estimate()
-        there = np.isfinite(self.errors)
+        there = np.isfinite(self.by_place)
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = (weights @ np.where(there, self.errors, 0.0)) / (weights @ there)
+            values = (weights @ np.where(there, self.by_place, 0.0)) / (weights @ there)
             count = np.isfinite(values).sum(1)
             mean = np.nan_to_num(values).sum(1) / count
             sd = np.sqrt((np.where(np.isfinite(values), values - mean[:, None], 0.0) ** 2).sum(1) / (count - 1))
@@ -135,9 +142,9 @@ class Scores:
     def contrast(self, weights: Numbers) -> Contrasts:
         """Sums of errors with `weights (contrasts, configurations)`; NaN where a trial with weight failed."""
         broken = ((weights != 0) & ~self.complete).any(1)
-        values = weights @ np.where(np.isfinite(self.errors), self.errors, 0.0)
+        values = weights @ np.where(np.isfinite(self.by_place), self.by_place, 0.0)
         values[broken] = np.nan
-        places = self.errors.shape[1]
+        places = self.by_place.shape[1]
         square = np.full(len(weights), np.nan)
         if self.wrong is not None and places <= MANY_PLACES:
             square = sum((self._weighted(weights, place) ** 2).mean(1) for place in range(places)) / places
@@ -156,7 +163,7 @@ class Scores:
 
     def pairs(self, one: Indices, other: Indices) -> Contrasts:
         """The error of each of `one` less that of its partner in `other`, both positions of configurations."""
-        values = self.errors[one] - self.errors[other]
+        values = self.by_place[one] - self.by_place[other]
         rows = self.row_means[one] - self.row_means[other]
         square = np.zeros(len(one))
         if self.wrong is not None:
@@ -164,11 +171,12 @@ class Scores:
             for start in range(0, len(one), size):
                 part = slice(start, start + size)
                 different = np.bitwise_count(self.wrong[one[part]] ^ self.wrong[other[part]]).sum((1, 2), dtype=np.int64)
-                square[part] = 100.0**2 * different / (self.errors.shape[1] * self.sampling.rows)
+                square[part] = 100.0**2 * different / (self.by_place.shape[1] * self.sampling.rows)
         return replace(self._contrasts(values, rows, square, self.guessing[one] | self.guessing[other]), paired=True)
 
     def _contrasts(self, by_place: Numbers, by_row: Numbers, square: Numbers, blank: NDArray[np.bool_]) -> Contrasts:
-        return Contrasts(by_place, by_row, square, blank, self.repeats, self.sampling.overlap)
+        reach = self.measure.high - self.measure.low
+        return Contrasts(by_place, by_row, square, blank, self.repeats, self.sampling.overlap, reach)
 
     def _estimated(self, mean: Numbers, sd: Numbers, count: Numbers, rows: Numbers, square: Numbers) -> Estimate:
         number = rows.shape[1]
@@ -183,8 +191,8 @@ class Scores:
         """
         known = np.flatnonzero(self.complete)
         start = np.flatnonzero(self.configs[known] == self.baseline)
-        errors, rows, means = self.errors[known], self.row_means[known], self.means[known]
-        shown = family_of_leading(errors, rows, self.sampling.overlap, means, int(start[0]) if len(start) else None)
+        values, rows, costs = self.measure.sign * self.by_place[known], self.row_means[known], self.costs[known]
+        shown = family_of_leading(values, rows, self.sampling.overlap, costs, int(start[0]) if len(start) else None)
         return shown, Family(len(known) * (len(known) - 1) // 2, prior=shown.prior)
 
     def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
@@ -194,7 +202,7 @@ class Scores:
         """
         contrasts = self.pairs(one, other)
         shown, rest = self.families
-        order = np.argsort(np.where(self.complete, self.means, np.inf), kind="stable")
+        order = np.argsort(np.where(self.complete, self.costs, np.inf), kind="stable")
         chosen = [*order[:1], *np.flatnonzero(self.configs == self.baseline)]
         leading = order[:LEADING]
         own = np.isin(one, chosen) | np.isin(other, chosen) | (np.isin(one, leading) & np.isin(other, leading))
@@ -202,19 +210,19 @@ class Scores:
         return Estimate(*(np.where(own, *each) for each in zip(*found, strict=True))), np.where(own, shown.alpha, rest.alpha)
 
 
-def of(trials: pd.DataFrame, sampling: Sampling, baseline: str | None = None) -> Scores:
+def of(trials: pd.DataFrame, sampling: Sampling, baseline: str | None = None, measure: Measure = MEASURES["error"]) -> Scores:
     """The scores of the trials of one reading; `baseline` is the configuration that others are compared with.
 
     Raises UserError where trials of one (repeat, fold) have other rows or another seed: they could not be compared.
     """
     _require_paired(trials)
-    trials = in_percent(trials)
-    errors = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_pct"]
-    samples = sampling.samples(errors, skipna=False)
+    trials = measured(trials, measure)
+    values = trials.set_index(["config", "repeat", "fold"])[f"{judged_on(trials)}_value"]
+    samples = sampling.samples(values, skipna=False)
     table = samples.unstack(list(samples.index.names[1:])).sort_index(axis=1)  # noqa: PD010
     table = table.loc[trials["config"].unique()]
     bits = None
-    if sampling.shared_rows and "wrong" in trials and trials.loc[~trials["failed"], "wrong"].notna().all():
+    if measure.of_rows and sampling.shared_rows and "wrong" in trials and trials.loc[~trials["failed"], "wrong"].notna().all():
         bits = np.zeros((*table.shape, math.ceil(sampling.rows / 8)), dtype=np.uint8)
         config = table.index.get_indexer(trials["config"])
         keys = trials[["repeat", "fold"]].astype(int)
@@ -233,7 +241,7 @@ def of(trials: pd.DataFrame, sampling: Sampling, baseline: str | None = None) ->
         .loc[table.index]
         .to_numpy(dtype=float)
     )
-    return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out, baseline)
+    return Scores(table.index, table.to_numpy(), repeats, bits, sampling, (stuck > 0.5) & sampling.left_out, baseline, measure)
 
 
 def _places(columns: pd.Index, keys: pd.DataFrame) -> Indices:

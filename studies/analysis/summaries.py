@@ -1,7 +1,7 @@
 """Summaries of rows by configuration, level and epoch: pure functions on DataFrames.
 
-An error is in percent of the rows of its set. A diverged or stuck trial keeps the error that it has; a failed trial (one that
-raised) has none, and is counted beside the mean that lacks it.
+Values are those of one measure. A diverged or stuck trial keeps the value that it has; a failed trial (one that raised) has
+none, and is counted beside the mean that lacks it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,25 +9,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from studies.analysis.estimates import Estimate, Numbers, rate, within_percent
-from studies.analysis.outcomes import COUNTED, in_percent, judged_on, levels_of
+from studies.analysis.estimates import Estimate, Numbers, rate, within
+from studies.analysis.outcomes import COUNTED, judged_on, levels_of, measured
 from studies.analysis.scores import Scores
 from studies.columns import SETS
-from studies.spec.sampling import Sampling
+from studies.spec.measures import MEASURES, Measure
 
+HISTORY = ("loss", "error")  # measures that a history has by epoch
 STATISTICS = ("mean", "sd", "median", "iqm", "min", "max")
 
 
 def summarise(trials: pd.DataFrame, by: Sequence[str], scores: Scores) -> pd.DataFrame:
-    """One row for each combination of `by`: trials, failures, and the error of every set in percent.
+    """One row for each combination of `by`: trials, failures, and the measure of `scores` on every set of rows.
 
     `mean`, `sd` (ddof 1), `median`, `iqm` (mean of the middle half), `min` and `max` are over trials that did not fail; the set
     that the study is judged on also has the interval of the mean, `ci_low` and `ci_high`, by `scores`, those of these trials.
     `working` trials neither failed, diverged nor got stuck: the share of the others stands with its interval over places, and
-    `<set>_working_mean_pct` is the mean without them.
+    `<set>_working_mean` is the mean without them.
     """
     # One column of numbers to group by: texts take ten times as long, seven times over.
-    numbered = in_percent(trials).assign(group=trials.groupby(list(by), sort=False).ngroup())
+    numbered = measured(trials, scores.measure).assign(group=trials.groupby(list(by), sort=False).ngroup())
     grouped = numbered.groupby("group")
     columns = {"trials": grouped.size(), **{flag: grouped[flag].sum().astype(int) for flag in (*COUNTED, "working")}}
     failures = columns["trials"] - columns["working"]
@@ -36,22 +37,22 @@ def summarise(trials: pd.DataFrame, by: Sequence[str], scores: Scores) -> pd.Dat
     columns |= {"failure_ci_low_pct": low, "failure_ci_high_pct": high}
     judged = judged_on(numbered)
     for name in reversed(SETS):
-        column = f"{name}_pct"
+        column = f"{name}_value"
         if column not in numbered:
             continue
         errors = grouped[column].agg(["mean", "std", "median", "min", "max"]).rename(columns={"std": "sd"})
         middle = _middle_half(numbered[["group", column]].dropna().sort_values(column, kind="stable"))
         errors = errors.assign(iqm=middle.groupby("group")[column].mean())
-        columns |= {f"{name}_{what}_pct": errors[what] for what in STATISTICS}
+        columns |= {f"{name}_{what}": errors[what] for what in STATISTICS}
         if name == judged:
-            found = within_percent(_estimated(numbered, scores))
+            found = within(_estimated(numbered, scores), scores.measure.low, scores.measure.high)
             columns |= {
-                f"{name}_{end}_pct": pd.Series(values, failures.index)
+                f"{name}_{end}": pd.Series(values, failures.index)
                 for end, values in (("ci_low", found.ci_low), ("ci_high", found.ci_high))
             }
-    working = numbered.loc[numbered["working"], ["group", f"{judged}_pct"]].groupby("group")[f"{judged}_pct"].mean()
-    columns[f"{judged}_working_mean_pct"] = working.reindex(failures.index)
-    table = pd.DataFrame(columns).round(9)  # equal errors are equal means, in whatever order they were added
+    working = numbered.loc[numbered["working"], ["group", f"{judged}_value"]].groupby("group")[f"{judged}_value"].mean()
+    columns[f"{judged}_working_mean"] = working.reindex(failures.index)
+    table = pd.DataFrame(columns).round(9)  # equal values are equal means, in whatever order they were added
     return pd.concat([trials[list(by)].drop_duplicates(ignore_index=True), table], axis=1)
 
 
@@ -90,11 +91,11 @@ def by_level(
 ) -> pd.DataFrame:
     """One row for each level of each factor, averaged over the rest of the grid; columns as in `summarise`.
 
-    With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it in points,
+    With the level that is the `baseline` of each factor: a flag for it, and every other level's difference from it,
     paired by the rest of the grid, repeat and fold. Intervals and p are adjusted for all levels of all factors, since the table
     is searched as a whole; where every difference is one of two configurations, they are those that this pair has in every
     table. A pair of configurations that lacks a value, or of which the grid lacks one, is left out: `pairs` are those there
-    are, and `paired_mean_pct` and `paired_baseline_pct` the means of both halves, whose difference it is.
+    are, and `paired_mean` and `paired_baseline` the means of both halves, whose difference it is.
 
     `around`: as in `beside`.
     """
@@ -119,13 +120,13 @@ def by_level(
         found = contrasts.estimate(contrasts.family)
     known = np.nan_to_num(scores.means)
     differences = pd.DataFrame(names, columns=["factor", "level"]).assign(
-        difference_pct=found.mean,
-        difference_ci_low_pct=found.ci_low,
-        difference_ci_high_pct=found.ci_high,
+        difference=found.mean,
+        difference_ci_low=found.ci_low,
+        difference_ci_high=found.ci_high,
         p_adjusted=found.p,
         pairs=(weights > 0).sum(1),
-        paired_mean_pct=weights.clip(min=0) @ known,
-        paired_baseline_pct=-weights.clip(max=0) @ known,
+        paired_mean=weights.clip(min=0) @ known,
+        paired_baseline=-weights.clip(max=0) @ known,
     )
     table["baseline"] = table["level"] == table["factor"].map(baseline)
     return table.merge(differences.round(9), on=["factor", "level"], how="left")
@@ -176,19 +177,19 @@ def beside(table: pd.DataFrame, factor: str, around: Mapping[str, str] | None) -
 
 
 def values(
-    trials: pd.DataFrame, factors: Sequence[str], sampling: Sampling, around: Mapping[str, str] | None = None
+    trials: pd.DataFrame, factors: Sequence[str], scores: Scores, around: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Independent values behind the mean of each level: its mean error in percent in each.
+    """Independent values behind the mean of each level: the mean of the measure in each.
 
     One row for each level of each factor and (repeat, fold), or repeat where repeats are what is independent. `around`: as in
     `beside`.
     """
-    trials = in_percent(trials)
-    column = f"{judged_on(trials)}_pct"
+    trials = measured(trials, scores.measure)
+    column = f"{judged_on(trials)}_value"
     tables = []
     for factor in factors:
         own = beside(trials, factor, around)
-        means = sampling.samples(own.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
+        means = scores.sampling.samples(own.groupby([factor, "repeat", "fold"], sort=False)[column].mean())
         tables.append(means.round(9).reset_index().rename(columns={factor: "level"}).assign(factor=factor))
     table = pd.concat(tables, ignore_index=True)
     return table[["factor", *table.columns.drop("factor")]]
@@ -206,10 +207,10 @@ def curves(
     if history.empty:
         return pd.DataFrame()
     joined = _by_epoch(trials, history, factors)
-    measures = [f"{name}_{what}" for name in SETS for what in ("loss", "pct") if f"{name}_{what}" in joined]
+    recorded = [f"{name}_{what}" for name in SETS for what in HISTORY if f"{name}_{what}" in joined]
     tables = []
     for factor in factors:
-        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[measures]
+        grouped = beside(joined, factor, around).groupby([factor, "epoch"], sort=False)[recorded]
         quartiles = [grouped.quantile(share).add_suffix(f"_q{100 * share:.0f}") for share in (0.25, 0.5, 0.75)]
         table = pd.concat(quartiles, axis=1)
         tables.append(table.reset_index().rename(columns={factor: "level"}).assign(factor=factor))
@@ -218,46 +219,58 @@ def curves(
 
 
 def budget(
-    trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str], around: Mapping[str, str] | None = None
+    trials: pd.DataFrame,
+    history: pd.DataFrame,
+    factors: Sequence[str],
+    measure: Measure,
+    around: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """The error in percent that each level reaches within each number of epochs, if the rest of the grid is chosen for it.
+    """The error that each level reaches within each number of epochs, if the rest of the grid is chosen for it.
 
     Of the configurations with the level and the recorded epochs within the budget, the one of the lowest mean validation error
     is taken, the first of equals; its mean error is on the set that the study is judged on. Without validation rows that
-    set chooses too, which flatters (`chosen_on`). `around`: as in `beside`. Empty where no trial left a history.
+    set chooses too, which flatters (`chosen_on`). A study of a measure that no history has is told by its loss. `around`: as in
+    `beside`. Empty where no trial left a history.
     """
     if history.empty:
         return pd.DataFrame()
     joined = _by_epoch(trials, history, [])
+    measure = (
+        measure if measure.name in HISTORY and any(f"{name}_{measure.name}" in joined for name in SETS) else MEASURES["loss"]
+    )
+    joined = joined.rename(columns={f"{name}_{measure.name}": f"{name}_value" for name in SETS})
     judged = judged_on(joined)
-    chooser = "val" if "val_pct" in joined and joined["val_pct"].notna().any() else judged
-    means = joined.groupby(["config", "epoch"], sort=False)[[f"{name}_pct" for name in dict.fromkeys([chooser, judged])]].mean()
-    means = means.round(9).reset_index().dropna(subset=f"{chooser}_pct")
+    chooser = "val" if "val_value" in joined and joined["val_value"].notna().any() else judged
+    means = joined.groupby(["config", "epoch"], sort=False)[
+        [f"{name}_value" for name in dict.fromkeys([chooser, judged])]
+    ].mean()
+    means = means.round(9).reset_index().dropna(subset=f"{chooser}_value")
     means = means.merge(levels_of(trials, factors), left_on="config", right_index=True)
     tables = []
     for factor in factors:
         # The first of the lowest by level and epoch, then by level the first of those within each budget.
         own = beside(means, factor, around)
-        by_epoch = own.loc[own.groupby([factor, "epoch"], sort=True)[f"{chooser}_pct"].idxmin()]
-        lowest = by_epoch.groupby(factor)[f"{chooser}_pct"].cummin()
+        by_epoch = own.loc[own.groupby([factor, "epoch"], sort=True)[f"{chooser}_value"].idxmin()]
+        lowest = by_epoch.groupby(factor)[f"{chooser}_value"].cummin()
         better = lowest < lowest.groupby(by_epoch[factor]).shift(fill_value=np.inf)
-        reached = by_epoch[f"{judged}_pct"].where(better).groupby(by_epoch[factor]).ffill()
+        reached = by_epoch[f"{judged}_value"].where(better).groupby(by_epoch[factor]).ffill()
         tables.append(
-            pd.DataFrame({"factor": factor, "level": by_epoch[factor], "epoch": by_epoch["epoch"], f"{judged}_pct": reached})
+            pd.DataFrame({"factor": factor, "level": by_epoch[factor], "epoch": by_epoch["epoch"], f"{judged}_value": reached})
         )
-    return pd.concat(tables, ignore_index=True).assign(chosen_on=chooser)
+    return pd.concat(tables, ignore_index=True).assign(chosen_on=chooser, measure=measure.name)
 
 
 def _by_epoch(trials: pd.DataFrame, history: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """The history with the levels of its trials, and, for each set that it records, `<set>_loss` and the error `<set>_pct`."""
+    """The history with the levels of its trials, and, for each set that it records, `<set>_loss` and `<set>_error`."""
     sizes = [f"n_{name}" for name in SETS]
     joined = history.merge(trials[list(dict.fromkeys(["trial", *sizes, *factors]))], on="trial")
-    measures = {}
+    added = {}
     for name in SETS:
-        if f"{name}_errors" in joined and (joined[f"n_{name}"].fillna(0) > 0).any():
-            measures[f"{name}_loss"] = joined[f"{name}_loss"].astype(float)
-            measures[f"{name}_pct"] = (100 * joined[f"{name}_errors"] / joined[f"n_{name}"]).astype(float)
-    return joined.assign(**measures)
+        if f"{name}_loss" in joined and (joined[f"n_{name}"].fillna(0) > 0).any():
+            added[f"{name}_loss"] = joined[f"{name}_loss"].astype(float)
+            if f"{name}_errors" in joined and joined[f"{name}_errors"].notna().any():
+                added[f"{name}_error"] = (100 * joined[f"{name}_errors"] / joined[f"n_{name}"]).astype(float)
+    return joined.drop(columns=[f"{name}_loss" for name in SETS if f"{name}_loss" in joined]).assign(**added)
 
 
 def gradients(trials: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:

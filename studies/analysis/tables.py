@@ -1,13 +1,13 @@
 """The tables of a study by name, from its rows."""
 
+import math
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from studies.analysis import comparisons, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
-from studies.data import datasets
+from studies.data import datasets, measuring
 from studies.spec.study import Study
 from studies.store.rows import Rows
 
@@ -17,6 +17,7 @@ NAMES = (
     *("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values"),
     *("curves", "budget", "gradients", "tuned", "tuned_pairs"),
 )
+MEASURED = ("summary", "levels", "effects", "comparisons", "pairs", "ladder", "values", "tuned", "tuned_pairs")
 COMPARED = 24  # configurations at most whose curves have names of their own
 
 
@@ -61,23 +62,27 @@ def _compute(study: Study, rows: Tables) -> Tables:
         return {name: pd.DataFrame() for name in NAMES}
     grid, sampling = study.grid, study.sampling
     factors, start = list(grid.levels), grid.baseline_configuration
-    found = scores.of(trials, sampling, start.id if start else None)
+    found = scores.of(trials, sampling, start.id if start else None, study.measure)
     summary = summaries.summarise(trials, ["config", "label", *factors], found)
     tuned, tuned_pairs = tuning.tune(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
-    return {
+    tables = {
         "summary": summary,
         "levels": summaries.by_level(trials, factors, found, grid.baseline, around(study)),
-        "effects": measure_effects(trials, factors, found, guess_pct(study)),
+        "effects": measure_effects(trials, factors, found, guess(study)),
         "comparisons": comparisons.compare_with_references(found, grid.labels, study.margin),
         "pairs": comparisons.pairs(found, grid.labels, study.margin),
         "ladder": comparisons.single_changes(found, trials, grid.levels, grid.baseline, study.margin),
-        "values": summaries.values(trials, drawn, sampling, around(study)),
+        "values": summaries.values(trials, drawn, found, around(study)),
         "curves": summaries.curves(trials, history, drawn, around(study)),
-        "budget": summaries.budget(trials, history, drawn, around(study)),
+        "budget": summaries.budget(trials, history, drawn, study.measure, around(study)),
         "gradients": summaries.gradients(trials, history),
         "tuned": tuned,
         "tuned_pairs": tuned_pairs,
+    }
+    return {
+        name: table.assign(measure=study.measure.name) if name in MEASURED and len(table) else table
+        for name, table in tables.items()
     }
 
 
@@ -92,10 +97,15 @@ def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[[column, *table.columns.drop(column)]] if column in table else table
 
 
-def guess_pct(study: Study) -> float:
-    """The error in percent of always guessing the most frequent class of the pool."""
-    labels = datasets.training_pool(study.data, study.schema, study.seed).labels
-    return float(100 * (1 - np.bincount(labels).max() / len(labels)))
+def guess(study: Study) -> float:
+    """The value of the study's measure for a guess that looks at no input; NaN where it has none.
+
+    That of always naming the most frequent class of the pool, or its shares of the classes.
+    """
+    if study.measure.guess != "rows":
+        return math.nan if study.measure.guess is None else float(study.measure.guess)
+    pool = datasets.training_pool(study.data, study.schema, study.seed)
+    return measuring.of_a_guess(study.measure.name, pool.labels)
 
 
 def _rounded(name: str, table: pd.DataFrame) -> pd.DataFrame:

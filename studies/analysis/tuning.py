@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.contrasts import Family
-from studies.analysis.estimates import within_percent
-from studies.analysis.outcomes import in_percent
+from studies.analysis.estimates import within
+from studies.analysis.outcomes import measured
 from studies.analysis.scores import Scores
 from studies.spec.components import OPTIMIZERS
 from studies.spec.grid import Configuration, Grid
@@ -63,7 +63,7 @@ def tune(
     * `chosen`: the levels of the tuned factors, with the number of repeats that chose them; `usual`: those of the `untuned`
       configuration.
     * `test_*_pct`: mean, sd over trials and 95% interval of the error at what was chosen; `untuned_*` likewise.
-    * `difference_pct` and what follows: chosen less untuned, paired, with simultaneous intervals and p adjusted over all rows.
+    * `difference` and what follows: chosen less untuned, paired, with simultaneous intervals and p adjusted over all rows.
 
     The second table has `point` and `other`, both in words, and the difference of their errors at what was chosen for each,
     with intervals and p for all pairs of points.
@@ -74,37 +74,38 @@ def tune(
     if not tune or trials.empty:
         return pd.DataFrame(), pd.DataFrame()
     rest = [factor for factor in factors if factor not in tune]
-    trials = in_percent(trials)
+    measure = scores.measure
+    trials = measured(trials, measure)
     trials = trials.assign(
         point=trials.groupby(rest, sort=False).ngroup() if rest else 0,
         levels=trials[list(tune)].astype(str).agg(" & ".join, axis=1),
-        val_pct=trials["val_pct"].fillna(np.inf),
+        cost=(measure.sign * trials["val_value"]).fillna(np.inf),
     )
-    by_levels = trials.groupby(["point", "repeat", "config"], sort=False)["val_pct"].mean().reset_index()
-    choice = by_levels.loc[by_levels.groupby(["point", "repeat"], sort=False)["val_pct"].idxmin()]
+    by_levels = trials.groupby(["point", "repeat", "config"], sort=False)["cost"].mean().reset_index()
+    choice = by_levels.loc[by_levels.groupby(["point", "repeat"], sort=False)["cost"].idxmin()]
     chosen = trials.merge(choice[["point", "repeat", "config"]])
     left = trials[trials["config"].isin(untuned)]
     points = trials.groupby("point", sort=False)
     count = points.ngroups
     at_choice, without = (_errors(table, scores, count) for table in (chosen, left))
-    found, plain = (within_percent(each.each().by_repeat().estimate()) for each in (at_choice, without))
+    found, plain = (within(each.each().by_repeat().estimate(), measure.low, measure.high) for each in (at_choice, without))
     paired = at_choice.less(without).by_repeat()
     difference = paired.estimate(paired.family)
     table = pd.DataFrame(
         {
             **(points[rest].first() if rest else {}),
             "chosen": chosen.drop_duplicates(["point", "repeat"]).groupby("point", sort=False)["levels"].agg(_counted),
-            "test_mean_pct": found.mean,
-            "test_sd_pct": chosen.groupby("point", sort=False)["test_pct"].std(),
-            "test_ci_low_pct": found.ci_low,
-            "test_ci_high_pct": found.ci_high,
+            "test_mean": found.mean,
+            "test_sd": chosen.groupby("point", sort=False)["test_value"].std(),
+            "test_ci_low": found.ci_low,
+            "test_ci_high": found.ci_high,
             "usual": left.groupby("point", sort=False)["levels"].first(),
-            "untuned_test_mean_pct": plain.mean,
-            "untuned_test_ci_low_pct": plain.ci_low,
-            "untuned_test_ci_high_pct": plain.ci_high,
-            "difference_pct": difference.mean,
-            "difference_ci_low_pct": difference.ci_low,
-            "difference_ci_high_pct": difference.ci_high,
+            "untuned_test_mean": plain.mean,
+            "untuned_test_ci_low": plain.ci_low,
+            "untuned_test_ci_high": plain.ci_high,
+            "difference": difference.mean,
+            "difference_ci_low": difference.ci_low,
+            "difference_ci_high": difference.ci_high,
             "p_adjusted": difference.p,
         },
         index=pd.RangeIndex(count, name="point"),
@@ -115,7 +116,7 @@ def tune(
 
 def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
     """The scores of one configuration for each point and repeat: those of the rows of a table, NaN where it has none."""
-    own = np.full((points, scores.errors.shape[1]), -1)
+    own = np.full((points, scores.by_place.shape[1]), -1)
     config = table.drop_duplicates(["point", "repeat"])
     for point, repeat, position in zip(
         config["point"], config["repeat"], scores.configs.get_indexer(config["config"]), strict=True
@@ -127,17 +128,17 @@ def _errors(table: pd.DataFrame, scores: Scores, points: int) -> Scores:
         scores,
         configs=pd.RangeIndex(points),
         guessing=np.zeros(points, dtype=bool),
-        errors=np.where(own < 0, np.nan, scores.errors[own, place]),
+        by_place=np.where(own < 0, np.nan, scores.by_place[own, place]),
         wrong=bits,
     )
 
 
 def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
-    """Every tuned configuration less the best of them, in points; empty where there is one."""
+    """Every tuned configuration less the best of them; empty where there is one."""
     known = np.flatnonzero(at_choice.complete)
     if len(known) < 2:
         return pd.DataFrame()
-    best = known[at_choice.means[known].argmin()]
+    best = known[at_choice.costs[known].argmin()]
     one, other = (known[ends] for ends in np.triu_indices(len(known), 1))
     tests = len(one)
     family = at_choice.pairs(one, other).by_repeat().family if tests <= PAIRS else Family(tests)
@@ -147,9 +148,9 @@ def _each_less_the_best(at_choice: Scores, names: pd.Series) -> pd.DataFrame:
         {
             "point": names.to_numpy()[rest],
             "other": names.iloc[best],
-            "difference_pct": found.mean,
-            "ci_low_pct": found.ci_low,
-            "ci_high_pct": found.ci_high,
+            "difference": found.mean,
+            "ci_low": found.ci_low,
+            "ci_high": found.ci_high,
             "p_adjusted": found.p,
         }
     )

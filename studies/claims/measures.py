@@ -9,9 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from studies.analysis.summaries import in_percent, judged_on
+from studies.analysis.outcomes import measured
+from studies.columns import SETS
 from studies.data import datasets, generators
 from studies.errors import UserError, unknown
+from studies.spec.measures import MEASURES
 from studies.spec.study import Study
 from studies.store.rows import Rows
 
@@ -21,7 +23,8 @@ def measure(name: str, study: Study, rows: Rows) -> pd.Series:
 
     Raises UserError where there is no such measure, or the study did not record what it needs.
     """
-    trials = in_percent(rows.trials[rows.trials["status"] == "ok"]).set_index("trial")
+    trials = measured(rows.trials[rows.trials["status"] == "ok"], MEASURES["error"]).set_index("trial")
+    trials = trials.rename(columns={f"{name}_value": f"{name}_pct" for name in SETS})
     column, at, epoch = name.partition("@")
     if at:
         lines = rows.history[rows.history["epoch"] == int(epoch)].set_index("trial")
@@ -70,7 +73,7 @@ def log_seconds(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
 
 def spread(study: Study, trials: pd.DataFrame, rows: Rows) -> pd.Series:
     """Distance of the error from the median of its configuration (Brown and Forsythe 1974): its mean compares spreads."""
-    error = trials[f"{judged_on(trials)}_pct"]
+    error = next(trials[f"{name}_pct"] for name in SETS if f"{name}_pct" in trials)
     return (error - error.groupby(trials["config"]).transform("median")).abs()
 
 

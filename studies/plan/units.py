@@ -32,7 +32,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Source:
-    """The parts of a study that training a unit needs: its name, its rows and their names."""
+    """The parts of a study that training a unit needs: its name, its rows and their names, and what they record."""
 
     study: str
     reading: str
@@ -41,6 +41,7 @@ class Source:
     validation: Validation
     schema: Schema
     parts: Parts = NO_PARTS
+    measures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from studies.analysis.compare import QUESTIONS, order
 from studies.columns import MADE_BY
 from studies.show import texts
+from studies.spec.measures import MEASURES, Measure
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
 NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status
@@ -33,11 +34,13 @@ def maker_differences(a: Mapping[str, Any], b: Mapping[str, Any], trials_a: pd.D
     ]
 
 
-def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = None) -> tuple[int, list[str]]:
+def conclude(
+    both: pd.DataFrame, found: pd.DataFrame, margin: float | None = None, measure: Measure = MEASURES["error"]
+) -> tuple[int, list[str]]:
     """The exit status that the `find_changes` of `matched` trials mean, and sentences that say why.
 
-    With a `margin`, in points, the status is `WORSE` unless the means are shown to be worse by less than that. A configuration
-    that is worse, but shown to be so by less than the margin, then counts as not worse.
+    With a `margin`, in the unit of the measure, the status is `WORSE` unless the means are shown to be worse by less than that.
+    A configuration that is worse, but shown to be so by less than the margin, then counts as not worse.
     """
     if (both["failed_a"] & both["failed_b"]).all():
         return UNTOLD, [f"nothing can be compared: all {len(both):,} trials failed on both sides"]
@@ -48,7 +51,7 @@ def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = Non
         return NOTHING, [f"nothing changed: all {len(both):,} trials are equal to the bit", *times]
     means = found[found["question"] == "mean"]
     lines = [f"{both['equal'].sum():,} of {len(both):,} trials are equal to the bit"]
-    lines += [_change(row) for row in means.to_dict("records")]
+    lines += [_change(row, measure) for row in means.to_dict("records")]
     if np.isfinite(order(found)):
         lines.append(f"the order of the configurations: rank correlation {order(found):.3f} (Spearman)")
     lines += times
@@ -63,11 +66,11 @@ def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = Non
             lines.append(f"{way} beyond chance: {', '.join(f'{QUESTIONS[name]} ({n})' for name, n in counts.items())}")
     lost = int((both["failed_b"] & ~both["failed_a"]).sum())
     if lost:
-        lines.append(f"trials that failed in B only: {lost:,}; no mean has their errors")
+        lines.append(f"trials that failed in B only: {lost:,}; no mean has their values")
     worse = bool((found["worse"] & ~small).any())
     if means["p"].isna().all():
         few = "one value of each configuration tells no change from chance: compare runs with folds or repeats"
-        lines.append("no trial has an error on both sides" if means.empty else few)
+        lines.append("no trial has a value on both sides" if means.empty else few)
         return WORSE if worse else UNTOLD, lines
     few = found["p"].notna() & found["p_adjusted"].isna()
     if few.any():
@@ -75,21 +78,21 @@ def conclude(both: pd.DataFrame, found: pd.DataFrame, margin: float | None = Non
     lines += [INTERVALS, POPULATION]
     if margin is not None:
         shown = not lost and bool((means["bound"] < margin).all())
-        lines += [_shown(row, margin, lost) for row in means.to_dict("records")]
+        lines += [_shown(row, margin, lost, measure) for row in means.to_dict("records")]
         return WORSE if worse or not shown else NOTHING, lines
     if not worse:
         lines.append("nothing is worse beyond chance; that does not show that nothing is worse: --margin asks for it")
     return WORSE if worse else NOTHING, lines
 
 
-def _mean_of(row: Mapping[str, Any]) -> str:
+def _mean_of(row: Mapping[str, Any], measure: Measure) -> str:
     """The name of a mean in a sentence."""
-    return f"the mean error of reading {row['reading']}" if row["reading"] else "the mean error"
+    return f"the mean {measure.called}" + (f" of reading {row['reading']}" if row["reading"] else "")
 
 
-def _change(row: Mapping[str, Any]) -> str:
+def _change(row: Mapping[str, Any], measure: Measure) -> str:
     """A sentence about a mean: its change with the interval, and the change that would have been found."""
-    changed = f"{_mean_of(row)} changes by {row['difference']:+.3f} points"
+    changed = f"{_mean_of(row, measure)} changes by {row['difference']:+.3f}{measure.points}"
     if not np.isfinite(row["ci_high"]):
         return f"{changed}: no interval, for lack of spread or of values"
     return (
@@ -98,18 +101,19 @@ def _change(row: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(row: Mapping[str, Any], margin: float, lost: int) -> str:
+def _shown(row: Mapping[str, Any], margin: float, lost: int, measure: Measure) -> str:
     """A sentence about a mean: the bound of its change, and on which side of the margin that is."""
+    said = f"{_mean_of(row, measure)} is worse by less than {margin:g}{measure.points}"
     if not np.isfinite(row["bound"]):
-        return f"not shown: {_mean_of(row)} is worse by less than {margin:g} points; there are too few values for a bound"
-    bound = f"95% upper bound of the change {row['bound']:+.3f}"
+        return f"not shown: {said}; there are too few values for a bound"
+    bound = f"95% upper bound of the change for the worse {row['bound']:+.3f}"
     if row["bound"] < margin and lost:
-        return f"not shown: {_mean_of(row)} is worse by less than {margin:g} points; {bound}, but without the failed trials"
+        return f"not shown: {said}; {bound}, but without the failed trials"
     verdict = "shown" if row["bound"] < margin else "not shown"
-    return f"{verdict}: {_mean_of(row)} is worse by less than {margin:g} points, if at all; {bound}"
+    return f"{verdict}: {said}, if at all; {bound}"
 
 
-def change_table(found: pd.DataFrame) -> pd.DataFrame:
+def change_table(found: pd.DataFrame, measure: Measure = MEASURES["error"]) -> pd.DataFrame:
     """The means, the failures, and the configurations of the smallest adjusted p, as texts for a table."""
     single = found["question"] == "configuration"
     changed = found[single & (found["difference"] != 0)]
@@ -117,16 +121,16 @@ def change_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in found.loc[[*found.index[~single], *order[:SHOWN]]].to_dict("records"):
         count = row["question"] == "failures"
-        what = f"{row['what']} (trials)" if count else f"{row['what']} (%)"
+        what = f"{row['what']} (trials)" if count else f"{row['what']} ({texts.headed(measure)})"
         reading = row.get("reading")
-        digits = 0 if count else 2
+        digits = 0 if count else texts.digits_of(measure, [row["a"], row["b"]])
         rows.append(
             {
                 "what": f"{reading}: {what}" if isinstance(reading, str) and reading else what,
                 "A": texts.format_number(row["a"], digits),
                 "B": texts.format_number(row["b"], digits),
                 "B - A": texts.format_signed(row["difference"], digits),
-                "95% interval": texts.format_interval(row["ci_low"], row["ci_high"]),
+                "95% interval": texts.format_interval(row["ci_low"], row["ci_high"], digits or 2),
                 "p": texts.format_probability(row["p"]),
                 "adjusted p": texts.format_probability(row["p_adjusted"]),
                 "equal to the bit": "" if count else f"{row['equal']:,.0f} of {row['trials']:,.0f}",

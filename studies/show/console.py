@@ -25,10 +25,12 @@ def print_tables(study: Study, tables: Tables, console: Console) -> None:
 
 def print_comparison(study: Study, table: pd.DataFrame, console: Console) -> None:
     """Print what `api.against` found, the lowest error first."""
-    told = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1))
+    measure = study.measure
+    told = texts.comparisons(table, table[["label", "config"]].set_axis(["configuration", "id"], axis=1), measure)
     title = (
-        f"Error in points less that of {table['other_label'].iloc[0]}, and how likely it is better, equal within "
-        f"{study.margin:g} points, or worse ({study.sampling.words}{texts.visible(table['visible_pct'])})"
+        f"{measure.change[0].upper()}{measure.change[1:]} less that of {table['other_label'].iloc[0]}, and how likely it is "
+        "better, equal within "
+        f"{study.margin:g}{measure.points}, or worse ({study.sampling.words}{texts.visible(table['visible'], measure)})"
     )
     print_table(title, told, ("configuration", "id"), console)
 

@@ -115,12 +115,12 @@ def _pictures(names: Sequence[str], pictures: Pictures, folder: str = "") -> Ite
 
 def _configurations(study: Study, summary: pd.DataFrame) -> str:
     """The table of all configurations, the best first."""
-    judged = judged_on(summary)
+    judged, measure = judged_on(summary), study.measure
     factors = list(study.grid.levels)
-    order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
-    title = f"All configurations by {SET_WORDS[judged]} error in %"
-    note = f"{study.sampling.words}; working %: without trials that diverged, got stuck or failed"
-    return html.table(title, texts.every_configuration(order, factors), max(1, len(factors)), note)
+    order = texts.best_first(summary, f"{judged}_mean", measure)
+    title = f"All configurations by {SET_WORDS[judged]} {measure.title}"
+    note = f"{study.sampling.words}; working: without trials that diverged, got stuck or failed"
+    return html.table(title, texts.every_configuration(order, factors, measure), max(1, len(factors)), note)
 
 
 def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -133,11 +133,12 @@ def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     """All configurations against one."""
     named = summary.set_index("config").loc[part["config"], list(study.grid.levels) or ["label"]]
     title = f"Every other configuration less the {part['against'].iloc[0]}, {part['other_label'].iloc[0]}"
+    measure = study.measure
     note = (
-        f"{SET_WORDS[judged_on(summary)]} error in points, and the probability that it is better, equal within "
-        f"{study.margin:g} points, or worse; {study.sampling.words}{texts.visible(part['visible_pct'])}"
+        f"{SET_WORDS[judged_on(summary)]} {measure.change}, and the probability that it is better, equal within "
+        f"{study.margin:g}{measure.points}, or worse; {study.sampling.words}{texts.visible(part['visible'], measure)}"
     )
-    return html.table(title, texts.comparisons(part, named), len(named.columns), note)
+    return html.table(title, texts.comparisons(part, named, measure), len(named.columns), note)
 
 
 def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
@@ -190,7 +191,7 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
         yield f"Intervals are t intervals over {sampling.repeats} repeats{means}: each draws new data, weights and batches."
     elif sampling.left_out:
         yield (
-            f"Intervals are over {sampling.over} of one data set. Each fold trains on rows that judge others, so errors are "
+            f"Intervals are over {sampling.over} of one data set. Each fold trains on rows that judge others, so values are "
             "not independent, and intervals are longer for it (Nadeau and Bengio 2003). Configurations that mostly got stuck "
             "have none: a model that guesses errs more on the fold that it left out than on new rows."
         )
@@ -208,11 +209,11 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
     if sampling.widen:
         yield f"A wider population takes another design: {sampling.widen}."
     if judged != "test":
-        yield f"There is no test set: errors are {SET_WORDS[judged]} errors."
+        yield f"There is no test set: the {study.measure.called} is that of {SET_WORDS[judged]} rows."
     if len(summary) > 1:
         yield (
-            f"The best configuration has the lowest of {len(summary):,} means, selected on the same errors. The lowest of many "
-            "is low by luck as well: trained again, it would likely err a little more."
+            f"The best configuration has the best of {len(summary):,} means, selected on the same values. The best of many is "
+            "good by luck as well: trained again, it would likely be a little worse."
         )
         yield (
             "All configurations share splits, draws of first weights and order of batches, and differences are between such "

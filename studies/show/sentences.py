@@ -6,7 +6,8 @@ import pandas as pd
 
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
-from studies.show.texts import counted, format_interval, format_signed
+from studies.show.texts import counted, digits_of, format_interval, format_signed, kinds
+from studies.spec.measures import Measure
 from studies.spec.sampling import Population
 from studies.spec.study import Study
 
@@ -22,19 +23,19 @@ def sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
-    effects, judged = tables["effects"], SET_WORDS[judged_on(tables["summary"])]
+    effects, judged = tables["effects"], f"{SET_WORDS[judged_on(tables['summary'])]} {study.measure.called}"
     if effects.empty:
         return _what_one_factor_does(study, tables["levels"], judged)
     known = effects[effects["order"] > 0].sort_values("share_pct", ascending=False, kind="stable").dropna(subset="share_pct")
     if known.empty:
         return "What matters most: this grid confounds its factors, and no share can be given to any."
     if known["share_p"].isna().all():
-        return f"What matters most: one value each cannot tell effects on the mean {judged} error from chance."
+        return f"What matters most: one value each cannot tell effects on the mean {judged} from chance."
     ranked = known[known["share_p"] < ALPHA]
     if ranked.empty:
-        return f"What matters most: no factor and no pair of factors is shown to change the mean {judged} error."
+        return f"What matters most: no factor and no pair of factors is shown to change the mean {judged}."
     first, rest = ranked.iloc[0], effects[effects["order"] == 0].iloc[0]
-    said = f"What matters most: {first['effect']}, with {_share(first, 'share')} of the variance of the mean {judged} error"
+    said = f"What matters most: {first['effect']}, with {_share(first, 'share')} of the variance of the mean {judged}"
     if len(ranked) > 1:
         second = ranked.iloc[1]
         said += f"; then {second['effect']}, {_share(second, 'share')}"
@@ -48,8 +49,8 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     others = [
         f"{words} it is {top['effect']}, {_share(top, kind)}"
         for kind, words in (
-            ("log_share", "of the logarithm of the error"),
-            ("working_share", "among configurations that work and err less than half of a guess"),
+            ("log_share", kinds(study.measure)["log_share"]),
+            ("working_share", f"among configurations that work and {_better_than_half(study.measure)}"),
         )
         for _, top in known[known[f"{kind}_p"] < ALPHA].nlargest(1, f"{kind}_pct").iterrows()
         if top["effect"] != first["effect"]
@@ -59,49 +60,54 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
 
 def _what_one_factor_does(study: Study, levels: pd.DataFrame, judged: str) -> str:
     """In place of shares, which one factor alone does not have: its level that is furthest from the baseline."""
-    known = levels.dropna(subset="difference_pct") if "difference_pct" in levels else levels.iloc[:0]
+    known = levels.dropna(subset="difference") if "difference" in levels else levels.iloc[:0]
     if known.empty:
         return "What matters most: nothing can be said, for the grid has no two configurations to compare."
-    if not known["difference_pct"].any():
-        return f"What matters most: nothing that was varied; all configurations have the same mean {judged} error."
-    row = known.loc[known["difference_pct"].abs().idxmax()]
-    start = study.grid.baseline[row["factor"]]
+    if not known["difference"].any():
+        return f"What matters most: nothing that was varied; all configurations have the same mean {judged}."
+    row = known.loc[known["difference"].abs().idxmax()]
+    start, digits = study.grid.baseline[row["factor"]], digits_of(study.measure, known["difference"])
     return (
         f"What matters most: of {row['factor']}, {row['level']} is furthest from the baseline {start}, with "
-        f"{format_signed(row['difference_pct'])} points in mean {judged} error"
-        f"{_range(row['difference_ci_low_pct'], row['difference_ci_high_pct'])}{_unsure(row['p_adjusted'])}."
+        f"{format_signed(row['difference'], digits)}{study.measure.points} in mean {judged}"
+        f"{_range(row['difference_ci_low'], row['difference_ci_high'], digits)}{_unsure(row['p_adjusted'])}."
     )
 
 
 def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
-    summary, comparisons = tables["summary"], tables["comparisons"]
+    summary, comparisons, measure = tables["summary"], tables["comparisons"], study.measure
     judged = judged_on(summary)
+    digits = digits_of(measure, summary[f"{judged}_mean"])
     others = comparisons if comparisons.empty else comparisons[comparisons["against"] == "best"]
-    if others.empty or summary[f"{judged}_mean_pct"].isna().all():
-        return "The best configuration: nothing can be said, for there are no two with an error in every trial."
+    if others.empty or summary[f"{judged}_mean"].isna().all():
+        return f"The best configuration: nothing can be said, for there are no two with {_an(measure.called)} in every trial."
     best = summary[summary["config"] == others["other"].iloc[0]].iloc[0]
-    lacking = int(others["difference_pct"].isna().sum())
-    left_out = f" (without {lacking:,} that lack{'s' if lacking == 1 else ''} an error of a failed trial)" if lacking else ""
+    lacking = int(others["difference"].isna().sum())
+    left_out = (
+        f" (without {lacking:,} that lack{'s' if lacking == 1 else ''} {_an(measure.called)} of a failed trial)"
+        if lacking
+        else ""
+    )
     said = (
-        f"The lowest mean {SET_WORDS[judged]} error of {len(summary) - lacking:,} configurations{left_out} is that of "
-        f"{best['label']}, {best[f'{judged}_mean_pct']:.2f}%"
-        f"{_range(best[f'{judged}_ci_low_pct'], best[f'{judged}_ci_high_pct'])}, optimistic: selected on the same errors"
+        f"The {_best(measure)} mean {SET_WORDS[judged]} {measure.called} of {len(summary) - lacking:,} configurations"
+        f"{left_out} is that of {best['label']}, {best[f'{judged}_mean']:.{digits}f}{_unit(measure)}"
+        f"{_range(best[f'{judged}_ci_low'], best[f'{judged}_ci_high'], digits)}, optimistic: selected on the same values"
     )
     if others["p_adjusted"].isna().all():
         return f"{said}; one value each says nothing of chance."
-    known = others.dropna(subset="difference_pct")
-    if not known["difference_pct"].any():
-        return f"{said}; all err as much."
+    known = others.dropna(subset="difference")
+    if not known["difference"].any():
+        return f"{said}; all are equal."
     untested = int(known["p_adjusted"].isna().sum())
     known = known.dropna(subset="p_adjusted")
     alike = known[known["p_adjusted"] >= ALPHA]
     only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
     said += f"; {_shown_worse(len(known) - len(alike), len(known))}{_where(study)}{only}"
     if len(alike):
-        said += f" (a difference shows from {alike['visible_pct'].median():.2f} points on, in the median)"
+        said += f" (a difference shows from {alike['visible'].median():.{digits}f}{measure.points} on, in the median)"
     equal = int(known["shown_equal"].sum())
     shown = _are(equal, len(known)) if len(known) > 1 else f"it is{'' if equal else ' not'}"
-    said += f"; {shown} shown to be within {study.margin:g} points of the best"
+    said += f"; {shown} shown to be within {study.margin:g}{measure.points} of the best"
     start = study.grid.baseline_configuration
     if start is None:
         return f"{said}; the grid has no baseline configuration."
@@ -110,13 +116,13 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     if start.id not in set(summary["config"]):
         return f"{said}; the baseline, {start.label}, has no rows yet."
     row = others[others["config"] == start.id].iloc[0]
-    if pd.isna(row["difference_pct"]):
-        return f"{said}; the baseline, {start.label}, lacks an error of a failed trial."
-    if not row["difference_pct"]:
-        return f"{said}; the baseline, {start.label}, errs as much."
-    between = _range(row["ci_low_pct"], row["ci_high_pct"])
-    more = f"{abs(row['difference_pct']):.2f} points {'more' if row['difference_pct'] >= 0 else 'less'}"
-    return f"{said}; the baseline, {start.label}, errs {more}{between}{_unsure(row['p_adjusted'])}."
+    if pd.isna(row["difference"]):
+        return f"{said}; the baseline, {start.label}, lacks {_an(measure.called)} of a failed trial."
+    if not row["difference"]:
+        return f"{said}; the baseline, {start.label}, is equal."
+    between = _range(row["ci_low"], row["ci_high"], digits)
+    away = f"{abs(row['difference']):.{digits}f}{measure.points} {'higher' if row['difference'] >= 0 else 'lower'}"
+    return f"{said}; that of the baseline, {start.label}, is {away}{between}{_unsure(row['p_adjusted'])}."
 
 
 def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -139,6 +145,26 @@ def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         over = f", over {study.sampling.over}" if pd.notna(low) else ""
         said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}{over}"
     return f"{said}."
+
+
+def _best(measure: Measure) -> str:
+    """The superlative of the better direction."""
+    return "lowest" if measure.better == "lower" else "highest"
+
+
+def _better_than_half(measure: Measure) -> str:
+    """The condition of the configurations that work, in words."""
+    return "err less than half of a guess" if measure.name == "error" else "are beyond half of the way from a guess to the best"
+
+
+def _unit(measure: Measure) -> str:
+    """The unit behind a value."""
+    return measure.unit if measure.unit == "%" else f" {measure.unit}" if measure.unit else ""
+
+
+def _an(word: str) -> str:
+    """A word with its indefinite article."""
+    return f"an {word}" if word[0].lower() in "aeiou" or word[:2] in ("RM", "F1", "R2") else f"a {word}"
 
 
 def _for_whom(study: Study) -> str:

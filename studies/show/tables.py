@@ -144,39 +144,45 @@ def _of_one_reading(study: Study, tables: Tables) -> list[Shown]:
 def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
     """All configurations, or the best and the worst."""
     factors, judged = list(study.grid.levels), judged_on(summary)
-    order = summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
-    each = f"mean and sd of the error in % over {study.trials // len(study.grid.configurations)} trials each"
-    parts = {f"Configurations by {SET_WORDS[judged]} error": order}
+    measure = study.measure
+    order = texts.best_first(summary, f"{judged}_mean", measure)
+    each = f"mean and sd of the {measure.title} over {study.trials // len(study.grid.configurations)} trials each"
+    parts = {f"Configurations by {SET_WORDS[judged]} {measure.called}": order}
     if len(order) > 2 * SHOWN:
-        best = f"The {SHOWN} best configurations of {len(order)} by {SET_WORDS[judged]} error"
+        best = f"The {SHOWN} best configurations of {len(order)} by {SET_WORDS[judged]} {measure.called}"
         parts = {best: order[:SHOWN], f"The {SHOWN} worst": order[-SHOWN:]}
     for title, part in parts.items():
-        yield Shown(title, texts.configurations(part, factors), max(1, len(factors)), each)
+        yield Shown(title, texts.configurations(part, factors, measure), max(1, len(factors)), each)
 
 
 def explained(study: Study, tables: Tables) -> dict[str, Shown]:
     """The tables of one reading about levels, effects, single changes and tuning, by name; none that is empty."""
     levels, effects, ladder, tuned, pairs = (tables[name] for name in ("levels", "effects", "ladder", "tuned", "tuned_pairs"))
-    judged, words = SET_WORDS[judged_on(tables["summary"])], study.sampling.words
+    words, measure = study.sampling.words, study.measure
+    judged = f"{SET_WORDS[judged_on(tables['summary'])]} {measure.title}"
     found = {}
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
-        title = f"Each level, {rest}, and less the factor's baseline: {judged} error in %"
-        half = (levels["difference_ci_high_pct"] - levels["difference_ci_low_pct"]) / 2
-        found["levels"] = Shown(title, texts.levels_table(levels), 2, words + texts.visible(half))
+        title = f"Each level, {rest}, and less the factor's baseline: {judged}"
+        half = (levels["difference_ci_high"] - levels["difference_ci_low"]) / 2
+        found["levels"] = Shown(title, texts.levels_table(levels, measure), 2, words + texts.visible(half, measure))
     if not effects.empty:
-        title = f"% of the variance between configurations in mean {judged} error that each effect explains"
-        found["effects"] = Shown(title, texts.effects_table(effects), 2, words)
+        mean = f"{SET_WORDS[judged_on(tables['summary'])]} {measure.called}"
+        title = f"% of the variance between configurations in mean {mean} that each effect explains"
+        found["effects"] = Shown(title, texts.effects_table(effects, measure), 2, words)
     if not ladder.empty:
-        title = f"Single changes around the baseline and the best configuration: {judged} error in %"
-        found["ladder"] = Shown(title, texts.ladder_table(ladder), 2, words + texts.visible(ladder["visible_pct"]))
+        title = f"Single changes around the baseline and the best configuration: {judged}"
+        found["ladder"] = Shown(
+            title, texts.ladder_table(ladder, measure), 2, words + texts.visible(ladder["visible"], measure)
+        )
     if study.tune and not tuned.empty:
         fixed = [factor for factor in study.grid.levels if factor not in study.tune]
-        title = f"Test error in % at the {' and '.join(study.tune)} chosen by validation error, and at the usual one"
-        found["tuned"] = Shown(title, texts.tuned_table(tuned, fixed), len(fixed) + 1, words)
+        chosen = " and ".join(study.tune)
+        title = f"Test {measure.title} at the {chosen} chosen by validation {measure.called}, and at the usual one"
+        found["tuned"] = Shown(title, texts.tuned_table(tuned, fixed, measure), len(fixed) + 1, words)
     if not pairs.empty:
-        title = f"Tuned configurations less the best of them, {pairs['other'].iloc[0]}: test error in points"
-        found["tuned_pairs"] = Shown(title, texts.tuned_pairs(pairs), 1, words)
+        title = f"Tuned configurations less the best of them, {pairs['other'].iloc[0]}: test {measure.change}"
+        found["tuned_pairs"] = Shown(title, texts.tuned_pairs(pairs, measure), 1, words)
     return found
 
 

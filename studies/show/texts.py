@@ -1,32 +1,36 @@
 """Tables of numbers to tables of texts, as a reader sees them: on the screen, in Markdown, on the page."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
-from studies.analysis.effects import KINDS
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.spec.measures import Measure
 
 
-def configurations(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Configurations with their levels, and mean and sd of each error."""
+def configurations(order: pd.DataFrame, factors: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """Configurations with their levels, and mean and sd of the measure on each set."""
     named = order[list(factors)] if factors else order[["label"]]
-    return _with_counts(named, order, list(dict.fromkeys(["train", judged_on(order)])), "sd")
+    sets = [name for name in dict.fromkeys(["train", judged_on(order)]) if f"{name}_mean" in order]
+    return _with_counts(named, order, sets, "sd", measure)
 
 
-def every_configuration(order: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Configurations with their levels, the error that the study is judged on by mean, interval, sd and median, and counts.
+def every_configuration(order: pd.DataFrame, factors: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """Configurations with their levels, the measure on the rows that judge by mean, interval, sd and median, and counts.
 
-    "working %": the mean without trials that failed, diverged or got stuck.
+    "working": the mean without trials that failed, diverged or got stuck.
     """
-    judged = judged_on(order)
+    judged, unit = judged_on(order), headed(measure)
     named = order[list(factors)] if factors else order[["label"]]
-    table = _with_counts(named, order, [judged], "interval")
-    also = {"sd": "sd", "median %": "median", "working %": "working_mean"}
+    table = _with_counts(named, order, [judged], "interval", measure)
+    digits = digits_of(measure, order[f"{judged}_mean"])
+    also = {"sd": "sd", f"median {unit}": "median", f"working {unit}": "working_mean"}
     for place, (title, what) in enumerate(also.items(), len(named.columns) + 2):
-        table.insert(place, title, _numbers(order[f"{judged}_{what}_pct"]))
-    if judged != "train":
-        table.insert(len(named.columns) + 5, "training %", _numbers(order["train_mean_pct"]))
+        table.insert(place, title, _numbers(order[f"{judged}_{what}"], digits))
+    if judged != "train" and "train_mean" in order:
+        table.insert(len(named.columns) + 5, f"training {unit}", _numbers(order["train_mean"], digits))
     return table
 
 
@@ -41,47 +45,56 @@ def failures(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     return texts
 
 
-def comparisons(table: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
-    """Configurations less another one, the lowest error first, under the names that `named` has for the rows of the table."""
-    order = table.reset_index(drop=True).sort_values("difference_pct", kind="stable", na_position="last")
+def comparisons(table: pd.DataFrame, named: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Configurations less another one, the best first, under the names that `named` has for the rows of the table."""
+    order = best_first(table.reset_index(drop=True), "difference", measure)
+    digits = digits_of(measure, order["difference"])
     texts = named.reset_index(drop=True).loc[order.index].astype(str)
-    texts["difference"] = _signed(order["difference_pct"])
-    texts["interval"] = _ranges(order, "ci_low_pct", "ci_high_pct")
+    texts["difference"] = _signed(order["difference"], digits)
+    texts["interval"] = _ranges(order, "ci_low", "ci_high", digits)
     for name, title in {"p_adjusted": "adjusted p", "better": "better", "equal": "equal", "worse": "worse"}.items():
         texts[title] = _probabilities(order[name])
-    texts["would show"] = _numbers(order["visible_pct"])
+    texts["would show"] = _numbers(order["visible"], digits)
     return texts
 
 
-def levels_table(levels: pd.DataFrame) -> pd.DataFrame:
-    """Levels with mean, interval and median of the error that the study is judged on, and the difference from the baseline.
+def levels_table(levels: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Levels with mean, interval and median of the measure on the rows that judge, and the difference from the baseline.
 
     Where the grid has holes, a difference is not that of the two means: both halves of its pairs stand beside it.
     """
     judged = judged_on(levels)
     named = levels[["factor", "level"]]
-    table = _with_counts(named, levels, [judged], "interval")
-    table.insert(3, "median %", _numbers(levels[f"{judged}_median_pct"]))
-    table.insert(5, "less baseline", _signed(levels["difference_pct"]))
-    table.insert(6, "its interval", _ranges(levels, "difference_ci_low_pct", "difference_ci_high_pct"))
+    table = _with_counts(named, levels, [judged], "interval", measure)
+    digits = digits_of(measure, levels[f"{judged}_mean"])
+    table.insert(3, f"median {headed(measure)}", _numbers(levels[f"{judged}_median"], digits))
+    table.insert(5, "less baseline", _signed(levels["difference"], digits))
+    table.insert(6, "its interval", _ranges(levels, "difference_ci_low", "difference_ci_high", digits))
     table.insert(7, "adjusted p", _probabilities(levels["p_adjusted"]))
     table.loc[levels["baseline"].to_numpy(dtype=bool), "less baseline"] = "baseline"
-    mean = f"{judged}_mean_pct"
+    mean = f"{judged}_mean"
     start = levels["factor"].map(levels[levels["baseline"]].set_index("factor")[mean])
-    if "pairs" in levels and ((levels[mean] - start - levels["difference_pct"]).abs() > 1e-6).any():
-        halves = levels[["paired_mean_pct", "paired_baseline_pct", "pairs"]].itertuples(index=False)
+    if "pairs" in levels and ((levels[mean] - start - levels["difference"]).abs() > 1e-6).any():
+        halves = levels[["paired_mean", "paired_baseline", "pairs"]].itertuples(index=False)
         paired = [
-            f"{own:,.2f} - {other:,.2f} over {counted(int(pairs), 'cell')}" if pairs > 0 else "" for own, other, pairs in halves
+            f"{own:,.{digits}f} - {other:,.{digits}f} over {counted(int(pairs), 'cell')}" if pairs > 0 else ""
+            for own, other, pairs in halves
         ]
         table.insert(8, "of the same cells", paired)
-    return table.rename(columns={f"{SET_WORDS[judged]} %": "mean %"})
+    return table.rename(columns={f"{SET_WORDS[judged]} {headed(measure)}": f"mean {headed(measure)}"})
 
 
-def effects_table(effects: pd.DataFrame) -> pd.DataFrame:
+def kinds(measure: Measure) -> dict[str, str]:
+    """The kinds of shares of `effects.KINDS`, in words."""
+    logarithm = "its logarithm" if measure.perfect == 0 else f"the logarithm of {measure.perfect:g} less it"
+    return {"share": f"of the {measure.called}", "log_share": f"of {logarithm}", "working_share": "where it works"}
+
+
+def effects_table(effects: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """Effects, the largest first, with their shares of the variance, each with interval and p."""
     ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
     table = ordered[["effect"]].astype(str)
-    for kind, title in KINDS.items():
+    for kind, title in kinds(measure).items():
         table[title] = _numbers(ordered[f"{kind}_pct"], digits=1)
         for name, texts in {
             "interval": _ranges(ordered, f"{kind}_ci_low_pct", f"{kind}_ci_high_pct", digits=1),
@@ -92,49 +105,53 @@ def effects_table(effects: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{"method / where it works": methods})
 
 
-def ladder_table(ladder: pd.DataFrame) -> pd.DataFrame:
-    """Single changes with their mean error, and what they change."""
+def ladder_table(ladder: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """Single changes with their mean, and what they change."""
+    mean = ladder[f"{judged_on(ladder)}_mean"]
+    digits = digits_of(measure, mean)
     levels = ladder["factor"].fillna("") + " = " + ladder["level"].fillna("")
     steps = levels.where(ladder["factor"].notna(), ladder["label"])
     return pd.DataFrame(
         {
             "kind": ladder["kind"].where(ladder["kind"] != ladder["kind"].shift(), ""),
             "configuration": steps,
-            "mean %": _numbers(ladder[f"{judged_on(ladder)}_mean_pct"]),
-            "change": _signed(ladder["change_pct"]),
-            "interval": _ranges(ladder, "change_ci_low_pct", "change_ci_high_pct"),
+            f"mean {headed(measure)}": _numbers(mean, digits),
+            "change": _signed(ladder["change"], digits),
+            "interval": _ranges(ladder, "change_ci_low", "change_ci_high", digits),
             "adjusted p": _probabilities(ladder["p_adjusted"]),
         }
     )
 
 
-def tuned_table(tuned: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """Chosen levels and their error, the error of the usual levels, and the difference."""
-    order = tuned.sort_values("test_mean_pct", kind="stable")
+def tuned_table(tuned: pd.DataFrame, factors: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """Chosen levels and their mean, that of the usual levels, and the difference."""
+    order, unit = best_first(tuned, "test_mean", measure), headed(measure)
+    digits = digits_of(measure, order["test_mean"])
     order = order.fillna({"chosen": "", "usual": ""})  # of a point that has no rows at them
     return pd.DataFrame(
         {
             **{name: order[name].astype(str) for name in (*factors, "chosen")},
-            "test %": _numbers(order["test_mean_pct"]),
-            "test interval": _ranges(order, "test_ci_low_pct", "test_ci_high_pct"),
+            f"test {unit}": _numbers(order["test_mean"], digits),
+            "test interval": _ranges(order, "test_ci_low", "test_ci_high", digits),
             "usual": order["usual"].astype(str),
-            "untuned %": _numbers(order["untuned_test_mean_pct"]),
-            "untuned interval": _ranges(order, "untuned_test_ci_low_pct", "untuned_test_ci_high_pct"),
-            "difference": _signed(order["difference_pct"]),
-            "its interval": _ranges(order, "difference_ci_low_pct", "difference_ci_high_pct"),
+            f"untuned {unit}": _numbers(order["untuned_test_mean"], digits),
+            "untuned interval": _ranges(order, "untuned_test_ci_low", "untuned_test_ci_high", digits),
+            "difference": _signed(order["difference"], digits),
+            "its interval": _ranges(order, "difference_ci_low", "difference_ci_high", digits),
             "adjusted p": _probabilities(order["p_adjusted"]),
         }
     )
 
 
-def tuned_pairs(table: pd.DataFrame) -> pd.DataFrame:
+def tuned_pairs(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The tuned configurations, each less the best of them."""
-    order = table.sort_values("difference_pct", kind="stable")
+    order = best_first(table, "difference", measure)
+    digits = digits_of(measure, order["difference"])
     return pd.DataFrame(
         {
             "tuned configuration": order["point"].astype(str),
-            "less the best": _signed(order["difference_pct"]),
-            "interval": _ranges(order, "ci_low_pct", "ci_high_pct"),
+            "less the best": _signed(order["difference"], digits),
+            "interval": _ranges(order, "ci_low", "ci_high", digits),
             "adjusted p": _probabilities(order["p_adjusted"]),
         }
     )
@@ -145,10 +162,29 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def visible(differences: pd.Series) -> str:
+def visible(differences: pd.Series, measure: Measure) -> str:
     """The smallest visible difference of a table, for its head; empty where nothing is tested."""
     known = differences.dropna()
-    return "" if known.empty else f"; a difference shows from {known.median():.2g} points on, in the median"
+    return "" if known.empty else f"; a difference shows from {known.median():.2g}{measure.points} on, in the median"
+
+
+def best_first(table: pd.DataFrame, column: str, measure: Measure) -> pd.DataFrame:
+    """The rows from the best value to the worst; those without one last."""
+    return table.sort_values(column, kind="stable", na_position="last", ascending=measure.better == "lower")
+
+
+def headed(measure: Measure) -> str:
+    """The measure at the head of a column: "%", "AUC"."""
+    return measure.unit or measure.called
+
+
+def digits_of(measure: Measure, values: Iterable[float]) -> int:
+    """Decimals for values of a measure: two of a percentage, else as many as four digits of the largest leave."""
+    if measure.unit == "%":
+        return 2
+    known = np.abs(np.asarray(values if isinstance(values, pd.Series) else list(values), dtype=float))
+    largest = known[np.isfinite(known)].max(initial=0.0)
+    return int(np.clip(3 - math.floor(math.log10(largest)), 0, 8)) if largest else 2
 
 
 def format_number(value: float, digits: int = 2) -> str:
@@ -171,15 +207,15 @@ def format_probability(value: float) -> str:
     return "" if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _numbers(values: pd.Series, digits: int = 2) -> list[str]:
+def _numbers(values: pd.Series, digits: int) -> list[str]:
     return [format_number(value, digits) for value in values]
 
 
-def _signed(values: pd.Series) -> list[str]:
-    return [format_signed(value) for value in values]
+def _signed(values: pd.Series, digits: int) -> list[str]:
+    return [format_signed(value, digits) for value in values]
 
 
-def _ranges(table: pd.DataFrame, low: str, high: str, digits: int = 2) -> list[str]:
+def _ranges(table: pd.DataFrame, low: str, high: str, digits: int) -> list[str]:
     return [format_interval(*ends, digits) for ends in zip(table[low], table[high], strict=True)]
 
 
@@ -187,15 +223,16 @@ def _probabilities(values: pd.Series) -> list[str]:
     return [format_probability(value) for value in values]
 
 
-def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str) -> pd.DataFrame:
-    """Named rows with mean and spread of the errors of `sets`, then the number of trials and of failures."""
+def _with_counts(named: pd.DataFrame, table: pd.DataFrame, sets: Sequence[str], spread: str, measure: Measure) -> pd.DataFrame:
+    """Named rows with mean and spread of the measure on `sets`, then the number of trials and of failures."""
     texts = named.astype(str).reset_index(drop=True)
+    digits = digits_of(measure, table[[f"{name}_mean" for name in sets]].to_numpy().ravel())
     for name in sets:
-        texts[f"{SET_WORDS[name]} %"] = _numbers(table[f"{name}_mean_pct"])
+        texts[f"{SET_WORDS[name]} {headed(measure)}"] = _numbers(table[f"{name}_mean"], digits)
         if spread == "sd":
-            texts[f"{SET_WORDS[name]} sd"] = _numbers(table[f"{name}_sd_pct"])
+            texts[f"{SET_WORDS[name]} sd"] = _numbers(table[f"{name}_sd"], digits)
         else:
-            texts["interval"] = _ranges(table, f"{name}_ci_low_pct", f"{name}_ci_high_pct")
+            texts["interval"] = _ranges(table, f"{name}_ci_low", f"{name}_ci_high", digits)
     for column in ("trials", *COUNTED):
         texts[column] = [f"{count:,}" for count in table[column]]
     return texts

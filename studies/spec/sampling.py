@@ -23,7 +23,8 @@ class Population(StrEnum):
 class Sampling:
     """The design of a reading, as far as its statistics depend on it.
 
-    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that errors are about, with `rows`.
+    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that judges, with `rows`. `by_row`:
+    the value of a trial is a mean over its rows, of which each is known.
     """
 
     folds: int
@@ -31,11 +32,12 @@ class Sampling:
     fresh: bool = False
     judged: str = "test"
     rows: int = 1000
+    by_row: bool = True
 
     @classmethod
-    def of(cls, folds: int, repeats: int, resample: bool, judged: str, rows: int) -> "Sampling":
+    def of(cls, folds: int, repeats: int, resample: bool, judged: str, rows: int, by_row: bool = True) -> "Sampling":
         """The sampling of a study; a single repeat has one data set, whether or not another would draw anew."""
-        return cls(folds, repeats, resample and repeats > 1, judged, rows)
+        return cls(folds, repeats, resample and repeats > 1, judged, rows, by_row)
 
     @property
     def alone(self) -> bool:
@@ -50,7 +52,8 @@ class Sampling:
     @property
     def shared_rows(self) -> bool:
         """True where all trials are judged on the same rows, which stand for many others."""
-        return not self.fresh and not self.left_out and self.judged != "train" and self.rows >= MANY_ROWS
+        many = self.by_row and self.rows >= MANY_ROWS
+        return many and not self.fresh and not self.left_out and self.judged != "train"
 
     @property
     def population(self) -> Population:
@@ -102,6 +105,8 @@ class Sampling:
         if self.population is Population.NEW_ROWS:
             return f"{again}; {folds}"
         rows = f"for new rows: {MANY_ROWS} or more test rows" if self.judged != "train" else "for new rows: data.test_samples"
+        if not self.by_row:
+            rows = "for new rows: the error as the measure, of which each row is known"
         return f"{rows}; {again}; {folds}"
 
     def samples(self, values: "pd.Series", skipna: bool = True) -> "pd.Series":

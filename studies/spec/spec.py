@@ -17,6 +17,7 @@ from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
 from studies.spec.grid import Configuration, Grid, expand, level_text
+from studies.spec.measures import MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole_number
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
@@ -24,6 +25,7 @@ from studies.spec.study import Study
 
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
+TASK = "classification"  # of all data there are so far
 SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
 REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
 TOP: Mapping[str, Key] = {
@@ -49,7 +51,22 @@ TOP: Mapping[str, Key] = {
         "Configuration with which tables compare the others.",
         "the levels of the base",
     ),
-    "margin": Key(number(0, 100), 0.5, "Difference in percentage points within which two errors count as equal."),
+    "measure": Key(
+        Rule("a measure, or a table with its name and direction", lambda value: isinstance(value, str | Mapping)),
+        "error",
+        "Measure that the study is about, one of " + ", ".join(f"`{name}`" for name in MEASURES) + ".",
+    ),
+    "measures": Key(
+        Rule("a list of measures", lambda value: isinstance(value, list)),
+        [],
+        "Measures that rows record beside it, for `--measure`.",
+    ),
+    "margin": Key(
+        number(0),
+        Study.margin,
+        "Difference within which two values count as equal, in the unit of the measure.",
+        "0.5 points; half a percent of the range of a measure between two bounds; else 0",
+    ),
     "stack": Key(
         whole_number(0), 0, "Models that train together at most; 0: as many as fit the cache. Changes times, never numbers."
     ),
@@ -150,7 +167,7 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
     """
     require("the name of the file, and so of the study,", name, NAME)
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
-    for key in ("title", "question", "source", "seed", "stack", "margin", "design"):
+    for key in ("title", "question", "source", "seed", "stack", "margin", "design", "measure", "measures"):
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
     overlays = _readings(document.get("reading", {}))
     own = _parts(document.get("components"), folder)
@@ -220,6 +237,8 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
     for each in expanded.configurations:
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
+    measure = read_measure("measure", document.get("measure", TOP["measure"].default), TASK)
+    margin = document.get("margin", measure.margin)
     return Study(
         name=name,
         title=document.get("title", name),
@@ -233,7 +252,9 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         grid=expanded,
         stack=document.get("stack", 0),
         tune=tuple(document.get("tune", [])),
-        margin=float(document.get("margin", Study.margin)),
+        margin=require("margin", margin, number(0, measure.high - measure.low)),
+        measure=measure,
+        measures=read_measures("measures", document.get("measures", []), TASK),
         parts=own,
     )
 

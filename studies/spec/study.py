@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.data.types import Data, Schema, Validation
 from studies.spec.grid import Grid
+from studies.spec.measures import MEASURES, Measure, recorded
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.sampling import Sampling
 
@@ -20,7 +21,8 @@ class Study:
 
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
-    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. `given` is the
+    many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. It is about `measure`,
+    and records `measures` beside it. `given` is the
     study as it was named on the command line, with the options that changed it; `parts` the user's own components.
     """
 
@@ -37,6 +39,8 @@ class Study:
     stack: int = 0
     tune: tuple[str, ...] = ()
     margin: float = 0.5
+    measure: Measure = MEASURES["error"]
+    measures: tuple[Measure, ...] = ()
     reading: str = ""
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
@@ -67,7 +71,7 @@ class Study:
         data, validation = self.data, self.validation
         judged = "test" if data.test_samples else "val" if validation.folds or data.validation_samples else "train"
         rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
-        return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows)
+        return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows, by_row=self.measure.of_rows)
 
     def identity(self) -> dict[str, Any]:
         """All that the rows depend on, as plain values: two studies of equal identity have equal rows."""
@@ -83,7 +87,18 @@ class Study:
         """All that tables of the rows depend on, as plain values."""
         baselines = {reading.reading: dict(reading.grid.baseline) for reading in self.readings}
         baseline = baselines if self.reading else baselines[""]
-        return {**self.identity(), "margin": self.margin, "tune": self.tune, "baseline": baseline}
+        about = {"measure": self.measure.name, "margin": self.margin, "tune": self.tune, "baseline": baseline}
+        return {**self.identity(), **about}
+
+    @property
+    def recorded(self) -> list[str]:
+        """The measures that each row must have beside those that all have."""
+        return recorded((self.measure, *self.measures))
+
+    def about(self, measure: Measure) -> "Study":
+        """The same study about another measure."""
+        readings = tuple(replace(each, measure=measure, margin=measure.margin) for each in self.others)
+        return replace(self, measure=measure, margin=measure.margin, others=readings)
 
     def command(self, verb: str, results: str | Path = RESULTS) -> str:
         """The command line that does something with this study and its folder of results, to be pasted."""

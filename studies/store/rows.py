@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, TEXTS, Record
+from studies.columns import COUNTS, FIRST, FLAGS, LAST, MADE_BY, OUTCOMES, PARTS, SETS, TEXTS, Record, is_measure
 from studies.errors import UserError
 from studies.plan.units import Trial
 from studies.spec import recording
@@ -52,11 +52,13 @@ def planned(study: Study, trials: Sequence[Trial]) -> pd.DataFrame:
     ).set_index(pd.Index([trial.key for trial in trials], name="trial"))
 
 
-def divide(found: pd.DataFrame, plan: pd.DataFrame, *, lacking: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+def divide(
+    found: pd.DataFrame, plan: pd.DataFrame, measures: Sequence[str] = (), *, lacking: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that belong to the planned trials, in their order, and the others; of each trial one.
 
-    A trial's row is a successful one that records all that the study asks for, the fullest of several; else its last failure.
-    With `lacking`, one that records less will do.
+    A trial's row is a successful one that records all that the study asks for, `measures` among it, the fullest of several;
+    else its last failure. With `lacking`, one that records less will do.
     """
     if found.empty:
         return found, found
@@ -64,7 +66,8 @@ def divide(found: pd.DataFrame, plan: pd.DataFrame, *, lacking: bool = False) ->
     found = found.assign(_extent=_extent(there))
     asked = _recorded(plan.reindex(found["trial"]).set_axis(found.index))
     is_planned, good = found["trial"].isin(plan.index), found["status"] == "ok"
-    fits = is_planned & good & (lacking | np.asarray(recording.covers(there, asked), dtype=bool))
+    covered = np.asarray(recording.covers(there, asked), dtype=bool) & _has_measures(found, measures)
+    fits = is_planned & good & (lacking | covered)
     own = _best(found[fits | (is_planned & ~good)], fits)
     own = own.set_index("trial", drop=False).reindex(plan.index[plan.index.isin(own["trial"])]).reset_index(drop=True)
     # What an own row holds too is not kept twice.
@@ -81,6 +84,15 @@ def _best(rows: pd.DataFrame, good: pd.Series) -> pd.DataFrame:
     chosen = rows[good.reindex(rows.index)].sort_values("_extent", ascending=False, kind="stable")
     rest = rows[~good.reindex(rows.index)][::-1]
     return pd.concat([chosen, rest]).drop_duplicates("trial")
+
+
+def _has_measures(rows: pd.DataFrame, measures: Sequence[str]) -> pd.Series:
+    """True for the rows that have a value of every measure on any set; of a diverged model there may be none."""
+    has = pd.Series(True, rows.index)
+    for name in measures:
+        there = [column for column in (f"{short}_{name}" for short in SETS) if column in rows]
+        has &= rows[there].notna().any(axis=1) | rows["diverged"].fillna(False).astype(bool)
+    return has
 
 
 def _recorded(rows: pd.DataFrame) -> pd.DataFrame:
@@ -100,8 +112,9 @@ def named_by(rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
         return rows
     own = plan.loc[rows["trial"]].reset_index()
     own = own.drop(columns=list(recording.SETTINGS)).join(rows[list(recording.SETTINGS)])
-    own = own.join(rows.reindex(columns=_FROM_TRAINING))
-    return in_order(own)
+    measures = [column for column in rows if is_measure(column) and column not in plan]
+    own = own.join(rows.reindex(columns=[*_FROM_TRAINING, *measures]))
+    return in_order(own, measures)
 
 
 def as_asked(rows: Rows, plan: pd.DataFrame) -> Rows:
@@ -183,12 +196,12 @@ def typed(rows: pd.DataFrame, factors: Iterable[str]) -> pd.DataFrame:
     return rows.astype({column: kind for column, kind in kinds.items() if column in rows})
 
 
-def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their columns in the order of the format: parameters of a setting beside it."""
-    settings = [column for column in rows if column not in (*FIRST, *LAST)]
+def in_order(rows: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """Rows with their columns in the order of the format: parameters of a setting beside it, the measures at the end."""
+    settings = [column for column in rows if column not in (*FIRST, *LAST, *measures)]
     heads = list(dict.fromkeys(column.partition(".")[0] for column in settings))
     settings.sort(key=lambda column: heads.index(column.partition(".")[0]))
-    return rows.reindex(columns=[*FIRST, *settings, *LAST])
+    return rows.reindex(columns=[*FIRST, *settings, *LAST, *measures])
 
 
 def successful(trials: pd.DataFrame) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from studies.columns import FIRST, FLAGS, LAST, MADE_BY
+from studies.columns import FIRST, FLAGS, LAST, MADE_BY, is_measure
 from studies.plan import plan
 from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
@@ -103,7 +103,7 @@ def changed(store: Store) -> list[str]:
 
 def _settings(rows: pd.DataFrame) -> list[str]:
     """The columns by which trials differ: settings, factors and places."""
-    own = [column for column in rows if column not in (*FIRST, *LAST, *recording.SETTINGS)]
+    own = [column for column in rows if column not in (*FIRST, *LAST, *recording.SETTINGS) and not is_measure(column)]
     return ["numerics", "seed", "epochs", *own, "repeat", "fold"]
 
 
@@ -167,7 +167,7 @@ def _nearest(trial: Trial, rows: pd.DataFrame, others: pd.DataFrame) -> list[str
     same = (there["repeat"] == trial.repeat) & (there["fold"] == trial.fold)
     same &= there["reading"].fillna("") == trial.reading
     candidates = there[same] if same.any() else there
-    settings = [column for column in there if column not in (*FIRST, *LAST)]
+    settings = [column for column in there if column not in (*FIRST, *LAST) and not is_measure(column)]
     compared = [(_differences(row, trial, settings), row) for row in candidates.to_dict("records")]
     differences, nearest = min(compared, key=lambda pair: len(pair[0]))
     if not differences and nearest["numerics"] != NUMERICS:

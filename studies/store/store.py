@@ -195,7 +195,7 @@ class _Found:
 
     def __init__(self, store: Store) -> None:
         read_manifest(store.folder)  # raises where the files are of another format
-        self._factors = store.study.factors
+        self._factors, self._measures = store.study.factors, store.study.recorded
         self._folders = (store.folder, store.folder / KEPT)
         # Before the files: a shard that is removed meanwhile has its rows in them. Own files before kept ones, for rows that go
         # from there to here are in both.
@@ -214,7 +214,7 @@ class _Found:
 
     def divided(self, plan: pd.DataFrame, *, lacking: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows of the planned trials, and the others: see `rows.divide`."""
-        return rows.divide(self.trials, plan, lacking=lacking)
+        return rows.divide(self.trials, plan, self._measures, lacking=lacking)
 
     def returning(self, own: pd.DataFrame) -> pd.DataFrame:
         """The rows that are among the kept ones on disk and belong to the study now."""

@@ -31,7 +31,8 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
         device: Kind of device that trains.
         capacity: Most models of a unit.
     """
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema, study.parts)
+    measures = tuple(study.recorded)
+    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema, study.parts, measures)
     groups: dict[tuple[str, tuple[int, int, int]], list[Trial]] = defaultdict(list)
     rows = {}
     for trial in trials:

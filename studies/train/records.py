@@ -10,6 +10,7 @@ import torch
 
 import framework as fw
 from studies.columns import Record
+from studies.data import measuring
 from studies.data.types import Labels, Split, Table
 from studies.data.wrong import pack_rows
 from studies.plan.units import Unit
@@ -30,6 +31,9 @@ def outcomes(unit: Unit, model: Any, history: fw.History, splits: Sequence[Split
         splits: Rows of each trial.
     """
     found = [outcome(history, replica, split) for replica, split in enumerate(splits)]
+    if unit.source.measures:
+        for each, values in zip(found, _measures(unit, model, splits), strict=True):
+            each |= values
     if unit.settings["keep_predictions"]:
         for each, predictions in zip(found, _predictions(unit, model, splits), strict=True):
             each["predictions"] = predictions
@@ -42,6 +46,23 @@ def join_rows(tables: Sequence[Table]) -> fw.Rows | None:
         return None
     inputs, labels = (np.stack([getattr(table, name) for table in tables]) for name in ("inputs", "labels"))
     return fw.Rows(torch.from_numpy(inputs), torch.from_numpy(labels))
+
+
+def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]:  # noqa: ANN401
+    """The recorded measures of each model on each of its sets of rows; None where it has no such value."""
+    settings, found = unit.settings, [dict[str, Any]() for _ in splits]
+    for field, short in (("train", "train"), ("validation", "val"), ("test", "test")):
+        tables = [getattr(split, field) for split in splits]
+        rows = join_rows([table for table in tables if table])
+        if rows is None:
+            continue
+        outputs = fw.predict(model, rows.inputs)
+        predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()
+        for record, table, labels, output in zip(found, tables, predicted.cpu().numpy(), outputs.cpu().numpy(), strict=True):
+            probabilities = measuring.to_probabilities(output.astype(np.float64), settings["loss"]["name"])
+            for name in unit.source.measures:
+                record[f"{short}_{name}"] = measuring.value(name, table.labels, labels, probabilities)
+    return found
 
 
 def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]:  # noqa: ANN401

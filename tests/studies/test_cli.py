@@ -81,10 +81,10 @@ def test_one_factor_at_a_time(call, tiny, tmp_path):
     effects = pd.read_csv(tmp_path / "results" / "tiny" / "effects.csv").set_index("effect")
     assert effects["method"].tolist() == ["model fit", "model fit", "confounded", "confounded"]
     assert effects.loc["activation x optimizer", ["share_pct", "log_share_pct"]].isna().all()
-    errors = {level: levels.loc[level, "test_mean_pct"] for level in levels.index}
-    base = summary.loc[("tanh", "sgd lr=0.1"), "test_mean_pct"]
+    errors = {level: levels.loc[level, "test_mean"] for level in levels.index}
+    base = summary.loc[("tanh", "sgd lr=0.1"), "test_mean"]
     assert errors["activation", "tanh"] == errors["optimizer", "sgd lr=0.1"] == base
-    assert errors["activation", "relu"] == summary.loc[("relu", "sgd lr=0.1"), "test_mean_pct"]
+    assert errors["activation", "relu"] == summary.loc[("relu", "sgd lr=0.1"), "test_mean"]
     assert call("figures", path, cwd=tmp_path).returncode == 0
 
 

@@ -30,15 +30,15 @@ def test_a_difference_by_hand():
     row = comparisons.differences(found({"x p": [4, 5, 6, 9], "x q": [3, 3, 3, 3]}), ["x p"], ["x q"], margin=1).iloc[0]
     # differences 1, 2, 3, 6: mean 3, variance 14/3, t(0.975, 3) = 3.182446; a pair alone is a family of one
     error = np.sqrt(14 / 3 * (1 / 4 + 1 / 3))
-    assert row["difference_pct"] == 3
+    assert row["difference"] == 3
     assert row["p"] == pytest.approx(2 * stats.t.sf(3 / error, 3))
     assert row["p_adjusted"] == pytest.approx(row["p"])
-    assert row["ci_high_pct"] == pytest.approx(3 + 3.182446 * error, rel=1e-6)
-    assert row["visible_pct"] == pytest.approx(3.182446 * error, rel=1e-6)
+    assert row["ci_high"] == pytest.approx(3 + 3.182446 * error, rel=1e-6)
+    assert row["visible"] == pytest.approx(3.182446 * error, rel=1e-6)
     assert row["worse"] == pytest.approx(stats.t.cdf(2 / error, 3))
     assert row["better"] == pytest.approx(stats.t.cdf(-4 / error, 3))
     assert row["better"] + row["equal"] + row["worse"] == pytest.approx(1)
-    assert (row["values"], row["margin_pct"], row["shown_equal"]) == (4, 1, False)
+    assert (row["values"], row["margin"], row["shown_equal"]) == (4, 1, False)
 
 
 @pytest.mark.parametrize(("margin", "equal"), [(0.5, False), (2, True)])
@@ -81,9 +81,9 @@ def test_all_against_the_best_and_the_baseline():
 
 def test_a_difference_that_is_the_same_everywhere_has_the_sign_test_and_no_interval():
     row = comparisons.differences(found(), ["x p"], ["y p"], 0.5).iloc[0]
-    assert (row["difference_pct"], row["p"]) == (3, 1 / 8)
+    assert (row["difference"], row["p"]) == (3, 1 / 8)
     assert row["p_adjusted"] >= row["p"]
-    assert row[["ci_low_pct", "ci_high_pct", "visible_pct", "better", "equal", "worse"]].isna().all()
+    assert row[["ci_low", "ci_high", "visible", "better", "equal", "worse"]].isna().all()
     assert not row["shown_equal"]
 
 
@@ -91,7 +91,7 @@ def test_a_failed_trial_leaves_its_configuration_without_a_comparison():
     values = found({**ERRORS, "x q": [None, 3, 3, 3]})
     assert comparisons.best_of(values) == "y p"
     table = comparisons.compare_with(values, "y p", 0.5).set_index("config")
-    assert table.loc["x q", ["difference_pct", "p", "p_adjusted", "equal", "visible_pct"]].isna().all()
+    assert table.loc["x q", ["difference", "p", "p_adjusted", "equal", "visible"]].isna().all()
     assert not table.loc["x q", "shown_equal"]
     assert table["values"].tolist() == [4, 3, 4]
     # it is in no family: the others are adjusted as without it
@@ -108,14 +108,14 @@ def test_where_every_configuration_lacks_a_value_there_is_no_best():
 def test_a_trial_that_is_missing_leaves_no_comparison():
     values = scores.of(rows_of()[1:], FOLDS)
     row = comparisons.differences(values, ["x p"], ["y p"], 0.5).iloc[0]
-    assert np.isnan(row["difference_pct"])
+    assert np.isnan(row["difference"])
     assert row["values"] == 3
 
 
 def test_the_ladder_by_hand():
     rows = rows_of({**ERRORS, "x q": [3, 3, 3, 4]})
     table = comparisons.single_changes(scores.of(rows, FOLDS), rows, LEVELS, {"a": "x", "b": "q"}, 0.5)
-    shown = table[["kind", "factor", "level", "config", "val_mean_pct", "change_pct"]].astype(object)
+    shown = table[["kind", "factor", "level", "config", "val_mean", "change"]].astype(object)
     assert shown.where(shown.notna(), None).to_numpy().tolist() == [
         ["baseline", None, None, "x q", 3.25, None],
         ["one at a time", "a", "y", "y q", 9.0, 5.75],
@@ -127,7 +127,7 @@ def test_the_ladder_by_hand():
     found = comparisons.differences(scores.of(rows, FOLDS), ["y q", "x p"], ["x q", "x q"], 0.5)
     own = table.iloc[1:3]
     assert own["p_adjusted"].tolist() == found["p_adjusted"].tolist()
-    assert own["change_ci_low_pct"].tolist() == found["ci_low_pct"].tolist()
+    assert own["change_ci_low"].tolist() == found["ci_low"].tolist()
 
 
 def test_a_ladder_has_no_rungs_that_the_grid_lacks():

@@ -42,13 +42,13 @@ def test_values_are_the_means_of_a_level_in_each_fold():
         "level": ["relu", "relu", "tanh", "tanh"],
         "repeat": [0] * 4,
         "fold": [0, 1, 0, 1],
-        "test_pct": [2.0, 4.0, 9.0, 9.0],
+        "test_value": [2.0, 4.0, 9.0, 9.0],
     }
 
 
 def test_values_are_means_of_repeats_where_these_draw_new_data():
     table = summaries.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, repeats=2, fresh=True))
-    assert table[["repeat", "test_pct"]].to_dict("list") == {"repeat": [0, 1], "test_pct": [2.0, 7.0]}
+    assert table[["repeat", "test_value"]].to_dict("list") == {"repeat": [0, 1], "test_value": [2.0, 7.0]}
     assert "fold" not in table
 
 
@@ -79,7 +79,7 @@ def test_within_a_budget_validation_chooses_configuration_and_epoch():
         "factor": ["activation"] * 6,
         "level": ["relu"] * 3 + ["tanh"] * 3,
         "epoch": [0, 1, 2] * 2,
-        "test_pct": [41.0, 12.0, 12.0, 50.0, 50.0, 20.0],
+        "test_value": [41.0, 12.0, 12.0, 50.0, 50.0, 20.0],
         "chosen_on": ["val"] * 6,
     }
 
@@ -88,7 +88,7 @@ def test_without_validation_rows_the_judged_set_chooses():
     rows = trials({("a", "relu"): [0]}).assign(n_val=0, val_errors=None)
     lines = history([("a0", 0, None, 40), ("a0", 1, None, 50)])
     table = summaries.budget(rows, lines, ["activation"])
-    assert list(table["test_pct"]) == [40.0, 40.0]
+    assert list(table["test_value"]) == [40.0, 40.0]
     assert set(table["chosen_on"]) == {"test"}
 
 
@@ -106,10 +106,10 @@ def test_pairs_are_each_less_those_ahead_of_it_adjusted_for_all():
     found = scores({"bad": [7.0, 9.0], "best": [1.0, 2.0], "good": [2.0, 2.0]})
     table = comparisons.pairs(found, {"bad": "B", "best": "A", "good": "G"}, 0.5)
     assert list(zip(table["label"], table["other_label"], strict=True)) == [("G", "A"), ("B", "A"), ("B", "G")]
-    assert list(table["difference_pct"]) == [0.5, 6.5, 6.0]
+    assert list(table["difference"]) == [0.5, 6.5, 6.0]
     expected = found.pairs(np.array([2, 0, 0]), np.array([1, 1, 2])).estimate(found.families[0])
     assert table["p_adjusted"].tolist() == pytest.approx(expected.p, abs=1e-9)
-    assert table["ci_low_pct"].tolist() == pytest.approx(expected.ci_low)
+    assert table["ci_low"].tolist() == pytest.approx(expected.ci_low)
     alone = [stats.ttest_1samp(each, 0).pvalue for each in ([1.0, 0.0], [6.0, 7.0], [5.0, 7.0])]
     assert table["p"].tolist() == pytest.approx(alone, abs=1e-9)
 

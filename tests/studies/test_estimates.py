@@ -179,7 +179,7 @@ def of_mean(mean, error, freedom):
 
 
 def test_an_interval_within_percent_by_hand():
-    found = estimates.within_percent(of_mean(2.0, 1.0, 9))
+    found = estimates.within(of_mean(2.0, 1.0, 9))
     # share 0.02, effective size 0.02 x 0.98 / 0.01^2 = 196; t(0.975, 9) = 2.262157, whose square over 196 is 0.0261092
     term = 2.262157**2 / 196
     half = math.sqrt(term * 0.02 * 0.98 + term**2 / 4)
@@ -191,20 +191,20 @@ def test_an_interval_within_percent_by_hand():
 @pytest.mark.parametrize(("count", "total"), [(1, 1000), (5, 10), (999, 1000), (3, 864)])
 def test_with_binomial_error_it_is_the_interval_of_scipy(count, total):
     mean = 100 * count / total
-    found = estimates.within_percent(of_mean(mean, math.sqrt(mean * (100 - mean) / total), math.inf))
+    found = estimates.within(of_mean(mean, math.sqrt(mean * (100 - mean) / total), math.inf))
     expected = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
     assert (found.ci_low, found.ci_high) == pytest.approx((100 * expected.low, 100 * expected.high))
 
 
 def test_it_lies_between_0_and_100():
     mean, error = (each.ravel() for each in np.meshgrid([0.01, 1, 50, 99, 99.99], [1e-3, 1, 30, 1000]))
-    found = estimates.within_percent(of_mean(mean, error, np.full(mean.shape, 1.0)))
+    found = estimates.within(of_mean(mean, error, np.full(mean.shape, 1.0)))
     assert ((found.ci_low >= 0) & (found.ci_low < mean) & (mean < found.ci_high) & (found.ci_high <= 100)).all()
 
 
 @pytest.mark.parametrize(("mean", "error"), [(0.0, 0.0), (100.0, 0.0), (40.0, 0.0), (40.0, math.nan)])
 def test_without_an_error_there_is_no_interval_within_percent(mean, error):
-    found = estimates.within_percent(of_mean(mean, error, math.nan))
+    found = estimates.within(of_mean(mean, error, math.nan))
     assert np.isnan([found.ci_low, found.ci_high]).all()
 
 

@@ -170,14 +170,14 @@ def test_a_reading_without_test_rows_is_judged_on_its_own(draw):
 
 def test_far_worse_models_are_shown_apart(draw, rich):
     summary = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
-    together = draw("models", summary=summary.assign(test_mean_pct=np.arange(12) + 20.0))
+    together = draw("models", summary=summary.assign(test_mean=np.arange(12) + 20.0))
     assert [ax.get_title(loc="left") for ax in together.axes] == ["All configurations"]
     means = [2.0] * 10 + [10.0, 10.1]  # five times the median, and more
-    most, apart = draw("models", summary=summary.assign(test_mean_pct=means)).axes
+    most, apart = draw("models", summary=summary.assign(test_mean=means)).axes
     assert most.get_title(loc="left") == "11 of 12 configurations"
     assert apart.get_title(loc="left") == "Shown apart: 1 of 12, whose mean is over 5 times the median"
     assert [text.get_text() for text in apart.get_yticklabels()] == [summary["label"].iloc[-1]]
-    assert len(draw("models", summary=summary.assign(test_mean_pct=[0.0] * 10 + [1.0, 2.0])).axes) == 1
+    assert len(draw("models", summary=summary.assign(test_mean=[0.0] * 10 + [1.0, 2.0])).axes) == 1
 
 
 def test_configurations_are_compared_loss_by_loss(draw):
@@ -207,7 +207,7 @@ def test_learning_is_by_set_with_a_mark_at_the_smallest_validation_loss(tiny, tm
     assert mark.get_xdata() == [2, 2]
     own = curves[curves["level"] == "tanh"]
     np.testing.assert_array_equal(lines[2].get_ydata(), own["test_loss_q50"])
-    np.testing.assert_array_equal(figure.axes[3].get_lines()[0].get_ydata(), own["train_pct_q50"])
+    np.testing.assert_array_equal(figure.axes[3].get_lines()[0].get_ydata(), own["train_error_q50"])
 
 
 def test_gradients_are_by_layer_before_and_after_training(draw, rich):
@@ -301,7 +301,7 @@ def effects():
     table = pd.DataFrame.from_dict(pairs, orient="index", columns=["share_pct", "share_ci_low_pct", "share_ci_high_pct"])
     table["share_p"] = [0.001, 0.01, 0.2, 0.01]
     for kind in ("log_share", "working_share"):
-        table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low_pct", "ci_high_pct")})
+        table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low", "ci_high")})
         table[f"{kind}_p"] = table["share_p"]
     table.loc[["model", "activation x model"], "working_share_pct"] = np.nan
     told = {"interval": "95% t interval over repeats", "method": "exact", "working_method": "model fit"}
@@ -328,9 +328,7 @@ def test_interactions_are_of_pairs_that_surely_matter(draw, effects, rich):
     assert ax.get_title(loc="left") == "model x activation: 20.0% of the variance [15.0, 25.0]"
     summary = of_reading(api.tables_of(rich[0], rich[1]), rich[0])["summary"]
     lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
-    expected = [
-        summary.query("activation == 'tanh' and model == @model")["test_mean_pct"].mean() for model in ("MSE", "BCE", "CE")
-    ]
+    expected = [summary.query("activation == 'tanh' and model == @model")["test_mean"].mean() for model in ("MSE", "BCE", "CE")]
     np.testing.assert_allclose(lines["tanh"], expected)
     assert len(lines) == 2
     without = draw("interactions", effects=effects.assign(share_ci_low_pct=np.nan, share_ci_high_pct=np.nan))
@@ -347,8 +345,8 @@ def test_the_ladder_marks_what_is_more_than_chance(draw):
         ("best", None, None, "x", 3.0, -2.0, 0.01),
         ("leave one out", "activation", "relu", "start", 5.0, 2.0, 0.01),
     ]
-    table = pd.DataFrame(rows, columns=["kind", "factor", "level", "label", "test_mean_pct", "change_pct", "p_adjusted"])
-    table = table.assign(change_ci_low_pct=table["change_pct"] - 1, change_ci_high_pct=table["change_pct"] + 1)
+    table = pd.DataFrame(rows, columns=["kind", "factor", "level", "label", "test_mean", "change", "p_adjusted"])
+    table = table.assign(change_ci_low=table["change"] - 1, change_ci_high=table["change"] + 1)
     changed, left_out = draw("ladder", ladder=table).axes
     assert [text.get_text() for text in changed.get_yticklabels()] == ["activation = tanh", "model = CE"]
     assert "5.00%" in changed.get_title(loc="left")
@@ -365,7 +363,7 @@ def test_the_matrix_is_each_row_less_each_column(draw, rich):
     one, two, three = summary["config"][:3]
     pairs = pd.DataFrame(
         [(two, one, 0.25, 0.5), (three, one, 2.0, 0.001), (three, two, np.nan, np.nan)],
-        columns=["config", "other", "difference_pct", "p_adjusted"],
+        columns=["config", "other", "difference", "p_adjusted"],
     )
     ax = draw("matrix", pairs=pairs).axes[0]
     cells = {text.get_position(): (text.get_text(), text.get_weight()) for text in ax.texts}
@@ -376,10 +374,10 @@ def test_the_matrix_is_each_row_less_each_column(draw, rich):
 def test_every_value_lies_under_its_mean(draw, rich):
     found = of_reading(api.tables_of(rich[0], rich[1]), rich[0])
     (ax,) = draw("seeds").axes
-    order = found["summary"].sort_values("test_mean_pct", kind="stable")
+    order = found["summary"].sort_values("test_mean", kind="stable")
     assert [text.get_text() for text in ax.get_yticklabels()] == list(order["label"])
     points = [line.get_xdata() for line in ax.get_lines() if line.get_marker() == "."]
-    np.testing.assert_allclose([each.mean() for each in points], order["test_mean_pct"])
+    np.testing.assert_allclose([each.mean() for each in points], order["test_mean"])
     assert [len(each) for each in points] == [2] * 12
     levels = draw("seeds", values=found["values"][found["values"]["factor"] != "label"])
     assert [ax.get_title(loc="left") for ax in levels.axes] == ["activation", "model", "schedule"]
@@ -392,7 +390,7 @@ def test_a_budget_starts_with_the_first_epoch(draw, rich):
     line = next(line for line in model.get_lines() if line.get_label() == "BCE")
     own = table.query("factor == 'model' and level == 'BCE' and epoch > 0")
     np.testing.assert_array_equal(line.get_xdata(), own["epoch"])
-    np.testing.assert_array_equal(line.get_ydata(), own["test_pct"])
+    np.testing.assert_array_equal(line.get_ydata(), own["test_value"])
 
 
 def _shown(ax):

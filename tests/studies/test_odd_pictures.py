@@ -101,14 +101,14 @@ def test_a_backend_that_is_not_installed_is_none_that_is_needed():
 
 def test_all_failed_is_said(plain, tmp_path):
     study, found = plain
-    failed = {**found, "summary": found["summary"].assign(test_mean_pct=np.nan)}
+    failed = {**found, "summary": found["summary"].assign(test_mean=np.nan)}
     outcome = figures.draw_study(study, failed, tmp_path)
     assert {outcome[name] for name in ("grid", "levels", "models")} == {"not drawn: every trial failed"}
 
 
 def test_no_error_has_a_colour_and_a_line_in_the_legend(plain):
     study, found = plain
-    summary = found["summary"].assign(test_mean_pct=[0.0, 0.0, 1.0, 2.0, 50.0, np.nan], test_sd_pct=0.0)
+    summary = found["summary"].assign(test_mean=[0.0, 0.0, 1.0, 2.0, 50.0, np.nan], test_sd=0.0)
     with style.drawing():
         figure = figures.PICTURES["grid"].figure(study, {**found, "summary": summary})
         figure.draw_without_rendering()
@@ -143,13 +143,13 @@ def test_points_of_interactions_are_over_the_same_cells():
             *[("p", "x", "1", 10.0), ("p", "y", "1", 20.0), ("q", "x", "1", 30.0), ("q", "y", "1", 40.0)],
             *[("p", "x", "2", 90.0), ("p", "y", "2", 90.0), ("q", "x", "2", 90.0)],  # without q, y, 2
         ],
-        columns=["a", "b", "c", "test_mean_pct"],
+        columns=["a", "b", "c", "test_mean"],
     )
     pair = effects._Pair("a", "b", 1.0, 0.0, 2.0)
-    means, same = effects._means(summary, pair, ["a", "b", "c"], "test_mean_pct")
+    means, same = effects._means(summary, pair, ["a", "b", "c"], "test_mean")
     assert same
     assert means.to_dict("index") == {"p": {"x": 10.0, "y": 20.0}, "q": {"x": 30.0, "y": 40.0}}
-    means, same = effects._means(summary[1:], pair, ["a", "b", "c"], "test_mean_pct")
+    means, same = effects._means(summary[1:], pair, ["a", "b", "c"], "test_mean")
     assert not same
     assert means.loc["p", "x"] == 90.0
 

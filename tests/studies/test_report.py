@@ -318,7 +318,7 @@ def test_verdicts_have_a_section_and_reasons_are_told(written):
     study, folder, _ = written
     claim = {"source": "Reader (mine)", "id": "1", "claim": "He is <better>", "study": "odd", "reading": "", "role": "primary"}
     numbers = dict.fromkeys(["published_mean", "published_sd", "published_units", "mean", "sd", "ci_low", "ci_high", "rounds"])
-    verdicts = pd.DataFrame([{**claim, "measure": "test_pct", **numbers, "verdict": "UNDECIDED", "reason": "Too few."}])
+    verdicts = pd.DataFrame([{**claim, "measure": "test_value", **numbers, "verdict": "UNDECIDED", "reason": "Too few."}])
     found = api.tables_of(study, folder / "results")
     html = report.compose(study, found, {"curves": "not drawn: it needs a run"}, None, verdicts)
     assert "<th scope=row>1: He is &lt;better&gt;<th scope=row>UNDECIDED<th scope=row>Too few." in html
@@ -343,6 +343,6 @@ def test_a_page_of_studies_without_test_rows(tiny, tmp_path, changes, readings, 
     study = spec.load(str(path))
     studies.run(study, results=tmp_path, jobs=1)
     own = of_reading(api.tables_of(study, tmp_path), study)
-    assert own["budget"][f"{judged}_pct"].notna().all()
+    assert own["budget"][f"{judged}_value"].notna().all()
     html = api.write_report(study, tmp_path, tmp_path / "figures").read_text()
     assert "nan%" not in html

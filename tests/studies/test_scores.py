@@ -45,7 +45,7 @@ def test_bits_stand_at_their_configuration_and_place_in_whatever_order_rows_come
     wrong = drawn(shape)
     found = scores.of(trials_of_bits(wrong).sample(frac=1, random_state=0), sampling)
     assert sorted(found.configs) == sorted(wrong)
-    for config, errors, bits in zip(found.configs, found.errors, found.wrong, strict=True):
+    for config, errors, bits in zip(found.configs, found.by_place, found.wrong, strict=True):
         expected = wrong[config].reshape(-1, ROWS)
         assert (np.unpackbits(bits, axis=1, count=ROWS) == expected).all()
         assert errors == pytest.approx(100 * expected.mean(1))
@@ -81,9 +81,9 @@ def test_rows_are_left_out_where_they_are_not_shared_or_not_known(sampling, colu
 
 def test_repeats_with_new_data_count_once_each():
     found = scores.of(trials({"a": [[1, 3], [5, 9]]}), Sampling(2, 2, fresh=True))
-    assert (found.errors.tolist(), found.repeats.tolist()) == ([[2, 7]], [0, 1])
+    assert (found.by_place.tolist(), found.repeats.tolist()) == ([[2, 7]], [0, 1])
     lacking = scores.of(trials({"a": [[1, 3], [5, None]], "b": [[1, 3], [5, 9]]}), Sampling(2, 2, fresh=True))
-    assert np.isnan(lacking.errors).tolist() == [[False, True], [False, False]]
+    assert np.isnan(lacking.by_place).tolist() == [[False, True], [False, False]]
 
 
 @pytest.mark.parametrize("column", ["seed", "n_train", "n_test"])
@@ -198,7 +198,7 @@ def test_one_pair_has_one_answer_in_every_table():
     start = "c0 p"
     found = scores.of(rows, DESIGNS["folds"][0], start)
     names = {config: config for config in found.configs}
-    numbers = ["difference_pct", "ci_low_pct", "ci_high_pct", "p_adjusted"]
+    numbers = ["difference", "ci_low", "ci_high", "p_adjusted"]
     compared = comparisons.compare_with_references(found, names, 0.5)
     pairs = comparisons.pairs(found, names, 0.5)
     levels = {"a": list(wrong), "b": ["p"]}
@@ -209,14 +209,14 @@ def test_one_pair_has_one_answer_in_every_table():
     renamed = [
         compared,
         pairs,
-        ladder.rename(columns=lambda name: name.replace("change_pct", "difference_pct").removeprefix("change_")),
-        of_levels.drop(columns="ci_low_pct", errors="ignore").rename(
-            columns={"difference_ci_low_pct": "ci_low_pct", "difference_ci_high_pct": "ci_high_pct"}
+        ladder.rename(columns=lambda name: name.replace("change", "difference").removeprefix("change_")),
+        of_levels.drop(columns="ci_low", errors="ignore").rename(
+            columns={"difference_ci_low": "ci_low", "difference_ci_high": "ci_high"}
         ),
     ]
     answers = {}
     for each in renamed:
-        for row in each.dropna(subset="difference_pct")[["config", "other", *numbers]].itertuples(index=False, name=None):
+        for row in each.dropna(subset="difference")[["config", "other", *numbers]].itertuples(index=False, name=None):
             config, other, difference, low, high, p = row
             if config > other:
                 config, other, difference, low, high = other, config, -difference, -high, -low

@@ -252,7 +252,7 @@ def test_a_label_that_stands_for_two_levels_is_refused(tiny, design, base, grids
 
 
 @pytest.mark.parametrize(
-    "name", ["history", "predictions", "run", "trials", "epoch", "failed", "working", "level", "p", "point", "test_pct", "sd"]
+    "name", ["history", "predictions", "run", "trials", "epoch", "failed", "working", "level", "p", "point", "test_value", "sd"]
 )
 def test_a_factor_of_ones_own_is_not_called_as_a_column_of_the_tables(tiny, name):
     path = tiny(("[[grid]]", f'[[grid]]\n{name} = [{{ label = "A", init = "he" }}]'))

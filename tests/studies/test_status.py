@@ -274,7 +274,7 @@ def test_status_tells_committed_tables_from_rows(trained):
 @pytest.mark.parametrize("given", ["tanh | adam lr=0.01", "id", "key", "best", "worst"])
 def test_a_trial_is_found_by_key_label_best_and_worst(trained, given):
     study, folder = trained
-    summary = pd.read_csv(folder / "summary.csv").sort_values("test_mean_pct", kind="stable")
+    summary = pd.read_csv(folder / "summary.csv").sort_values("test_mean", kind="stable")
     expected = next(trial for trial in plan.trials(study) if trial.configuration.label == "tanh | adam lr=0.01")
     if given in ("best", "worst"):
         config = summary["config"].iloc[0 if given == "best" else -1]

@@ -41,7 +41,7 @@ TWO_REPEATS = {
 
 def within_percent(values):
     """The interval of a mean of errors in percent."""
-    found = estimates.within_percent(estimates.estimate(values))
+    found = estimates.within(estimates.estimate(values))
     return found.ci_low, found.ci_high
 
 
@@ -51,14 +51,14 @@ def test_a_choice_by_hand(sampling):
     (row,) = table.to_dict("records")
     assert (row["optimizer"], row["chosen"], row["usual"]) == ("sgd", "0.1 (1 of 2), 1 (1)", "0.1")
     # test errors at the choice: 40 and 40, then 10 and 14; a value for each repeat, which chose anew
-    assert row["test_mean_pct"] == 26
-    assert (row["test_ci_low_pct"], row["test_ci_high_pct"]) == pytest.approx(within_percent([40, 12]))
-    assert row["test_sd_pct"] == pytest.approx(pd.Series([40, 40, 10, 14]).std())
-    assert row["untuned_test_mean_pct"] == 21.5
-    assert (row["untuned_test_ci_low_pct"], row["untuned_test_ci_high_pct"]) == pytest.approx(within_percent([31, 12]))
+    assert row["test_mean"] == 26
+    assert (row["test_ci_low"], row["test_ci_high"]) == pytest.approx(within_percent([40, 12]))
+    assert row["test_sd"] == pytest.approx(pd.Series([40, 40, 10, 14]).std())
+    assert row["untuned_test_mean"] == 21.5
+    assert (row["untuned_test_ci_low"], row["untuned_test_ci_high"]) == pytest.approx(within_percent([31, 12]))
     difference = estimates.estimate([9, 0])
-    assert (row["difference_pct"], row["p_adjusted"]) == pytest.approx((4.5, difference.p))
-    ends = row["difference_ci_low_pct"], row["difference_ci_high_pct"]
+    assert (row["difference"], row["p_adjusted"]) == pytest.approx((4.5, difference.p))
+    ends = row["difference_ci_low"], row["difference_ci_high"]
     assert ends == pytest.approx((max(-100, difference.ci_low), difference.ci_high))
     assert pairs.empty
 
@@ -66,9 +66,9 @@ def test_a_choice_by_hand(sampling):
 def test_a_single_choice_has_no_interval():
     errors = {key: value for key, value in TWO_REPEATS.items() if key[2] == 0}
     (row,) = tuned(trials(errors), ONE_SET)[0].to_dict("records")
-    assert (row["chosen"], row["test_mean_pct"], row["difference_pct"]) == ("1", 40, 9)
+    assert (row["chosen"], row["test_mean"], row["difference"]) == ("1", 40, 9)
     for name in ("test", "untuned_test", "difference"):
-        assert pd.isna([row[f"{name}_ci_low_pct"], row[f"{name}_ci_high_pct"]]).all(), name
+        assert pd.isna([row[f"{name}_ci_low"], row[f"{name}_ci_high"]]).all(), name
     assert pd.isna(row["p_adjusted"])
 
 
@@ -82,9 +82,9 @@ SEVERAL = {
 def test_tuned_configurations_are_compared_with_the_best_of_them():
     more = {("elu", rate, repeat): ((2, 2), (12 + repeat, 12)) for rate in ("0.1", "1") for repeat in range(4)}
     _, pairs = tuned(trials(SEVERAL | more), Sampling(2, 4, fresh=True))
-    assert pairs[["point", "other", "difference_pct"]].to_numpy().tolist() == [["sgd", "adam", 15], ["elu", "adam", 1.875]]
+    assert pairs[["point", "other", "difference"]].to_numpy().tolist() == [["sgd", "adam", 15], ["elu", "adam", 1.875]]
     # sgd is 15 points worse in every repeat: no interval; elu is worse by 12 + r / 2 less 10.5 + (0, 1, 2, 0) / 2
-    assert pairs[["ci_low_pct", "ci_high_pct"]].isna().all(axis=1).tolist() == [True, False]
+    assert pairs[["ci_low", "ci_high"]].isna().all(axis=1).tolist() == [True, False]
     # elu less adam: (0, 1, 2, 3) / 2 + 12 less (0, 1, 2, 0) / 2 + 10.5
     alone = estimates.estimate([1.5, 1.5, 1.5, 3])
     assert pairs["p_adjusted"][1] >= alone.p
@@ -98,7 +98,7 @@ def test_test_rows_take_no_part_in_choosing():
     changed = {key: (val, tuple(50 - each for each in test)) for key, (val, test) in TWO_REPEATS.items()}
     tables = [tuned(trials(each), FRESH)[0] for each in (TWO_REPEATS, changed)]
     assert tables[0]["chosen"].equals(tables[1]["chosen"])
-    assert not tables[0]["test_mean_pct"].equals(tables[1]["test_mean_pct"])
+    assert not tables[0]["test_mean"].equals(tables[1]["test_mean"])
 
 
 def test_a_failed_trial_keeps_its_levels_from_being_chosen():
@@ -118,10 +118,10 @@ def test_a_point_without_a_usual_configuration_has_no_difference():
     """No other configuration stands in for one that the grid excludes."""
     table, _ = tuned(trials(SEVERAL), Sampling(2, 4, fresh=True), untuned=["sgd 0.1"])
     (sgd, adam) = table.to_dict("records")
-    assert (sgd["untuned_test_mean_pct"], sgd["usual"]) == (30.875, "0.1")
-    missing = ("usual", "untuned_test_mean_pct", "untuned_test_ci_low_pct", "difference_pct", "p_adjusted")
+    assert (sgd["untuned_test_mean"], sgd["usual"]) == (30.875, "0.1")
+    missing = ("usual", "untuned_test_mean", "untuned_test_ci_low", "difference", "p_adjusted")
     assert pd.isna([adam[name] for name in missing]).all()
-    assert adam["test_mean_pct"] == 10.875
+    assert adam["test_mean"] == 10.875
 
 
 def test_nothing_tuned_nothing_told():
@@ -160,7 +160,7 @@ def test_a_study_that_tunes(tiny, tmp_path):
     assert "Tuned configurations less the best of them" in run.output
     pairs = pd.read_csv(tmp_path / "results" / "tiny" / "tuned_pairs.csv")
     assert len(pairs) == 2
-    assert pairs[["ci_low_pct", "p_adjusted"]].isna().all(axis=None)  # one repeat
+    assert pairs[["ci_low", "p_adjusted"]].isna().all(axis=None)  # one repeat
     shown = "Test error in % at the"
     assert again.output[again.output.index(shown) :].splitlines()[:6] == run.output[run.output.index(shown) :].splitlines()[:6]
     assert "chosen by validation error" in (tmp_path / "results" / "tiny" / "tables.md").read_text()

@@ -43,38 +43,38 @@ PICTURES = {
         grid.has_several_factors,
         effects.draw_effects,
         "How much of the difference between configurations each factor and each pair of factors explains, with intervals: on "
-        "the error, on its logarithm, and among the configurations that work.",
+        "the measure, on its logarithm, and among the configurations that work.",
     ),
     "interactions": Picture(
         ["summary", "effects"],
         grid.has_several_factors,
         effects.interactions,
-        "Mean error of every two levels of the pairs of factors that matter. Where lines are parallel, neither choice depends "
+        "Mean of every two levels of the pairs of factors that matter. Where lines are parallel, neither choice depends "
         "on the other.",
     ),
     "levels": Picture(
         ["summary", "levels"],
         grid.has_several_factors,
         grid.draw_levels,
-        "Error by level of each factor: a dot for each configuration, and the mean over the grid with its interval.",
+        "The mean by level of each factor: a dot for each configuration, and the mean over the grid with its interval.",
     ),
     "ladder": Picture(
         ["summary", "ladder"],
         differences.has_baseline,
         differences.draw_ladder,
-        "Change in error when one choice of the baseline is changed, and when one choice of the best is taken back.",
+        "Change when one choice of the baseline is changed, and when one choice of the best is taken back.",
     ),
     "grid": Picture(
         ["summary"],
         grid.has_several_factors,
         grid.grid,
-        "Mean and standard deviation of the error of every configuration, as heat maps: darker is worse.",
+        "Mean and standard deviation of every configuration, as heat maps: darker is worse.",
     ),
     "models": Picture(
         ["summary"],
         lambda _: True,
         grid.models,
-        "Training error and error of each configuration, mean and standard deviation; best and worst where there are many.",
+        "Each configuration on training rows and on those that judge, mean and sd; best and worst where there are many.",
     ),
     "seeds": Picture(
         ["summary", "values"],
@@ -86,7 +86,7 @@ PICTURES = {
         ["summary", "pairs"],
         differences.several,
         differences.matrix,
-        "Paired differences in error between the best configurations and the baseline, each with each.",
+        "Paired differences between the best configurations and the baseline, each with each.",
     ),
     "budget": Picture(
         ["budget"],
@@ -172,7 +172,7 @@ def _draw(
     outcome: dict[str, Path | str] = {}
     study, tables = shorten_labels(study, tables)
     summary = tables["summary"]
-    nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean_pct"].isna().all())
+    nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean"].isna().all())
     for name, picture in pictures.items():
         path = folder / f"{name}.png"
         missing = [table for table in picture.needs if tables[table].empty]

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -32,6 +32,7 @@ from studies.show.figures.style import (
     used,
 )
 from studies.spec.grid import level_text
+from studies.spec.measures import MEASURES
 from studies.spec.study import Study
 
 FEW = 8  # configurations at most that have panels of their own
@@ -67,7 +68,7 @@ def draw_curves(study: Study, tables: Tables) -> Figure:
     levels = {factor: [name for name in names if name in present.get(factor, ())] for factor, names in factors.items()}
     shown = {factor: chosen(names) for factor, names in levels.items()}
     judged = _sets(table)[0]
-    measures = [("train_loss", "training loss"), (f"{judged}_pct", f"{SET_WORDS[judged]} error in %")]
+    measures = [("train_loss", "training loss"), _second(table, judged)]
     down, across = shape(len(factors), _ACROSS)
     width = max(5.0 / across, 3.3)
     below = max(height_of_legend(names, width) for names in shown.values())
@@ -91,7 +92,7 @@ def draw_curves(study: Study, tables: Tables) -> Figure:
         for ax in axes_of[::across]:
             ax.set_ylabel(name)
     log_axis(losses[0])
-    percent_axis(errors[0], measures[1][1], table[f"{judged}_pct_q25"].min())
+    _scaled(errors[0], measures[1][0], [table])
     titled(figure, f"{title_of(study)}: median and quartiles of {study.trials:,} models")
     return figure
 
@@ -119,7 +120,7 @@ def draw_budget(study: Study, tables: Tables) -> Figure:
                 drawn = "steps-post"
                 ax.plot(
                     line["epoch"],
-                    line[f"{judged}_pct"],
+                    line[f"{judged}_value"],
                     label=name,
                     linewidth=1.4,
                     markersize=4,
@@ -132,16 +133,18 @@ def draw_budget(study: Study, tables: Tables) -> Figure:
         ax.tick_params(labelbottom=True, labelleft=True)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend_below(ax, width)
-    percent_axis(axes[0], "", float(table[f"{judged}_pct"].min()), highest=float(table[f"{judged}_pct"].max()))
+    measure = MEASURES[str(table["measure"].iloc[0])]
+    if measure.unit == "%":
+        percent_axis(axes[0], "", float(table[f"{judged}_value"].min()), highest=float(table[f"{judged}_value"].max()))
     for ax in axes[::across]:
-        ax.set_ylabel(f"{SET_WORDS[judged]} error in %")
+        ax.set_ylabel(f"{SET_WORDS[judged]} {measure.title}")
     chooser = str(table["chosen_on"].iloc[0])
     honest = "" if chooser != judged else ", which flatters: there is no other set to choose on"
     titled(
         figure,
         title_of(study),
-        f"Mean {SET_WORDS[judged]} error ({over(study)}) of the configuration with this level, and the recorded epoch within "
-        f"the budget, that have the lowest mean {SET_WORDS[chooser]} error{honest}.",
+        f"Mean {SET_WORDS[judged]} {measure.called} ({over(study)}) of the configuration with this level, and the recorded "
+        f"epoch within the budget, that have the lowest mean {SET_WORDS[chooser]} {measure.called}{honest}.",
     )
     return figure
 
@@ -159,33 +162,35 @@ def compared(study: Study, tables: Tables) -> Figure:
     below = max(height_of_legend(labels, width) for labels in columns.values())
     figure = new_figure(width * len(columns), 5.8 + below)
     axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
-    lowest = min(line[f"{judged}_pct_q25"].min() for line in lines.values())
+    second, words = _second(tables["curves"], judged)
     for (loss, error), (name, labels) in zip(axes.T, columns.items(), strict=True):
         for label, look in zip(labels, looks(), strict=False):
             _line(loss, lines[label], "train_loss", label, look)
-            _line(error, lines[label], f"{judged}_pct", label, look)
+            _line(error, lines[label], second, label, look)
         loss.set_title(f"loss = {name}", loc="left")
         log_axis(loss)
-        percent_axis(error, "", lowest)
+        _scaled(error, second, lines.values())
         error.set_xlabel("epoch")
         error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         legend_below(error, width)
     axes[0, 0].set_ylabel("training loss per sample")
-    axes[1, 0].set_ylabel(f"{SET_WORDS[judged]} error in %")
+    axes[1, 0].set_ylabel(words)
     titled(figure, title_of(study), lines_over(study))
     return figure
 
 
-def learning(study: Study, tables: Tables) -> Figure:
+def learning(study: Study, tables: Tables) -> Figure | str:
     """Loss and error by epoch on each set of rows, with the epoch of the smallest validation loss; a column a configuration."""
     lines = _by_configuration(tables)
+    if not any("_error_" in column for column in tables["curves"]):
+        return "not drawn: its models have losses by epoch and no errors, which compared.png shows"
     configurations = [each for each in study.grid.configurations if each.label in lines]
     down, across = shape(len(configurations), _ACROSS)
     figure = new_figure(2.4 + 2.7 * across, 0.8 + 4.8 * down)
     axes = figure.subplots(2 * down, across, squeeze=False)
     losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
     sets = _sets(next(iter(lines.values())))[::-1]
-    lowest = min(line[f"{name}_pct_q25"].min() for line in lines.values() for name in sets)
+    lowest = min(line[f"{name}_error_q25"].min() for line in lines.values() for name in sets)
     of_scale: dict[str, Axes] = {}
     for loss, error, each in zip(losses, errors, configurations, strict=True):
         first = of_scale.setdefault(level_text(each.settings["loss"]), loss)
@@ -207,7 +212,7 @@ def learning(study: Study, tables: Tables) -> Figure:
 def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
     """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
     history = record["history"]
-    sets = [name for name in reversed(SETS) if f"{name}_errors" in history]
+    sets = [name for name in reversed(SETS) if f"{name}_loss" in history]
     loss, error = figure.subplots(2, 1, sharex=True)
     lowest = 100.0
     for name, look in zip(sets, looks(), strict=False):
@@ -228,7 +233,7 @@ def _learning(loss: Axes, error: Axes, line: pd.DataFrame, sets: Sequence[str]) 
     """The panels of one configuration."""
     for name, look in zip(sets, looks(), strict=False):
         _line(loss, line, f"{name}_loss", f"{SET_WORDS[name]} set", look)
-        _line(error, line, f"{name}_pct", f"{SET_WORDS[name]} set", look)
+        _line(error, line, f"{name}_error", f"{SET_WORDS[name]} set", look)
     if "val" in sets and line["val_loss_q50"].notna().any():
         best = line.loc[line["val_loss_q50"].idxmin(), "epoch"]
         for ax in (loss, error):
@@ -247,7 +252,22 @@ def _by_configuration(tables: Tables) -> dict[str, pd.DataFrame]:
 
 def _sets(table: pd.DataFrame) -> list[str]:
     """The sets of rows that a table of curves has, the one that its errors are about first."""
-    return [name for name in SETS if f"{name}_pct_q50" in table and table[f"{name}_pct_q50"].notna().any()]
+    return [name for name in SETS if f"{name}_loss_q50" in table and table[f"{name}_loss_q50"].notna().any()]
+
+
+def _second(table: pd.DataFrame, name: str) -> tuple[str, str]:
+    """The measure below the training loss, and its words: the error of a set of rows, or, where there is none, its loss."""
+    if f"{name}_error_q50" in table and table[f"{name}_error_q50"].notna().any():
+        return f"{name}_error", f"{SET_WORDS[name]} error in %"
+    return f"{name}_loss", f"{SET_WORDS[name]} loss per sample"
+
+
+def _scaled(ax: Axes, measure: str, lines: Iterable[pd.DataFrame]) -> None:
+    """The scale of such a measure: logarithmic, with ticks of percentages for an error."""
+    if measure.endswith("_error"):
+        percent_axis(ax, ax.get_ylabel(), min(line[f"{measure}_q25"].min() for line in lines))
+    else:
+        log_axis(ax)
 
 
 def _line(ax: Axes, line: pd.DataFrame, measure: str, label: str, look: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.analysis.effects import EXACT, FITTED, KINDS
+from studies.analysis.effects import EXACT, FITTED
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
@@ -23,15 +23,16 @@ from studies.show.figures.style import (
     new_figure,
     of_all,
     over,
-    percent_axis,
     shape,
     title_of,
     titled,
     used,
+    value_axis,
     wider,
     width_of_levels,
     wrap,
 )
+from studies.show.texts import kinds
 from studies.spec.study import Study
 
 MATTERS = 1.0  # % of the variance, from which on a pair that is more than chance has a panel
@@ -45,9 +46,10 @@ def draw_effects(study: Study, tables: Tables) -> Figure:
     table = tables["effects"].sort_values("share_pct", ascending=False, kind="stable", na_position="last")
     shown = table[:SHOWN]
     figure = new_figure(10.5 + wider(shown["effect"], 2.0), 1.7 + 0.24 * len(shown))
-    axes = figure.subplots(1, len(KINDS), sharex=True, sharey=True)
+    named = kinds(study.measure)
+    axes = figure.subplots(1, len(named), sharex=True, sharey=True)
     places = np.arange(len(shown))
-    for ax, (kind, words), marker in zip(axes, KINDS.items(), "osD", strict=True):
+    for ax, (kind, words), marker in zip(axes, named.items(), "osD", strict=True):
         sure = (shown[f"{kind}_p"] < ALPHA).to_numpy()
         for part in (sure, ~sure):
             own = shown[part]
@@ -64,8 +66,10 @@ def draw_effects(study: Study, tables: Tables) -> Figure:
     axes[0].set_yticks(places, list(shown["effect"]))
     axes[0].set_ylim(len(shown) - 0.4, -0.6)
     some = f"The {SHOWN} largest of {len(table)} effects. " if len(table) > SHOWN else ""
-    what = f"Share of the variance between configurations in mean {SET_WORDS[judged_on(tables['summary'])]} error. "
-    works = "Where it works: no trial failed, diverged or got stuck, and the error is below half of guessing. "
+    mean = f"{SET_WORDS[judged_on(tables['summary'])]} {study.measure.called}"
+    what = f"Share of the variance between configurations in mean {mean}. "
+    half = "the mean is over half of the way from a guess to the best"
+    works = f"Where it works: no trial failed, diverged or got stuck, and {half}. "
     tested = f"Filled: p of its F test, adjusted for all effects, below {ALPHA:g}. "
     titled(figure, title_of(study), f"{what}{some}{works}{tested}Bars: {table['interval'].iloc[0]}.")
     return figure
@@ -82,7 +86,7 @@ class _Pair(NamedTuple):
 
 
 def interactions(study: Study, tables: Tables) -> Figure | str:
-    """Mean error of every two levels of the pairs of factors that matter, the largest share first, or that none does."""
+    """Mean of every two levels of the pairs of factors that matter, the largest share first, or that none does."""
     summary = tables["summary"]
     judged = judged_on(summary)
     pairs = _that_matter(study, tables["effects"])
@@ -99,7 +103,7 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
     axes = used(figure.subplots(down, across, sharey=True, squeeze=False).flat, len(drawn))
     lowest, even = np.inf, True
     for ax, pair in zip(axes, drawn, strict=True):
-        means, same = _means(summary, pair, list(levels), f"{judged}_mean_pct")
+        means, same = _means(summary, pair, list(levels), f"{judged}_mean")
         even = even and same
         lowest = min(lowest, float(means.min(axis=None)))
         _lines(ax, means.reindex(index=levels[pair.factor], columns=lines[pair]))
@@ -110,9 +114,9 @@ def interactions(study: Study, tables: Tables) -> Figure | str:
         ax.yaxis.set_tick_params(labelleft=True)
         title = pair.by + of_all(lines[pair], levels[pair.by]).replace(" (", "\n(")
         ax.legend(title=title, fontsize=7, title_fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
-    percent_axis(axes[0], "", lowest)
+    value_axis(axes[0], study.measure, "", pd.Series([lowest]))
     for ax in axes[::across]:
-        ax.set_ylabel(f"{SET_WORDS[judged]} error in %")
+        ax.set_ylabel(f"{SET_WORDS[judged]} {study.measure.title}")
     rest = f"the {PANELS} largest of {len(pairs)} pairs" if len(pairs) > PANELS else "all pairs"
     cells = "" if even else ", not over the same cells for all points,"
     titled(

@@ -3,13 +3,14 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -18,31 +19,33 @@ from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.summaries import beside
 from studies.analysis.tables import Tables, around
 from studies.show.figures.style import (
+    HEAT,
     error_bars,
+    heat,
     height_of_levels,
     label_levels,
     legend_beside,
     length,
     new_figure,
     over,
-    percent_axis,
     percent_ticks,
     shape,
     title_of,
     titled,
     used,
+    value_axis,
     wider,
     width_of_levels,
     wrap,
 )
-from studies.show.texts import counted
+from studies.show.texts import best_first, counted, digits_of, headed
+from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
 APART = 5  # times the median of all configurations: a mean above it has an axis of its own
 _ACROSS = 3  # panels side by side
 _SPARSE = 4  # cells for each configuration at most: a map of more is empty
-_HEAT = "rocket_r"
 _EMPTY = "0.8"
 _ZERO = "#cfe8f5"  # lighter than all errors
 _ZERO_LOOK: dict[str, Any] = {"linestyle": "none", "marker": "s", "color": _ZERO}
@@ -55,12 +58,12 @@ def has_several_factors(study: Study) -> bool:
 
 
 def grid(study: Study, tables: Tables) -> Figure | str:
-    """Mean and sd of the error of every configuration as two heat maps, some factors along rows and some along columns.
+    """Mean and sd of the measure of every configuration as two heat maps, some factors along rows and some along columns.
 
     An error of 0 has no place on a logarithmic scale: it has a colour and a mark of its own.
     """
     summary = tables["summary"]
-    judged, factors = judged_on(summary), study.grid.levels
+    judged, factors, measure = judged_on(summary), study.grid.levels, study.measure
     count = math.prod(map(len, factors.values()))
     if count > _SPARSE * len(summary):
         return f"not drawn: the grid has {len(summary):,} of {count:,} cells, and a heat map of the others is empty"
@@ -71,33 +74,37 @@ def grid(study: Study, tables: Tables) -> Figure | str:
     axes = figure.subplots(2, 1, sharex=True, squeeze=True)
     handles: dict[str, Artist] = {}
     for ax, (statistic, words) in zip(axes, (("mean", "mean"), ("sd", "standard deviation")), strict=True):
-        cells = _cells(summary, f"{judged}_{statistic}_pct", factors, rows, columns)
-        positive = cells[cells > 0]
-        high = max(float(np.nanmax(positive)), 0.1) if positive.size else 1.0
-        low = min(max(float(np.nanmin(positive)), 0.05), high / 2) if positive.size else 0.05
-        norm = LogNorm(low, high)
-        shown = np.clip(np.where(cells > 0, cells, np.nan), low, None)
-        mesh = ax.pcolormesh(shown, cmap=_HEAT, norm=norm, edgecolors="white", linewidth=0.2)
-        zero = np.where(cells == 0, 0.0, np.nan)
+        cells = _cells(summary, f"{judged}_{statistic}", factors, rows, columns)
+        percent = measure.unit == "%"
+        known = cells[cells > 0] if percent else cells[np.isfinite(cells)]
+        ends = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        colors, norm = heat(measure if statistic == "mean" or percent else replace(measure, better="lower"), *ends)
+        low = float(norm.vmin or 0)
+        shown = np.clip(np.where(cells > 0, cells, np.nan), low, None) if percent else cells
+        mesh = ax.pcolormesh(shown, cmap=colors, norm=norm, edgecolors="white", linewidth=0.2)
+        zero = np.where((cells == 0) & percent, 0.0, np.nan)
         ax.pcolormesh(zero, cmap=ListedColormap([_ZERO]), edgecolors="white", linewidth=0.2)
-        ax.plot(*np.argwhere(cells == 0).T[::-1] + 0.5, **_ZERO_MARK)
+        ax.plot(*np.argwhere(zero == 0).T[::-1] + 0.5, **_ZERO_MARK)
         ax.set_facecolor(_EMPTY)
-        if (cells == 0).any():
+        if (zero == 0).any():
             handles["exactly 0"] = Line2D([], [], markersize=9, markeredgecolor="0.5", **_ZERO_LOOK)
         if np.isnan(cells).any():
             handles["no value"] = Patch(color=_EMPTY)
         ax.invert_yaxis()
-        ax.set_title(f"{SET_WORDS[judged].capitalize()} error, {words} over {over(study)}", loc="left")
-        bar = figure.colorbar(mesh, ax=ax, label="%", pad=0.01)
-        percent_ticks(bar.ax.yaxis)
+        ax.set_title(f"{SET_WORDS[judged].capitalize()} {measure.called}, {words} over {over(study)}", loc="left")
+        bar = figure.colorbar(mesh, ax=ax, label=headed(measure), pad=0.01)
+        if percent:
+            percent_ticks(bar.ax.yaxis)
+        digits = 1 if percent else digits_of(measure, cells.ravel()) - 1
         if cells.size <= 150:
             for (row, column), value in np.ndenumerate(cells):
-                if value > 0:
-                    dark = norm(max(value, low)) > 0.5
+                if np.isfinite(shown[row, column]):
+                    share = float(norm(max(value, low)))
+                    dark = (share if colors == HEAT else 1 - share) > 0.5
                     ax.text(
                         column + 0.5,
                         row + 0.5,
-                        f"{value:.1f}",
+                        f"{value:.{max(0, digits)}f}",
                         ha="center",
                         va="center",
                         fontsize=7,
@@ -113,7 +120,7 @@ def grid(study: Study, tables: Tables) -> Figure | str:
 
 
 def draw_levels(study: Study, tables: Tables) -> Figure:
-    """Error by level for every factor: a dot for each configuration, and the mean over the grid with its interval."""
+    """The measure by level for every factor: a dot for each configuration, and the mean over the grid with its interval."""
     summary, table = tables["summary"], tables["levels"]
     judged = judged_on(summary)
     factors = study.grid.levels
@@ -126,11 +133,11 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
     for ax, factor in zip(axes, names, strict=True):
         own = table[table["factor"] == factor].set_index("level")
         shown = own.loc[[level for level in factors[factor] if level in own.index]]  # a level may have no rows yet
-        compared = beside(summary, factor, around(study)).groupby(factor)[f"{judged}_mean_pct"]
+        compared = beside(summary, factor, around(study)).groupby(factor)[f"{judged}_mean"]
         for place, name in enumerate(shown.index):
             values = compared.get_group(name)
             ax.plot(place + rng.uniform(-0.3, 0.3, len(values)), values, ".", color="0.72", markersize=3, zorder=1)
-        mean, low, high, median = (shown[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high", "median"))
+        mean, low, high, median = (shown[f"{judged}_{what}"] for what in ("mean", "ci_low", "ci_high", "median"))
         places = np.arange(len(shown))
         ax.errorbar(
             places, mean, yerr=_whiskers(mean, low, high), fmt="o", color="C0", capsize=4, zorder=3, label="mean, 95% interval"
@@ -145,8 +152,8 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
         label_levels(ax, list(shown.index), notes)
         ax.set_title(factor)
         ax.yaxis.set_tick_params(labelleft=True)
-    lowest = min(summary[f"{judged}_mean_pct"].min(), table[f"{judged}_ci_low_pct"].min())
-    percent_axis(axes[0], f"{SET_WORDS[judged]} error in %", lowest)
+    drawn = pd.concat([summary[f"{judged}_mean"], table[f"{judged}_ci_low"]])
+    value_axis(axes[0], study.measure, f"{SET_WORDS[judged]} {study.measure.title}", drawn)
     axes[0].plot([], [], ".", color="0.72", label="one configuration")
     legend_beside(figure, *axes[0].get_legend_handles_labels())
     titled(figure, title_of(study), f"{over(study)}; {study.sampling.words}")
@@ -154,18 +161,18 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
 
 
 def models(study: Study, tables: Tables) -> Figure:
-    """Training and test error of each configuration, mean and sd over its trials; the best and worst where there are many."""
-    summary = tables["summary"]
+    """Each configuration in training and test, mean and sd over its trials; the best and worst where they are many."""
+    summary, measure = tables["summary"], study.measure
     judged = judged_on(summary)
-    groups = _groups(summary.sort_values(f"{judged}_mean_pct", kind="stable", na_position="last"), f"{judged}_mean_pct")
+    groups = _groups(best_first(summary, f"{judged}_mean", measure), f"{judged}_mean", measure)
     width = 9.5 + wider(summary["label"], 4.0)
     figure = new_figure(width, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values()))
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for group in groups.values()])[:, 0]
     for ax, (title, group) in zip(axes, groups.items(), strict=True):
         places = np.arange(len(group))
-        sets = [name for name in ("train", judged) if f"{name}_mean_pct" in group]
+        sets = [name for name in ("train", judged) if f"{name}_mean" in group]
         for offset, name, marker in zip((-0.15, 0.15), dict.fromkeys(sets), "so", strict=False):
-            mean, sd = group[f"{name}_mean_pct"], group[f"{name}_sd_pct"].fillna(0)
+            mean, sd = group[f"{name}_mean"], group[f"{name}_sd"].fillna(0)
             ax.errorbar(
                 mean,
                 places + offset,
@@ -174,15 +181,16 @@ def models(study: Study, tables: Tables) -> Figure:
                 markersize=4,
                 capsize=2,
                 linewidth=1,
-                label=f"{SET_WORDS[name]} error",
+                label=f"{SET_WORDS[name]} {measure.called}",
             )
         ax.set_yticks(places, list(group["label"]), fontsize=7)
         ax.set_ylim(len(group) - 0.4, -0.6)
-        ax.set_xlim(left=0)
+        if measure.unit == "%":
+            ax.set_xlim(left=0)
         ax.set_title(title, loc="left")
         ax.grid(visible=False, axis="y")
     axes[0].legend(loc="best", fontsize=8)
-    axes[-1].set_xlabel(f"error in %: mean and sd over {over(study)}")
+    axes[-1].set_xlabel(f"{measure.title}: mean and sd over {over(study)}")
     titled(figure, title_of(study))
     return figure
 
@@ -191,7 +199,7 @@ def seeds(study: Study, tables: Tables) -> Figure:
     """Every value that a mean is over as a point under it: of each configuration, or, where these are many, of each level."""
     values = tables["values"]
     judged = judged_on(values)
-    known = tables["summary"].sort_values(f"{judged}_mean_pct", kind="stable", na_position="last")
+    known = best_first(tables["summary"], f"{judged}_mean", study.measure)
     groups = {"": known.rename(columns={"label": "level"})}
     if "label" not in set(values["factor"]):
         table = tables["levels"]
@@ -202,20 +210,20 @@ def seeds(study: Study, tables: Tables) -> Figure:
     axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=[count + 0.6 for count in rows])[:, 0]
     rng = np.random.default_rng(0)
     for ax, (factor, group) in zip(axes, groups.items(), strict=True):
-        own = values[values["factor"] == (factor or "label")].groupby("level")[f"{judged}_pct"]
+        own = values[values["factor"] == (factor or "label")].groupby("level")[f"{judged}_value"]
         for place, level in enumerate(group["level"]):
             points = own.get_group(level)
             ax.plot(points, place + rng.uniform(-0.25, 0.25, len(points)), ".", color="0.65", markersize=4, zorder=1)
-        mean, low, high = (group[f"{judged}_{what}_pct"] for what in ("mean", "ci_low", "ci_high"))
-        error_bars(ax, mean, np.arange(len(group)), low.clip(lower=0), high)
+        mean, low, high = (group[f"{judged}_{what}"] for what in ("mean", "ci_low", "ci_high"))
+        error_bars(ax, mean, np.arange(len(group)), low, high)
         ax.set_yticks(np.arange(len(group)), list(group["level"]), fontsize=8)
         ax.set_ylim(len(group) - 0.4, -0.6)
         ax.set_title(factor, loc="left")
         ax.grid(visible=False, axis="y")
     shown = pd.concat(
-        [values[f"{judged}_pct"], *(group[f"{judged}_ci_{end}_pct"] for group in groups.values() for end in ("low", "high"))]
+        [values[f"{judged}_value"], *(group[f"{judged}_ci_{end}"] for group in groups.values() for end in ("low", "high"))]
     )
-    percent_axis(axes[-1], f"{SET_WORDS[judged]} error in %", shown.min(), along="x", highest=shown.max())
+    value_axis(axes[-1], study.measure, f"{SET_WORDS[judged]} {study.measure.title}", shown, along="x")
     sampling = study.sampling
     one = "one fold" if sampling.folds and not sampling.by_repeat else "one repeat"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
@@ -223,13 +231,13 @@ def seeds(study: Study, tables: Tables) -> Figure:
     return figure
 
 
-def _groups(order: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+def _groups(order: pd.DataFrame, column: str, measure: Measure) -> dict[str, pd.DataFrame]:
     """The configurations that share an axis, under its title: one far worse than most would hide how these differ."""
     if len(order) > 2 * SHOWN:
         ends = {"best": order[:SHOWN], "worst": order[-SHOWN:]}
         return {f"The {SHOWN} {end} of {len(order)} configurations": group for end, group in ends.items()}
     median = order[column].median()
-    apart = (order[column] > APART * median) & (median > 0)
+    apart = (order[column] > APART * median) & (median > 0) & (measure.better == "lower")
     if not apart.any():
         return {"All configurations": order}
     shown = f"Shown apart: {apart.sum()} of {len(order)}, whose mean is over {APART} times the median"
@@ -288,5 +296,5 @@ def _label_cells(ax: Axes, axis: Literal["x", "y"], factors: Sequence[str], name
 
 
 def _whiskers(mean: pd.Series, low: pd.Series, high: pd.Series) -> Any:  # noqa: ANN401
-    """Lengths of error bars that never reach below 0%; none where there is no interval."""
-    return np.nan_to_num(np.stack((mean - low.clip(lower=0), high - mean)), nan=0.0)
+    """Lengths of error bars; none where there is no interval."""
+    return np.nan_to_num(np.stack((mean - low, high - mean)), nan=0.0)

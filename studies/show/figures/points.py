@@ -22,7 +22,7 @@ from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
 from studies.show.figures.style import in_lines, legend_beside, length, new_figure, over, title_of, titled
-from studies.show.texts import counted
+from studies.show.texts import best_first, counted
 from studies.spec.study import Study
 
 SHOWN = 4  # configurations at most whose predictions are drawn
@@ -94,7 +94,7 @@ def draw_points(study: Study, tables: Tables) -> Figure | str:
         ax.set_title(f"{label}\n{wrong.sum():,} of {len(said):,} wrong ({100 * wrong.mean():.1f}%)")
     many = _legend(axes[0])
     several = len(study.grid.configurations)
-    some = f"{len(trials)} of {several} configurations, from the lowest mean error to the highest"
+    some = f"{len(trials)} of {several} configurations, from the best mean to the worst"
     which = some if several > SHOWN else "each configuration"
     border = "; line: where the classes part" if study.data.name in _BORDERS else ""
     model = f"Model 1 of {study.trials // several:,} ({over(study)})"
@@ -111,7 +111,7 @@ def _chosen(study: Study, summary: pd.DataFrame, predictions: pd.DataFrame) -> l
             first.setdefault(trial.configuration.id, trial)
     if len(study.grid.configurations) <= SHOWN:
         return list(first.values())
-    order = summary.sort_values(f"{judged_on(summary)}_mean_pct", kind="stable")["config"]
+    order = best_first(summary, f"{judged_on(summary)}_mean", study.measure)["config"]
     ranked = [first[config] for config in order if config in first]
     return [ranked[place] for place in np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked))).round().astype(int)]
 

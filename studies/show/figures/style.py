@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib import style as styles
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -27,6 +29,7 @@ from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
 from studies.show.texts import counted
+from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 _FONT = "DejaVu Sans"  # comes with matplotlib: pictures are the same on every machine
@@ -36,6 +39,7 @@ STYLE: Mapping[str, Any] = {
     **{"font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130},
     **PLAIN,
 }
+HEAT = "rocket_r"
 LARGEST = 30  # inches of either side of a picture, 3,900 pixels
 LINES = 16  # in one panel at most
 _TICKS = (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
@@ -134,6 +138,26 @@ def lines_over(study: Study) -> str:
     """Meaning of lines and bands, in words."""
     models = counted(study.trials // len(study.grid.configurations), "model")
     return f"Lines: median over {models} each ({over(study)}); bands: quartiles."
+
+
+def value_axis(
+    ax: Axes, measure: Measure, words: str, values: pd.DataFrame | pd.Series, along: Literal["x", "y"] = "y"
+) -> None:
+    """An axis for values of a measure: of a percentage as in `percent_axis`, else linear."""
+    known = np.asarray(values, dtype=float).ravel()
+    known = known[np.isfinite(known)]
+    if measure.unit == "%" and len(known):
+        percent_axis(ax, words, float(known.min()), along, highest=float(known.max()) if along == "x" else 100.0)
+    else:
+        ax.set(**{f"{along}label": words})
+
+
+def heat(measure: Measure, low: float, high: float) -> tuple[str, Normalize]:
+    """Colour map and scale of a heat map of means: darker is worse; percentages on a logarithmic scale."""
+    if measure.unit == "%":
+        high = max(high, 0.1)
+        return HEAT, LogNorm(min(max(low, 0.05), high / 2), high)
+    return (HEAT if measure.better == "lower" else HEAT.removesuffix("_r")), Normalize(low, high if high > low else low + 1)
 
 
 def percent_axis(ax: Axes, words: str, lowest: float, along: Literal["x", "y"] = "y", highest: float = 100.0) -> None:
