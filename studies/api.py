@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +14,10 @@ import pandas as pd
 from studies import files
 from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
-from studies.analysis.outcomes import judged_on
+from studies.analysis.outcomes import from_predictions, judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading
 from studies.claims import claims, judge
-from studies.columns import MADE_BY, OUTCOMES, Record
+from studies.columns import MADE_BY, OUTCOMES, SETS, Record
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -91,8 +92,16 @@ def run(
 
 
 def rows_of(study: Study, results: str | Path) -> Rows:
-    """The rows of a study on disk, of a run that is at work too, whatever they record beside their numbers."""
-    return Store(Path(results), study).load(lacking=True)
+    """The rows of a study on disk, of a run that is at work too, whatever they record beside their numbers.
+
+    A measure that they lack is computed from their predictions, where they have these.
+    """
+    rows = Store(Path(results), study).load(lacking=True)
+    trials = [
+        from_predictions(of_reading({"trials": rows.trials}, reading)["trials"], rows.predictions, reading)
+        for reading in study.readings
+    ]
+    return rows._replace(trials=pd.concat(trials, ignore_index=True)) if len(rows.predictions) else rows
 
 
 def tables_of(study: Study, results: str | Path, out: str | Path | None = None) -> Tables:
@@ -106,7 +115,7 @@ def tables_of(study: Study, results: str | Path, out: str | Path | None = None) 
 
 
 def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None = None) -> tuple[Tables, Rows]:
-    folder, rows = Path(results) / study.name, rows_of(study, results)
+    folder, rows = Path(results) / study.folder, rows_of(study, results)
     if rows.trials.empty:
         try:
             found = tables.read_tables(study, folder)
@@ -117,14 +126,26 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
         if not found:
             raise UserError(f"{folder} has neither rows nor tables; {_remedy(study, results)}")
     else:
+        _require_measured(study, rows.trials)
         current = tables.read_current(study, folder, rows)
         found = compute_tables(study, rows) if current is None else current
         if current is None:
             with contextlib.suppress(OSError):
                 tables.write_tables(study, found, folder, rows)
     if out is not None:
-        tables.write_tables(study, found, Path(out) / study.name, rows)
+        tables.write_tables(study, found, Path(out) / study.folder, rows)
     return found, rows
+
+
+def _require_measured(study: Study, trials: pd.DataFrame) -> None:
+    """Raise UserError where no row has the measure that a study is asked about."""
+    name = study.measure.name
+    columns = [column for column in (name, *(f"{of}_{name}" for of in SETS)) if column in trials]
+    if study.recorded and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
+        raise UserError(
+            f"no row of {study.name} has the measure {name}: write measures = [{json.dumps(name)}] at the top of the spec, and "
+            f"run it again, which trains its trials anew: {study.command('run')}"
+        )
 
 
 def draw(study: Study, results: str | Path, figures: str | Path) -> dict[str, Path | str]:
@@ -135,7 +156,7 @@ def draw(study: Study, results: str | Path, figures: str | Path) -> dict[str, Pa
     from studies.show.figures import draw_study  # with matplotlib, which takes a second to import
 
     found, rows = _tables_and_rows(study, results)
-    return draw_study(study, found, Path(figures) / study.name, rows.predictions)
+    return draw_study(study, found, Path(figures) / study.folder, rows.predictions)
 
 
 def write_report(study: Study, results: str | Path, figures: str | Path, out: str | Path | None = None) -> Path:
@@ -161,11 +182,11 @@ def write_report(study: Study, results: str | Path, figures: str | Path, out: st
     from studies.show.figures import draw_study
 
     found, rows = _tables_and_rows(study, results, out)
-    drawn = draw_study(study, found, Path(figures) / study.name, rows.predictions)
+    drawn = draw_study(study, found, Path(figures) / study.folder, rows.predictions)
     judged = Path(results) / "verdicts.csv"
     said = read_table(judged, verdict_texts.TEXTS) if judged.exists() else pd.DataFrame({"study": []})
     page = report.compose(study, found, drawn, read_manifest(Path(results) / study.name), said[said["study"] == study.name])
-    path = Path(out or results) / study.name / "report.html"
+    path = Path(out or results) / study.folder / "report.html"
     files.write(path, page)
     return path
 

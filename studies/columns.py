@@ -311,7 +311,8 @@ _OF_PICTURES = (  # names of columns that pictures, pages and records make for t
 )
 _NAMES = {name for _, columns in FILES.values() for name in columns if "<" not in name} | {*_OF_PICTURES}
 _ENDINGS = ("_pct", "_loss", "_errors", "_q25", "_q50", "_q75", "_value", " %")
-_STATISTICS = {f"{of}_{what}" for of in SETS for what in ("mean", "sd", "median", "iqm", "min", "max", "ci_low", "ci_high")}
+_SUMMARISED = ("mean", "sd", "median", "iqm", "min", "max", "ci_low", "ci_high", "working_mean")
+_STATISTICS = {f"{of}_{what}" for of in SETS for what in _SUMMARISED}
 
 
 def is_taken(name: str) -> bool:

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from studies.columns import FLAGS, SETS
-from studies.spec.measures import Measure
+from studies.data import measuring
+from studies.spec.measures import Measure, recorded
+from studies.spec.study import Study
 
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
 COUNTED = (*FLAGS, "failed")
@@ -30,6 +33,25 @@ def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
         values = values.astype(float)
         added[f"{name}_value"] = values.where(values.abs() < float("inf"))
     return trials.assign(**added)
+
+
+def from_predictions(trials: pd.DataFrame, predictions: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The trials with the study's measure on the rows that judge, computed from their predictions where they lack it."""
+    name = study.measure.name
+    column = f"{study.sampling.judged}_{name}"
+    if not study.recorded or name not in recorded([study.measure]) or predictions.empty or trials.empty:
+        return trials
+    known = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
+    lacking = trials[known.isna()].set_index("trial")
+    place = {label: index for index, label in enumerate(study.schema.classes)}
+    outputs = [f"output_{label}" for label in study.schema.classes]
+    found = {}
+    for trial, lines in predictions[predictions["trial"].isin(lacking.index)].groupby("trial"):
+        columns = [each for each in outputs if each in lines and lines[each].notna().all()] or ["output"]
+        probabilities = measuring.to_probabilities(lines[columns].to_numpy(dtype=float), str(lacking.loc[trial, "loss"]))
+        truth, predicted = (lines[each].map(place).fillna(-1).to_numpy(dtype=np.int64) for each in ("truth", "predicted"))
+        found[trial] = measuring.value(name, truth, predicted, probabilities)
+    return trials.assign(**{column: known.fillna(trials["trial"].map(found).astype(float))})
 
 
 def judged_on(table: pd.DataFrame) -> str:

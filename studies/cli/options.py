@@ -10,6 +10,8 @@ import click
 
 from studies.errors import UserError
 from studies.spec import spec
+from studies.spec.measures import read_measure
+from studies.spec.study import Study
 
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec: --set base.epochs=50."
@@ -38,6 +40,7 @@ def _folder(name: str, what: str) -> Callable[[Callable[..., Any]], Callable[...
 
 results = _folder("results", "results")
 figures = _folder("figures", "pictures")
+measure = click.option("--measure", metavar="NAME", help="Look at another measure that rows recorded, such as auc.")
 out = click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to in place of the results folder, which may be read-only."
 )
@@ -64,3 +67,8 @@ def on_study(command: Callable[..., None]) -> Callable[..., None]:
         command(loaded, results, **rest)
 
     return with_study
+
+
+def about(study: Study, measure: str | None) -> Study:
+    """The study about the measure that --measure names, where it does. Raises UserError where there is none such."""
+    return study if measure is None else study.about(read_measure("--measure", measure, spec.TASK))

@@ -16,14 +16,16 @@ from studies.spec.study import Study
 @click.command("tables")
 @options.on_study
 @options.out
+@options.measure
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
-def show_tables(study: Study, results: Path, out: Path | None, against: str | None) -> None:
+def show_tables(study: Study, results: Path, out: Path | None, measure: str | None, against: str | None) -> None:
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     from rich.console import Console
 
     from studies import api
     from studies.show.console import print_comparison, print_tables
 
+    study = options.about(study, measure)
     if against is not None:
         print_comparison(study, api.against(study, results, against), Console())
         return
@@ -36,7 +38,10 @@ def show_tables(study: Study, results: Path, out: Path | None, against: str | No
 @options.quick
 @options.results
 @options.figures
-def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path) -> None:
+@options.measure
+def figures(
+    studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path, measure: str | None
+) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables of their rows.
 
     In place of a STUDY, the name of a report means its studies.
@@ -44,7 +49,7 @@ def figures(studies: Sequence[str], overrides: Sequence[str], quick: bool, resul
     import joblib
 
     named = options.with_reports(studies) or [name for name in spec.names() if (results / name / "summary.csv").exists()]
-    planned = [spec.load(name, overrides, quick, results) for name in named]
+    planned = [options.about(spec.load(name, overrides, quick, results), measure) for name in named]
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), max(1, len(planned))), return_as="generator")(
         joblib.delayed(_drawn)(study, results, figures) for study in planned
     )
@@ -78,11 +83,12 @@ def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] 
 @options.on_study
 @options.figures
 @options.out
-def write_report(study: Study, results: Path, figures: Path, out: Path | None) -> None:
+@options.measure
+def write_report(study: Study, results: Path, figures: Path, out: Path | None, measure: str | None) -> None:
     """Write what STUDY found as one page, report.html, with its tables and pictures."""
     from studies import api
 
-    click.echo(api.write_report(study, results, figures, out))
+    click.echo(api.write_report(options.about(study, measure), results, figures, out))
 
 
 @click.command()
@@ -122,7 +128,8 @@ def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None
 @click.option(
     "--margin", type=float, metavar="M", help="Fail unless the mean error is shown to be worse by less than M points."
 )
-def show_changes(a: Path, b: Path, margin: float | None) -> None:
+@options.measure
+def show_changes(a: Path, b: Path, margin: float | None, measure: str | None) -> None:
     """Compare the results in folder B with those in A, trial by trial: two commits, machines or versions of torch.
 
     Exit status 1 where something is worse beyond chance, or the margin is not shown to be kept; 3 where nothing can be told.
@@ -132,7 +139,7 @@ def show_changes(a: Path, b: Path, margin: float | None) -> None:
     from studies import api
     from studies.show.console import print_table
 
-    found = api.compare(a, b, margin)
+    found = api.compare(a, b, margin, measure or "error")
     for line in found.facts:
         click.echo(line, err=found.table is None)
     if found.table is not None and len(found.table):

@@ -22,7 +22,7 @@ class Study:
     Where its source can be read in several ways, this is the primary reading, which was declared before anything was trained,
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. It is about `measure`,
-    and records `measures` beside it. `given` is the
+    and records `measures` beside it; `aside` is the folder of what it says of another measure than its own. `given` is the
     study as it was named on the command line, with the options that changed it; `parts` the user's own components.
     """
 
@@ -41,6 +41,7 @@ class Study:
     margin: float = 0.5
     measure: Measure = MEASURES["error"]
     measures: tuple[Measure, ...] = ()
+    aside: str = ""
     reading: str = ""
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
@@ -96,9 +97,16 @@ class Study:
         return recorded((self.measure, *self.measures))
 
     def about(self, measure: Measure) -> "Study":
-        """The same study about another measure."""
-        readings = tuple(replace(each, measure=measure, margin=measure.margin) for each in self.others)
-        return replace(self, measure=measure, margin=measure.margin, others=readings)
+        """The same study about another measure, whose tables and pictures lie in a folder of its name inside the study's."""
+        if measure == self.measure:
+            return self
+        readings = tuple(each.about(measure) for each in self.others)
+        return replace(self, measure=measure, margin=measure.margin, aside=measure.name, others=readings)
+
+    @property
+    def folder(self) -> Path:
+        """The place of its tables, pictures and page inside a folder of results or figures."""
+        return Path(self.name, self.aside)
 
     def command(self, verb: str, results: str | Path = RESULTS) -> str:
         """The command line that does something with this study and its folder of results, to be pasted."""

@@ -91,7 +91,7 @@ def _has_measures(rows: pd.DataFrame, measures: Sequence[str]) -> pd.Series:
     has = pd.Series(True, rows.index)
     for name in measures:
         there = [column for column in (f"{short}_{name}" for short in SETS) if column in rows]
-        has &= rows[there].notna().any(axis=1) | rows["diverged"].fillna(False).astype(bool)
+        has &= rows[there].notna().any(axis=1) | (rows["diverged"].fillna(False).astype(bool) if "diverged" in rows else False)
     return has
 
 

@@ -14,7 +14,7 @@ from studies.data import measuring
 from studies.data.types import Labels, Split, Table
 from studies.data.wrong import pack_rows
 from studies.plan.units import Unit
-from studies.spec.components import DECISIONS
+from studies.spec.components import DECISIONS, with_name
 from studies.spec.recording import first_fast_epoch
 from studies.train import networks
 
@@ -59,7 +59,7 @@ def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]: 
         outputs = fw.predict(model, rows.inputs)
         predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()
         for record, table, labels, output in zip(found, tables, predicted.cpu().numpy(), outputs.cpu().numpy(), strict=True):
-            probabilities = measuring.to_probabilities(output.astype(np.float64), settings["loss"]["name"])
+            probabilities = measuring.to_probabilities(output.astype(np.float64), with_name(settings["loss"])["name"])
             for name in unit.source.measures:
                 record[f"{short}_{name}"] = measuring.value(name, table.labels, labels, probabilities)
     return found

@@ -215,7 +215,7 @@ def test_the_mean_alone_reaches_its_level():
 MARGINS = {
     # changes by fold, margin, status and the sentence; the upper bound of 0, 1, 0, 1, 0 is 0.4 + 2.131847 sqrt(0.3 / 5)
     "shown": ([0, 1, 0, 1, 0], 1, 0, "shown: the mean error is worse by less than 1 points, if at all; 95% upper bound"),
-    "the bound": ([0, 1, 0, 1, 0], 0.93, 0, "upper bound of the change +0.922"),
+    "the bound": ([0, 1, 0, 1, 0], 0.93, 0, "upper bound of the change for the worse +0.922"),
     "not shown": ([0, 1, 0, 1, 0], 0.9, 1, "not shown: the mean error is worse by less than 0.9 points, if at all; 95% upper"),
     "wide": ([-9, 9, -8, 8, 0], 1, 1, "not shown: "),
     "worse by less": ([5, 6, 5, 6, 5], 7, 0, "worse by less than the margin beyond chance: the mean error (1)"),
@@ -240,7 +240,7 @@ def test_a_margin_is_not_shown_by_trials_that_failed():
     b.loc[0, "test_errors"] = math.nan
     status, lines = conclude(a, b, 2)
     assert status == comparison.WORSE
-    assert "trials that failed in B only: 1; no mean has their errors" in lines
+    assert "trials that failed in B only: 1; no mean has their values" in lines
     assert "not shown: the mean error is worse by less than 2 points; 95% upper" in lines[-1]
 
 
@@ -266,7 +266,7 @@ def test_results_without_a_common_error_tell_nothing():
     a = trials([[1, 2, 3], [1, 2, 3]])
     status, lines = conclude(a, a.assign(test_errors=math.nan, status="failed"))
     assert status == comparison.UNTOLD
-    assert lines[-1] == "no trial has an error on both sides"
+    assert lines[-1] == "no trial has a value on both sides"
 
 
 def identity(**changed):

@@ -9,6 +9,7 @@ from builders import scores_of
 from scipy import stats
 
 from studies.analysis import comparisons, summaries
+from studies.spec.measures import MEASURES
 from studies.spec.sampling import Sampling
 
 FOLDS = Sampling(folds=2)
@@ -34,9 +35,8 @@ def trials(errors):
 
 
 def test_values_are_the_means_of_a_level_in_each_fold():
-    table = summaries.values(
-        trials({("a", "relu"): [1, 2], ("b", "relu"): [3, 6], ("c", "tanh"): [9, 9]}), ["activation"], FOLDS
-    )
+    rows = trials({("a", "relu"): [1, 2], ("b", "relu"): [3, 6], ("c", "tanh"): [9, 9]})
+    table = summaries.values(rows, ["activation"], scores_of([[0, 0]], FOLDS))
     assert table.to_dict("list") == {
         "factor": ["activation"] * 4,
         "level": ["relu", "relu", "tanh", "tanh"],
@@ -47,7 +47,8 @@ def test_values_are_the_means_of_a_level_in_each_fold():
 
 
 def test_values_are_means_of_repeats_where_these_draw_new_data():
-    table = summaries.values(trials({("a", "relu"): [1, 3, 5, 9]}), ["activation"], Sampling(folds=2, repeats=2, fresh=True))
+    rows = trials({("a", "relu"): [1, 3, 5, 9]})
+    table = summaries.values(rows, ["activation"], scores_of([[0, 0]], Sampling(folds=2, repeats=2, fresh=True)))
     assert table[["repeat", "test_value"]].to_dict("list") == {"repeat": [0, 1], "test_value": [2.0, 7.0]}
     assert "fold" not in table
 
@@ -73,13 +74,14 @@ def test_within_a_budget_validation_chooses_configuration_and_epoch():
         ("b0", 2, 5, 3),
         ("c0", 2, 9, 20),
     ]
-    table = summaries.budget(rows, history(lines), ["activation"])
+    table = summaries.budget(rows, history(lines), ["activation"], MEASURES["error"])
     # relu: a at epoch 0; a at 1; at 2, b is no better than a was. tanh: epoch 0 stays the best until epoch 2.
     assert table.to_dict("list") == {
         "factor": ["activation"] * 6,
         "level": ["relu"] * 3 + ["tanh"] * 3,
         "epoch": [0, 1, 2] * 2,
         "test_value": [41.0, 12.0, 12.0, 50.0, 50.0, 20.0],
+        "measure": ["error"] * 6,
         "chosen_on": ["val"] * 6,
     }
 
@@ -87,13 +89,13 @@ def test_within_a_budget_validation_chooses_configuration_and_epoch():
 def test_without_validation_rows_the_judged_set_chooses():
     rows = trials({("a", "relu"): [0]}).assign(n_val=0, val_errors=None)
     lines = history([("a0", 0, None, 40), ("a0", 1, None, 50)])
-    table = summaries.budget(rows, lines, ["activation"])
+    table = summaries.budget(rows, lines, ["activation"], MEASURES["error"])
     assert list(table["test_value"]) == [40.0, 40.0]
     assert set(table["chosen_on"]) == {"test"}
 
 
 def test_no_history_no_budget():
-    assert summaries.budget(trials({("a", "relu"): [0]}), pd.DataFrame(), ["activation"]).empty
+    assert summaries.budget(trials({("a", "relu"): [0]}), pd.DataFrame(), ["activation"], MEASURES["error"]).empty
 
 
 def scores(rows):

@@ -301,7 +301,7 @@ def effects():
     table = pd.DataFrame.from_dict(pairs, orient="index", columns=["share_pct", "share_ci_low_pct", "share_ci_high_pct"])
     table["share_p"] = [0.001, 0.01, 0.2, 0.01]
     for kind in ("log_share", "working_share"):
-        table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low", "ci_high")})
+        table = table.assign(**{f"{kind}_{end}": table[f"share_{end}"] / 2 for end in ("pct", "ci_low_pct", "ci_high_pct")})
         table[f"{kind}_p"] = table["share_p"]
     table.loc[["model", "activation x model"], "working_share_pct"] = np.nan
     told = {"interval": "95% t interval over repeats", "method": "exact", "working_method": "model fit"}

@@ -30,6 +30,7 @@ history_every = 1
 keep_predictions = true
 gradient_norms = true
 """
+MEASURES = 'measures = ["auc"]\n'
 GRID = """
 [[grid]]
 activation = ["relu", "tanh"]
@@ -71,7 +72,7 @@ def test_every_key_and_parameter_has_a_meaning():
 def written(tmp_path_factory):
     """Folders of two studies: with one output for each class, and with readings, a single output and a factor of its own."""
     folder = tmp_path_factory.mktemp("reference")
-    for name, content in (("one", SPEC + GRID), ("other", SPEC + OTHER + GRID + OWN)):
+    for name, content in (("one", MEASURES + SPEC + GRID), ("other", SPEC + OTHER + GRID + OWN)):
         (folder / f"{name}.toml").write_text(content)
         studies.run(folder / f"{name}.toml", results=folder, backend="sequential")
     return [folder / "one", folder / "other"]
@@ -82,6 +83,7 @@ def pattern(name, factors):
     parts = {
         "<set>": "(train|val|test)",
         "<judged>": "(train|val|test)",
+        "<measure>": "[a-z0-9_]+",
         "<layer>": r"\\d+",
         "<class>": ".+",
         "<factor>": f"({'|'.join(map(re.escape, factors))})",

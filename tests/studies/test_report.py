@@ -286,7 +286,7 @@ SAID = {
         [
             "Population: new data sets from the same source.",
             "Intervals are over 3 folds of one data set. Each fold trains on rows that judge others",
-            "There is no test set: errors are validation errors.",
+            "There is no test set: the error is that of validation rows.",
         ],
     ),
 }
@@ -298,7 +298,7 @@ def test_it_says_of_whom_intervals_speak_and_what_they_leave_out(tiny, tmp_path,
     studies.run(path, results=tmp_path, jobs=1)
     study = spec.load(str(path))
     html = report.compose(study, api.tables_of(study, tmp_path), {}, None, pd.DataFrame())
-    for words in [*said, "selected on the same errors", "would show", "There is no manifest.json"]:
+    for words in [*said, "selected on the same values", "would show", "There is no manifest.json"]:
         assert words in html
     assert ("A wider population" in html) == ("wider" in " ".join(said))
     assert study.sampling.words in html

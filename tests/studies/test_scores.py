@@ -209,7 +209,7 @@ def test_one_pair_has_one_answer_in_every_table():
     renamed = [
         compared,
         pairs,
-        ladder.rename(columns=lambda name: name.replace("change", "difference").removeprefix("change_")),
+        ladder.rename(columns={"change": "difference", "change_ci_low": "ci_low", "change_ci_high": "ci_high"}),
         of_levels.drop(columns="ci_low", errors="ignore").rename(
             columns={"difference_ci_low": "ci_low", "difference_ci_high": "ci_high"}
         ),

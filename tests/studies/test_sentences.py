@@ -79,9 +79,9 @@ def test_what_matters_what_is_best_what_fails_and_for_whom(study):
     assert matters.endswith("; 1 other effect of 3 is not shown.")
     assert "not sure" not in matters
     assert "The lowest mean test error of 4 configurations is that of relu | adam lr=0.01, 9.83% [9." in best
-    assert "optimistic: selected on the same errors; all 3 other configurations are shown to be worse; none is shown" in best
+    assert "optimistic: selected on the same values; all 3 other configurations are shown to be worse; none is shown" in best
     assert "none is shown to be within 0.5 points of the best" in best
-    assert "the baseline, tanh | adam lr=0.01, errs 20.17 points more [" in best
+    assert "that of the baseline, tanh | adam lr=0.01, is 20.17 points higher [" in best
     assert "6 of 24 trials, 25.0% (6 stuck), in 1 of 4 configurations" in fails
     # as often in every fold: no interval
     assert fails.endswith("most often with activation = tanh and with optimizer = sgd lr=0.1, 50.0%.")
@@ -126,7 +126,7 @@ def test_what_is_first_on_another_scale_is_told(tiny):
 def test_all_errors_equal(study, sd):
     matters, best, *_ = said(study, lambda _: 20.05, sd=sd)
     assert "nothing that was varied" in matters
-    assert best.endswith("; all err as much.")
+    assert best.endswith("; all are equal.")
     assert compute_tables(study, trained(study, lambda _: 20.05, sd=sd))["effects"].empty
 
 
