@@ -117,7 +117,12 @@ def test_differences_of_the_answers(name, one, other, mean, t, p):
 
 
 MEANS = {
-    "01_seeds_and_datasets": {"full": 0.774576, "w/o attention": 0.753984, "w/o augmentation": 0.776912, "w/o pretraining": 0.725944},
+    "01_seeds_and_datasets": {
+        "full": 0.774576,
+        "w/o attention": 0.753984,
+        "w/o augmentation": 0.776912,
+        "w/o pretraining": 0.725944,
+    },
     "02_full_ran_on_more": {"full": 0.880844, "no_gate": 0.883122, "no_memory": 0.848889},
     "09_duplicates": {"base": 76.1, "cut": 76.8, "mix": 77.0},
 }
@@ -225,5 +230,6 @@ ASKED = [
 def test_what_is_asked_for(name, options, remedy):
     with pytest.raises(UserError) as error:
         read_runs(TABLES / f"{name}.csv", Given(**options))
-    assert f"ablation judge {TABLES / name}.csv {remedy}" in str(error.value)
+    assert f"ablation judge {TABLES / name}.csv" in str(error.value)
+    assert remedy in str(error.value)
     assert "\n" not in str(error.value)

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies.data.csv_files import is_missing
+from studies.data.runs import words
 from studies.errors import listed, quoted
 
-FAILURES = frozenset(
-    "fail failed failure oom error err crash crashed diverged timeout killed inf infinity nan x dnf unstable aborted".split()
-    + ["out of memory", "timed out", "did not converge", "did not finish", "time out", "t/o", "+inf", "-inf", "-infinity"]
-)
+FAILURES = words.each_of(
+    "fail failed failure oom error err crash crashed diverged timeout killed inf infinity nan x dnf unstable aborted t/o +inf -inf"
+) | {"out of memory", "timed out", "did not converge", "did not finish", "time out", "-infinity"}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _PLAIN = re.compile(rf"({_NUMBER})\s*(%?)")
 _SPREAD = re.compile(rf"({_NUMBER})\s*(%?)\s*(?:±|\+/-|\+-|\$?\\pm\$?)\s*({_NUMBER})\s*%?")

@@ -5,14 +5,14 @@ What must not be guessed is asked for by an error that has the option to add.
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import pandas as pd
 
 from studies.data.runs import words
 from studies.data.runs.reading import Sheet, is_true
 from studies.data.runs.roles import Given, Roles
-from studies.errors import UserError, listed, quoted, shortened, unknown
+from studies.errors import UserError, listed, quoted, unknown
 
 BETTER = ("lower", "higher")
 
@@ -27,9 +27,37 @@ class Measure:
     column: str
 
 
-def ask(rule: str, options: str, where: str) -> UserError:
-    """The error that asks for an option: the rule, and the command with the option."""
-    return UserError(f"{rule}: ablation judge {shlex.quote(where)} {options}")
+@dataclass
+class Questions:
+    """What a table does not say and must not be guessed: rules, and the options that answer them, all in one error."""
+
+    where: str
+    given: Given = field(default_factory=Given)
+    rules: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+
+    def add(self, rule: str, option: str) -> None:
+        """Ask for an option."""
+        self.rules.append(rule)
+        self.options.append(option)
+
+    def ask(self) -> None:
+        """Raise UserError with all questions in one line, and the command that answers them, if there are any."""
+        rules = [f"({place}) {rule}" for place, rule in enumerate(self.rules, start=1)] if len(self.rules) > 1 else self.rules
+        if rules:
+            command = ["ablation judge", shlex.quote(self.where), *given_options(self.given), *self.options]
+            raise UserError(f"{'; '.join(rules)}: {' '.join(command)}")
+
+
+def given_options(given: Given) -> list[str]:
+    """The options that were given, as the command line writes them."""
+    found = []
+    for each in fields(given):
+        value = getattr(given, each.name)
+        option = "--" + {"factors": "factor"}.get(each.name, each.name).replace("_", "-")
+        values = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
+        found += [f"{option} {shlex.quote(str(one))}" for one in values]
+    return found
 
 
 def measures(sheet: Sheet, roles: Roles) -> list[Measure]:
@@ -49,32 +77,37 @@ def _order(name: str) -> tuple[bool, bool, bool, bool]:
     return bool(own & words.TIMES), bool(own & {"train", "training"}), bool(own & words.LOSSES), False
 
 
-def choose_measure(sheet: Sheet, roles: Roles, given: Given, where: str) -> tuple[Measure, list[Measure]]:
+def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Questions) -> tuple[Measure, list[Measure]]:
     """The measure to judge by, and the others. Raises UserError where there is none, or nothing says which values are better."""
     if given.better and given.better not in BETTER:
         raise UserError(f"--better: {unknown('direction', given.better, BETTER)}")
     found = measures(sheet, roles)
     if not found:
         texts = listed(map(quoted, sheet.table.columns))
-        raise UserError(f"{where!r} has no numeric column that is a measure: its columns are {texts}; name one: --measure COLUMN")
+        raise UserError(
+            f"{questions.where!r} has no numeric column that is a measure: its columns are {texts}; name one: --measure COLUMN"
+        )
     given_names = (each for each in found if given.measure in (each.column, each.name))
     chosen = next(given_names, found[0]) if given.measure else found[0]
     others = [each for each in found if each != chosen]
     better = given.better or chosen.better
     if not better:
         more = f" (or --measure with one of {listed(quoted(each.column) for each in others)})" if others else ""
-        raise ask(f"better values of {quoted(chosen.name)} may be lower or higher ones: say which{more}", "--better lower", where)
+        rule = f"better values of {quoted(chosen.name)} may be lower or higher ones: say which{more}"
+        questions.add(rule, "--better lower")
     return Measure(given.name or chosen.name, better, given.unit or chosen.unit, chosen.column), others
 
 
-def choose_baseline(levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, given: Given, where: str) -> tuple[dict[str, str] | None, str]:
+def choose_baseline(
+    levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, given: Given, questions: Questions
+) -> tuple[dict[str, str] | None, str]:
     """The level of each factor in the baseline, and why; None where level means need none.
 
     Args:
         levels: By factor.
         configs: Distinct configurations, `label` and a column per factor.
         given: Options; `baseline` is a label, or "factor=level, ..." as labels are written.
-        where: The file, for the command in an error.
+        questions: Gets the question where the names do not say it.
     """
     factors = list(levels)
     labels = configs["label"].to_list()
@@ -87,7 +120,7 @@ def choose_baseline(levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, 
         return None, ""
     flags = [name for name in factors if {each.casefold() for each in levels[name]} <= _FLAGS]
     if flags:
-        return _complete(levels, configs, flags, where)
+        return _complete(levels, configs, flags, questions)
     if len(factors) > 1:
         return None, ""
     found = words.baselines(labels)
@@ -95,11 +128,16 @@ def choose_baseline(levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, 
         return _levels(configs, found[0], factors), "the only name of a baseline"
     if not found and all(_is_number(label) for label in labels):
         return None, ""
-    many = f"{listed(map(quoted, found))} may all be the baseline" if found else f"none of {listed(map(quoted, labels))} names a baseline"
-    raise ask(f"{many}: say which one the others are compared with", f"--baseline {shlex.quote((found or labels)[0])}", where)
+    many = (
+        f"{listed(map(quoted, found))} may all be the baseline"
+        if found
+        else f"none of {listed(map(quoted, labels))} names a baseline"
+    )
+    questions.add(f"{many}: say which one the others are compared with", f"--baseline {shlex.quote((found or labels)[0])}")
+    return None, ""
 
 
-_FLAGS = frozenset("true false yes no on off 0 1 y n t f ✓ ✗ ✔ ✘".split())
+_FLAGS = words.each_of("true false yes no on off 0 1 y n t f ✓ ✗ ✔ ✘")
 
 
 def _plain(label: str) -> str:
@@ -119,7 +157,9 @@ def _levels(configs: pd.DataFrame, label: str, factors: Sequence[str]) -> dict[s
     return {name: str(row[name]) for name in factors}
 
 
-def _complete(levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, flags: Sequence[str], where: str) -> tuple[dict[str, str] | None, str]:
+def _complete(
+    levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, flags: Sequence[str], questions: Questions
+) -> tuple[dict[str, str] | None, str]:
     """The configuration with all parts, else the one with none; other factors must have one level there."""
     for wanted, why in ((True, "all parts are there"), (False, "no part is there, and no row has all")):
         match = pd.Series(True, index=configs.index)
@@ -131,14 +171,12 @@ def _complete(levels: Mapping[str, Sequence[str]], configs: pd.DataFrame, flags:
         if match.any():
             return None, ""
     first = str(configs["label"].iloc[0])
-    raise ask(
-        f"no row has all of {listed(flags)}, and none has none of them: say which one the others are compared with",
-        f"--baseline {shlex.quote(shortened(first))}",
-        where,
-    )
+    rule = f"no row has all of {listed(flags)}, and none has none of them: say which one the others are compared with"
+    questions.add(rule, f"--baseline {shlex.quote(first)}")
+    return None, ""
 
 
-def choose_share(sheet: Sheet, roles: Roles, given: Given, folds: int, where: str) -> tuple[float, str]:
+def choose_share(sheet: Sheet, roles: Roles, given: Given, folds: int, questions: Questions) -> tuple[float, str]:
     """n_test / n_train of folds, and why. Raises UserError where nothing says it."""
     if given.test_share is not None:
         if not 0 < given.test_share <= 10:
@@ -152,8 +190,9 @@ def choose_share(sheet: Sheet, roles: Roles, given: Given, folds: int, where: st
         return share, f"{test[0]} / {train[0]}"
     if folds > 1:
         return 1 / (folds - 1), f"{folds} folds that divide all rows; --test-share if they do not"
-    raise ask(
-        "folds share training rows, so their differences are no independent values: the share n_test / n_train is needed, 1 / (k - 1) for k folds",
+    questions.add(
+        "folds share training rows, so their differences are not independent: say n_test / n_train, which is 1 / (k - 1) for "
+        "k folds that divide all rows",
         "--test-share 0.25",
-        where,
     )
+    return 0.0, ""

@@ -20,7 +20,10 @@ SPREAD = " (sd)"  # ends the name of the column that "mean ± sd" leaves
 _SEPARATORS = ",;\t|"
 _LOOKED_AT = 50  # lines, to find the separator
 _UNNAMED = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)?)?")
-_TRUE, _FALSE = frozenset("true yes on y t ✓ ✔ x ☑ wahr ja oui".split()), frozenset("false no off n f ✗ ✘ × ☐ falsch nein non".split())
+_TRUE, _FALSE = (
+    words.each_of("true yes on y t ✓ ✔ x ☑ wahr ja oui"),
+    words.each_of("false no off n f ✗ ✘ × ☐ falsch nein non"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ class Sheet:
         if self.is_number(name):
             return False
         levels = {str(level).casefold() for level in self.table[name].unique()} - {""}
-        return 0 < len(levels) <= 2 and levels <= _TRUE | _FALSE and not (len(levels) == 2 and (levels <= _TRUE or levels <= _FALSE))
+        return (
+            0 < len(levels) <= 2
+            and levels <= _TRUE | _FALSE
+            and not (len(levels) == 2 and (levels <= _TRUE or levels <= _FALSE))
+        )
 
     @property
     def numbers(self) -> list[str]:
@@ -118,7 +125,9 @@ def _header(text: str, path: Path) -> tuple[str, list[str], int]:
 
     try:
         separator = max(_SEPARATORS, key=fit)
-        reader = csv.reader(io.StringIO("\n".join(text.split("\n")[skipped:]) if skipped else text), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(
+            io.StringIO("\n".join(text.split("\n")[skipped:]) if skipped else text), delimiter=separator, skipinitialspace=True
+        )
         names = next(reader)
     except csv.Error as error:
         raise UserError(f"{str(path)!r} is no CSV file: {error}; save it as one") from None

@@ -33,14 +33,20 @@ def describe(runs: Runs) -> list[str]:
     renamed = f" (column {quoted(measure.column)})" if measure.column != measure.name else ""
     lines = [f"measure: {measure.name}{renamed}, {measure.better} is better{unit}"]
     if runs.measures:
-        lines.append("other measures: " + listed(f"{each.name} ({each.better or 'direction unknown'})" for each in runs.measures))
+        lines.append(
+            "other measures: " + listed(f"{each.name} ({each.better or 'direction unknown'})" for each in runs.measures)
+        )
     for name, levels in runs.factors.items():
-        lines.append(f"{'variants' if len(runs.factors) == 1 else 'factor'}: {quoted(name)} ({_why(runs, name)}), {_levels(levels)}")
+        lines.append(
+            f"{'variants' if len(runs.factors) == 1 else 'factor'}: {quoted(name)} ({_why(runs, name)}), {_levels(levels)}"
+        )
     if runs.block:
         lines.append(f"blocks: {quoted(runs.block)} ({_why(runs, runs.block)}), {_levels(runs.table['block'].unique())}")
     if runs.replicate:
         kind = "folds" if runs.fold else "replicates"
-        lines.append(f"{kind}: {quoted(runs.replicate)} ({_why(runs, runs.replicate)}), {_levels(runs.table['replicate'].unique())}")
+        lines.append(
+            f"{kind}: {quoted(runs.replicate)} ({_why(runs, runs.replicate)}), {_levels(runs.table['replicate'].unique())}"
+        )
     grouped: dict[str, list[str]] = defaultdict(list)
     for name, role in runs.roles.items():
         if role.kind in _LEFT_OUT:

@@ -6,32 +6,18 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from studies.data.runs import words
+from studies.data.runs import trackers, words
 from studies.data.runs.columns import Structure
 from studies.data.runs.reading import SPREAD, Sheet
 from studies.data.runs.wide import COLUMNS, ROW, Long
 from studies.errors import UserError, quoted, unknown
 
-STATES = {  # True: the run ended well
-    **dict.fromkeys("ok okay success successful complete completed finished done passed pass optimal converged true yes".split(), True),
-    **dict.fromkeys("fail failed error crashed crash pruned running killed timeout oom diverged aborted canceled waiting".split(), False),
-    **dict.fromkeys(("false", "no", "scheduled", "preempted", "infeasible", "inf", "nan"), False),
-}
-_STATE_NAMES = frozenset("state status outcome converged success succeeded failed failure diverged crashed finished ok".split())
-_BAD_NAMES = frozenset("failed failure diverged crashed".split())  # flags that are true where a run failed
 PREFIX = re.compile(r"(params?|config|hparams|hyperparameters|hp)[_./]", re.I)
 _METRIC_PREFIX = re.compile(r"(metrics?|summary)[./_]|values?(_\d+)?$", re.I)
-_TRACKER = re.compile(
-    r"(tags|user_attrs|system_attrs)[._].*|artifact_uri|experiment_id|run_id|run_uuid|run_name|uuid|hostname|host|git.*|commit|"
-    r"_?timestamp|_step|_runtime|_wandb.*|datetime_.*|start_time|end_time|date|checkpoint|command|notes?|comments?|.*__(min|max)",
-    re.I,
-)
-_WANDB = frozenset({"name", "state", "created", "runtime", "user", "tags", "sweep", "notes"})
-_SIZE = re.compile(r"(n|num|size)[_ ]?(train|test|val|valid|validation)|(train|test|val|valid|validation)[_ ]?(n|size|rows|samples)", re.I)
-_FLAG_WORDS = frozenset("use uses using with has enable enabled no without is remove disable ablate wo".split())
-_STEPS = frozenset("epoch step iteration iter".split())
-_SUMMARY = frozenset("delta diff difference gain improvement rank rel relative change".split())
-_EXTREMES = frozenset("min max median".split())
+_FLAG_WORDS = words.each_of("use uses using with has enable enabled no without is remove disable ablate wo")
+_STEPS = words.each_of("epoch step iteration iter")
+_SUMMARY = words.each_of("delta diff difference gain improvement rank rel relative change")
+_EXTREMES = words.each_of("min max median")
 
 
 @dataclass(frozen=True)
@@ -90,7 +76,8 @@ def assign(long: Long, given: Given) -> Roles:
     structure = Structure(sheet)
     _from_options(roles, sheet, given)
     _from_stacking(roles, long)
-    _of_trackers(roles, structure)
+    for name, kind, reason in trackers.parts(structure, _left(roles, [str(name) for name in sheet.table])):
+        roles.put(name, kind, reason)
     _of_spreads(roles, sheet)
     _of_constants(roles, structure)
     _of_keys(roles, structure)
@@ -144,33 +131,6 @@ def _from_stacking(roles: Roles, long: Long) -> None:
                 roles.put(name, "attribute", f"one number for all columns of {quoted(long.replicate)}")
 
 
-def _of_trackers(roles: Roles, structure: Structure) -> None:
-    """What trackers and searches write beside settings and measures; states; sizes of training and test sets."""
-    sheet, names = structure.sheet, [str(name) for name in structure.sheet.table]
-    folded = {name.casefold() for name in names}
-    is_wandb = {"name", "state", "created"} <= folded
-    for name in _left(roles, names):
-        column = sheet.table[name]
-        if _TRACKER.fullmatch(name) or (is_wandb and name.casefold() in _WANDB - {"state"}):
-            roles.put(name, "ignored", "written by a tracker")
-        elif name == "number" and {"value", "state"} & set(names) and structure.is_row_number(name):
-            roles.put(name, "index", "counts the trials of a search")
-        elif _SIZE.fullmatch(name.strip()) and sheet.is_number(name):
-            roles.put(name, "size", "rows of a set")
-        elif not sheet.is_number(name) and words.has(name, _STATE_NAMES) and set(column.str.casefold().unique()) <= STATES.keys():
-            roles.put(name, "status", "says which runs failed")
-        elif name == "duration" and not sheet.is_number(name):
-            roles.put(name, "ignored", "a time as text")
-        elif not sheet.is_number(name) and (column.str.startswith("{").all() or column.str.len().mean() > 100):
-            roles.put(name, "alias" if name == "params" else "ignored", "repeats settings as one text" if name == "params" else "a long text")
-
-
-def is_failed(name: str, level: str) -> bool:
-    """True where a cell of a status says that its run failed."""
-    good = STATES[level.casefold()]
-    return good if words.has(name, _BAD_NAMES) and level.casefold() in {"true", "yes", "false", "no"} else not good
-
-
 def _of_spreads(roles: Roles, sheet: Sheet) -> None:
     """Standard deviations and errors with their measures, and numbers of runs."""
     stems = {name: frozenset(words.words(name)) - words.MEANS for name in sheet.numbers}
@@ -180,7 +140,11 @@ def _of_spreads(roles: Roles, sheet: Sheet) -> None:
             partner, is_error = name.removesuffix(SPREAD), False
         elif spread:
             own = stems[name] - spread
-            others = [each for each in _left(roles, sheet.numbers) if each != name and not set(words.words(each)) & words.SPREADS.keys()]
+            others = [
+                each
+                for each in _left(roles, sheet.numbers)
+                if each != name and not set(words.words(each)) & words.SPREADS.keys()
+            ]
             partner = next((each for each in others if stems[each] == own), "")
             is_error = any(words.SPREADS[word] for word in spread)
         else:
@@ -209,7 +173,9 @@ def _of_keys(roles: Roles, structure: Structure) -> None:
     sheet = structure.sheet
     has_replicate, has_block = bool(roles.of("replicate")), bool(roles.of("block"))
     for name in _left(roles, [str(name) for name in sheet.table]):
-        own = [word for word in words.words(PREFIX.sub("", name)) if word not in {"name", "id", "idx", "index"}] or words.words(name)
+        own = [word for word in words.words(PREFIX.sub("", name)) if word not in {"name", "id", "idx", "index"}] or words.words(
+            name
+        )
         counted = own[0] in {"n", "num", "number"} or sheet.is_flag(name)
         known = sheet.is_number(name) and words.direction(name)
         plain = own[-1].rstrip("0123456789") or own[-1]
@@ -261,7 +227,9 @@ def _of_texts(roles: Roles, structure: Structure, *, is_open: bool) -> None:
             roles.put(name, "attribute", f"a function of {quoted(taken[0])}")
         else:
             is_flag = sheet.is_flag(name)
-            reason = "true or false" if is_flag else "a name of variants" if words.has(name, words.VARIANTS) else "texts that differ"
+            reason = (
+                "true or false" if is_flag else "a name of variants" if words.has(name, words.VARIANTS) else "texts that differ"
+            )
             roles.put(name, "factor", reason)
             taken.append(name)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studies.data.runs import remarks, wide, words
-from studies.data.runs.choices import Measure, ask, choose_baseline, choose_measure, choose_share
+from studies.data.runs import remarks, trackers, wide, words
+from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
 from studies.data.runs.reading import Sheet, from_frame, is_true, read_sheet
-from studies.data.runs.roles import Given, Role, Roles, assign, is_failed
+from studies.data.runs.roles import Given, Role, Roles, assign
 from studies.errors import UserError, listed, quoted
 
 KEY = ["variant", "block", "replicate"]
@@ -107,13 +107,16 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     )
     sheet = long.sheet
     roles = assign(long, given)
-    measure, others = choose_measure(sheet, roles, given, where)
+    questions = Questions(where, given)
+    measure, others = choose_measure(sheet, roles, given, questions)
     if roles.of("step"):
         raise UserError(
             f"{where!r} has rows for steps of {quoted(roles.of('step')[0])}: a row is a run; keep one row of each run, such as its last"
         )
     if not roles.design:
-        raise UserError(f"{where!r}: no column names variants among {listed(map(quoted, sheet.table.columns))}; name it: --variant COLUMN")
+        raise UserError(
+            f"{where!r}: no column names variants among {listed(map(quoted, sheet.table.columns))}; name it: --variant COLUMN"
+        )
     table, levels = _lines(sheet, roles, measure)
     notes = list(sheet.notes)
     table, found = _without_copies(table, sheet, roles)
@@ -124,13 +127,14 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
         replicate, table["replicate"] = "", ""
     _require_key(table, replicate, where)
     configs = table.drop_duplicates("variant").rename(columns={"variant": "label"})
-    baseline, why = choose_baseline(levels, configs, given, where)
+    baseline, why = choose_baseline(levels, configs, given, questions)
     blocks = table["block"].nunique()
     is_fold = bool(given.fold) or (bool(replicate) and words.has(replicate, words.FOLDS))
     share, from_what = 0.0, ""
     if is_fold and blocks < 2:
-        share, from_what = choose_share(sheet, roles, given, long.folds, where)
-    table = _with_counts(table, roles, given, measure, where, needed=blocks < 2 and not replicate)
+        share, from_what = choose_share(sheet, roles, given, long.folds, questions)
+    table = _with_counts(table, roles, given, measure, questions, needed=blocks < 2 and not replicate)
+    questions.ask()
     runs = Runs(
         table, levels, baseline, measure, tuple(others), replicate, block, is_fold, share,
         paired=bool(replicate) or blocks > 1, searched=_is_search(sheet, levels, table),
@@ -159,13 +163,19 @@ def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, 
         name = roles.design[0]
         found[name], levels[name] = sheet.table[name].astype(str), tuple(sheet.table[name].astype(str).unique())
     table = pd.DataFrame(found)
-    table["variant"] = _joined(found) if len(found) == 1 else _joined({name: f"{name}=" + column for name, column in found.items()})
+    table["variant"] = (
+        _joined(found) if len(found) == 1 else _joined({name: f"{name}=" + column for name, column in found.items()})
+    )
     for kind in ("block", "replicate"):
         columns = {name: _levels(sheet, name)[0] for name in roles.of(kind)}
         table[kind] = _joined(columns) if columns else ""
     values = sheet.table[measure.column].to_numpy(dtype=float, copy=True)
     for name in roles.of("status"):
-        values[sheet.table[name].map({each: is_failed(name, each) for each in sheet.table[name].unique()}).to_numpy(dtype=bool)] = np.nan
+        values[
+            sheet.table[name]
+            .map({each: trackers.is_failed(name, each) for each in sheet.table[name].unique()})
+            .to_numpy(dtype=bool)
+        ] = np.nan
     table["value"] = values
     spread, is_error = roles.spreads.get(measure.column, ("", False))
     table["sd"] = sheet.table[spread].to_numpy() if spread else np.nan
@@ -219,7 +229,9 @@ def _require_key(table: pd.DataFrame, replicate: str, where: str) -> None:
     )
 
 
-def _with_counts(table: pd.DataFrame, roles: Roles, given: Given, measure: Measure, where: str, *, needed: bool) -> pd.DataFrame:
+def _with_counts(
+    table: pd.DataFrame, roles: Roles, given: Given, measure: Measure, questions: Questions, *, needed: bool
+) -> pd.DataFrame:
     """Lines with the n of their sd; without sd where lines are replicated. Raises UserError where n is needed and unknown."""
     is_error = table.attrs.pop("is_error", False)
     single = not table.duplicated(KEY).any()
@@ -230,7 +242,8 @@ def _with_counts(table: pd.DataFrame, roles: Roles, given: Given, measure: Measu
         if isinstance(given.n, int):
             raise UserError(f"--n is the number of runs behind a mean, from 2: {given.n} was given")
         spread = roles.spreads[measure.column][0]
-        raise ask(f"{quoted(spread)} is a spread of n runs, and no column has n: say how many", "--n 5", where)
+        questions.add(f"{quoted(spread)} is a spread of n runs, and no column has n: say how many", "--n 5")
+        return table
     return table.assign(n=counts, sd=table["sd"] * np.sqrt(counts) if is_error else table["sd"])
 
 

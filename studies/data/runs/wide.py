@@ -50,7 +50,9 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
     if variant == COLUMNS:
         return _methods(sheet, _unnamed_measures(sheet), repeat, name)
     if block == COLUMNS:
-        return _stack(sheet, {name or "value": {each: each for each in _unnamed_measures(sheet)}}, DATASET, "columns are data sets")
+        return _stack(
+            sheet, {name or "value": {each: each for each in _unnamed_measures(sheet)}}, DATASET, "columns are data sets"
+        )
     if replicated := _replicates(sheet):
         word, stacked = replicated
         return _replicate_columns(sheet, word, stacked)
@@ -62,7 +64,15 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
 
 def _unnamed_measures(sheet: Sheet) -> list[str]:
     """Numeric columns whose names say nothing that would make them one measure, attribute, key or setting of many."""
-    known = words.REPLICATES | words.BLOCKS | words.ATTRIBUTES | words.SETTINGS | words.COUNTS | words.DERIVED | words.SPREADS.keys()
+    known = (
+        words.REPLICATES
+        | words.BLOCKS
+        | words.ATTRIBUTES
+        | words.SETTINGS
+        | words.COUNTS
+        | words.DERIVED
+        | words.SPREADS.keys()
+    )
     return [each for each in sheet.numbers if words.is_removal(each) or not (words.direction(each) or words.has(each, known))]
 
 
@@ -108,12 +118,18 @@ def _datasets(sheet: Sheet, block: str) -> Long | None:
     if evident or (len(by_measure) > 1 and len({frozenset(sets.values()) for sets in by_measure.values()}) == 1):
         return _stack(sheet, by_measure, DATASET, "one measure in a column for each of several data sets")
     columns = [each for each in _unnamed_measures(sheet) if not words.is_removal(each)]
-    if not sheet.texts or len(columns) < 2 or any(words.direction(each) for each in sheet.numbers if not words.has(each, words.TIMES)):
+    if (
+        not sheet.texts
+        or len(columns) < 2
+        or any(words.direction(each) for each in sheet.numbers if not words.has(each, words.TIMES))
+    ):
         return None
     average = _averages(sheet, columns)
     if average or _are_sets(columns):
         why = f"{quoted(average[0])} is their mean" if average else "their names are those of data sets"
-        return _stack(sheet, {"value": {each: each for each in columns}}, DATASET, f"a column for each data set: {why}", average)
+        return _stack(
+            sheet, {"value": {each: each for each in columns}}, DATASET, f"a column for each data set: {why}", average
+        )
     return None
 
 
@@ -140,7 +156,9 @@ def is_close(one: pd.Series, other: pd.Series) -> bool:
 def _method_columns(sheet: Sheet, baseline: str) -> list[str]:
     """Names of columns that are variants, each with the values of one measure; none where columns are measures."""
     columns = _unnamed_measures(sheet)
-    keys = [each for each in sheet.texts if not words.has(each, words.REPLICATES | words.BLOCKS) and not sheet.table[each].is_unique]
+    keys = [
+        each for each in sheet.texts if not words.has(each, words.REPLICATES | words.BLOCKS) and not sheet.table[each].is_unique
+    ]
     if len(columns) < 2 or keys or any(sheet.is_flag(each) for each in sheet.texts):
         return []
     if baseline in columns or words.baselines(columns) or any(map(words.is_removal, columns)):
@@ -165,7 +183,12 @@ def _methods(sheet: Sheet, columns: Sequence[str], repeat: str, name: str) -> Lo
             f"rows have no key, so nothing says that they pair: variants are compared unpaired; the correlation of rows with "
             f"{quoted(base)} ({found}) is a hint, no proof: --repeat {ROW} pairs them"
         )
-    long = _stack(replace(sheet, table=table, notes=tuple(notes)), {name or "value": {each: each for each in columns}}, METHOD, "a column for each method")
+    long = _stack(
+        replace(sheet, table=table, notes=tuple(notes)),
+        {name or "value": {each: each for each in columns}},
+        METHOD,
+        "a column for each method",
+    )
     return replace(long, block="", variant=METHOD, replicate=ROW if by_row else "", by_row=by_row and repeat != ROW)
 
 
@@ -173,7 +196,11 @@ def _stack(sheet: Sheet, stacked: dict[str, dict[str, str]], level: str, reason:
     """The long table: by measure, the columns with their levels. Columns that summarize the stacked ones are left out."""
     levels = list(dict.fromkeys(itertools.chain.from_iterable(sets.values() for sets in stacked.values())))
     columns = {each for sets in stacked.values() for each in sets}
-    summaries = [each for each in sheet.numbers if each not in columns and words.has(each, words.DERIVED) and _sums_up(sheet, each, stacked)]
+    summaries = [
+        each
+        for each in sheet.numbers
+        if each not in columns and words.has(each, words.DERIVED) and _sums_up(sheet, each, stacked)
+    ]
     summaries = list(dict.fromkeys([*derived, *summaries]))
     kept = sheet.table.drop(columns=[*columns, *summaries])
     parts = []
@@ -187,7 +214,10 @@ def _stack(sheet: Sheet, stacked: dict[str, dict[str, str]], level: str, reason:
         parts.append(kept.assign(**{level: each}, **values))
     notes = [*sheet.notes, f"{listed(map(quoted, sorted(columns, key=list(sheet.table).index)))}: {reason}"]
     notes += [f"{listed(map(quoted, summaries))}: derived from these, left out"] if summaries else []
-    units = {**sheet.units, **{measure: sheet.units[next(iter(sets))] for measure, sets in stacked.items() if next(iter(sets)) in sheet.units}}
+    units = {
+        **sheet.units,
+        **{measure: sheet.units[next(iter(sets))] for measure, sets in stacked.items() if next(iter(sets)) in sheet.units},
+    }
     table = pd.concat(parts, ignore_index=True)
     return Long(Sheet(table, units, tuple(notes)), block=level, measures=tuple(stacked), derived=tuple(summaries))
 
@@ -198,7 +228,13 @@ def _sums_up(sheet: Sheet, column: str, stacked: dict[str, dict[str, str]]) -> b
         return True
     for sets in stacked.values():
         values = sheet.table[list(sets)]
-        known = (values.mean(axis=1), values.std(axis=1, ddof=1), values.std(axis=1, ddof=0), values.min(axis=1), values.max(axis=1))
+        known = (
+            values.mean(axis=1),
+            values.std(axis=1, ddof=1),
+            values.std(axis=1, ddof=0),
+            values.min(axis=1),
+            values.max(axis=1),
+        )
         if any(is_close(sheet.table[column], each) for each in known):
             return True
     return False

@@ -3,60 +3,68 @@
 import re
 from collections.abc import Iterable
 
-LOWER = frozenset(
+
+def each_of(text: str) -> frozenset[str]:
+    """The words of a text, as a set to look others up in."""
+    return frozenset(text.split())
+
+
+LOWER = each_of(
     "loss losses err error errors rmse mse mae mape nll brier perplexity ppl fid wer cer ece regret epe seconds second time "
     "latency runtime duration elapsed mpjpe lpips fehler fehlerrate verlust erreur perte perdida pérdida chamfer rmsle nrmse "
-    "crps bpd logloss smape hd95 der eer msle misclassification deviance kid ms secs sec".split()
+    "crps bpd logloss smape hd95 der eer msle misclassification deviance kid ms secs sec"
 )
-HIGHER = frozenset(
+HIGHER = each_of(
     "acc accuracy auc auroc roc prauc auprc aucpr f1 dice iou miou jaccard precision recall sensitivity specificity r2 bleu "
     "rouge score map ap mrr ndcg top1 top5 psnr ssim reward return mcc kappa correct success wins genauigkeit treffer "
     "exactitude précision exactitud precisión acuratezza hit hits gmean f1score bacc em spearman pearson throughput fps "
-    "sharpe likelihood elbo plcc srcc pck accuracies chrf meteor cider".split()
+    "sharpe likelihood elbo plcc srcc pck accuracies chrf meteor cider"
 )
-TIMES = frozenset("seconds second time latency runtime duration elapsed ms secs sec throughput fps".split())
-LOSSES = frozenset("loss losses perte verlust nll".split())
-PERCENT = frozenset("pct percent percentage prozent".split())
-FOLDS = frozenset("fold folds split splits cv cvfold falte".split())
-REPLICATES = FOLDS | frozenset(
+TIMES = each_of("seconds second time latency runtime duration elapsed ms secs sec throughput fps")
+LOSSES = each_of("loss losses perte verlust nll")
+PERCENT = each_of("pct percent percentage prozent")
+FOLDS = each_of("fold folds split splits cv cvfold falte")
+REPLICATES = FOLDS | each_of(
     "seed seeds repeat repeats rep reps repetition replicate replicates run runs trial trials subject subjects participant "
     "patient id ids item items instance instances iteration durchlauf lauf semilla graine essai sample samples example question "
-    "query session randomstate rng".split()
+    "query session randomstate rng"
 )
-BLOCKS = frozenset(
+BLOCKS = each_of(
     "dataset datasets data benchmark benchmarks task tasks domain env environment corpus scenario game language lang datensatz "
-    "aufgabe datos jeu site center".split()
+    "aufgabe datos jeu site center"
 )
-VARIANTS = frozenset(
+VARIANTS = each_of(
     "variant variante method methods methode model models modell config configuration konfiguration ablation ablated setting "
     "settings component disabled removed solver algorithm algo approach arm condition group system name experiment treatment "
-    "architecture version scheme strategy exp modelo modèle método".split()
+    "architecture version scheme strategy exp modelo modèle método"
 )
-ATTRIBUTES = frozenset(
+ATTRIBUTES = each_of(
     "params param parameters parameter flops gflops macs gmacs size mem memory vram gb mb lambda layers depth width lr features "
-    "channels year parametros paramètres weight weights".split()
+    "channels year parametros paramètres weight weights"
 )
-SETTINGS = frozenset(
+SETTINGS = each_of(
     "lr learning batch depth width hidden layers units dropout lambda alpha beta gamma decay momentum temperature "
-    "k c degree heads dim rank patience window horizon threshold eta epsilon neighbors estimators kernel rate".split()
+    "k c degree heads dim rank patience window horizon threshold eta epsilon neighbors estimators kernel rate"
 )
-DERIVED = frozenset(
+DERIVED = each_of(
     "delta diff difference gain improvement drop change rank rel relative mean avg average std sd min max median total "
-    "mittel moyenne overall".split()
+    "mittel moyenne overall"
 )
 SPREADS = {"std": 0, "sd": 0, "stdev": 0, "stddev": 0, "deviation": 0, "sem": 1, "se": 1, "stderr": 1, "stderror": 1}
-MEANS = frozenset("mean avg average".split())
-COUNTS = frozenset("n nruns runs nseeds seeds count counts repeats nrepeats numseeds numruns reps nrep nreps".split())
-PARTS = frozenset(  # of one data set or one measure: no data sets
+MEANS = each_of("mean avg average")
+COUNTS = each_of("n nruns runs nseeds seeds count counts repeats nrepeats numseeds numruns reps nrep nreps")
+PARTS = each_of(  # of one data set or one measure: no data sets
     "train training val valid validation dev test eval best final last first mean std sd se sem min max avg average median macro "
-    "micro weighted balanced top1 top5 top 1 5 10 k in out s ms pct percent the at of n id ood rank delta diff".split()
+    "micro weighted balanced top1 top5 top 1 5 10 k in out s ms pct percent the at of n id ood rank delta diff"
 )
-BASELINES = frozenset(
+BASELINES = each_of(
     "full base baseline all proposed original default complete ours control vanilla reference standard none basis voll "
-    "vollständig complet complète completo completa original everything intact unablated".split()
+    "vollständig complet complète completo completa original everything intact unablated"
 )
-_FILLERS = frozenset("model method system config configuration version setup features components variant our the set modell".split())
-_REMOVAL = re.compile(r"(^|[\s_(\-,/+])(no|not|non|w/o|wo|without|minus|remove[ds]?|ohne|sans|sin|drop(ped)?|less|only|cut)([\s_\-:.]|$)", re.I)
+_FILLERS = each_of("model method system config configuration version setup features components variant our the set modell")
+_REMOVAL = re.compile(
+    r"(^|[\s_(\-,/+])(no|not|non|w/o|wo|without|minus|remove[ds]?|ohne|sans|sin|drop(ped)?|less|only|cut)([\s_\-:.]|$)", re.I
+)
 _LEADING_MINUS = re.compile(r"^\s*[-\N{MINUS SIGN}\N{EN DASH}]\s*\w")
 _SPLIT = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|[^\w]+|_+")
 
