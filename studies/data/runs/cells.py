@@ -97,7 +97,7 @@ def _failures(texts: pd.Series, name: str) -> list[str]:
         return []
     counts = Counter(text or "empty" for text in texts)
     marks = listed(f"{quoted(text)} in {count:,}" for text, count in counts.most_common())
-    return [f"{quoted(name)}: {len(texts):,} cells are no numbers ({marks}): failed or missing runs, which no mean counts"]
+    return [f"{quoted(name)}: cells that are no numbers ({marks}) are failed or missing runs, which no mean counts"]
 
 
 def _cell(text: str, comma: bool) -> _Cell | None:

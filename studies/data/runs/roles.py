@@ -181,7 +181,7 @@ def _of_keys(roles: Roles, structure: Structure) -> None:
         plain = own[-1].rstrip("0123456789") or own[-1]
         if counted or known or (not sheet.is_number(name) and own[-1] in words.VARIANTS - words.BLOCKS):
             continue
-        if plain in words.REPLICATES and (own[-1] in words.REPLICATES or len(own) == 1):
+        if words.replicate_word(PREFIX.sub("", name)):
             if structure.is_unique(name):
                 roles.put(name, "index", "another value in each row: it pairs none")
             elif not has_replicate:

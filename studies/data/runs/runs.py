@@ -14,6 +14,7 @@ from studies.data.runs.roles import Given, Role, Roles, assign
 from studies.errors import UserError, listed, quoted
 
 KEY = ["variant", "block", "replicate"]
+_OWN = {*KEY, "value", "sd", "n", "label"}  # columns of `Runs.table`, which factors must not be
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,9 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     by_row = long.by_row
     if by_row:
         replicate, table["replicate"] = "", ""
-    _require_key(table, replicate, where)
-    configs = table.drop_duplicates("variant").rename(columns={"variant": "label"})
+    seeds = [name for name in roles.of("constant") if words.replicate_word(name) and sheet.is_number(name)]
+    _require_key(table, replicate or ", ".join(seeds), where)
+    configs = table.drop_duplicates("variant").assign(label=lambda lines: lines["variant"])
     baseline, why = choose_baseline(levels, configs, given, questions)
     blocks = table["block"].nunique()
     is_fold = bool(given.fold) or (bool(replicate) and words.has(replicate, words.FOLDS))
@@ -154,14 +156,11 @@ def describe(runs: Runs) -> list[str]:
 
 def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
     """The line of each run, and the levels of each factor."""
-    found, levels = {}, {}
-    for name in roles.design:
-        texts, found_levels = _levels(sheet, name)
-        if len(found_levels) > 1 or len(roles.design) == 1:
-            found[name], levels[name] = texts, found_levels
-    if not found:
-        name = roles.design[0]
-        found[name], levels[name] = sheet.table[name].astype(str), tuple(sheet.table[name].astype(str).unique())
+    columns = {name: _levels(sheet, name) for name in roles.design}
+    varying = [name for name, (_, own) in columns.items() if len(own) > 1] or roles.design[:1]
+    names = {name: f"{name} column" if name in _OWN and varying != ["variant"] else name for name in varying}
+    found = {shown: columns[name][0] for name, shown in names.items()}
+    levels = {shown: columns[name][1] for name, shown in names.items()}
     table = pd.DataFrame(found)
     table["variant"] = (
         _joined(found) if len(found) == 1 else _joined({name: f"{name}=" + column for name, column in found.items()})
@@ -208,7 +207,7 @@ def _without_copies(table: pd.DataFrame, sheet: Sheet, roles: Roles) -> tuple[pd
     """The lines without repeated rows, where these are no runs: a key or a constant seed says so, or no variant has two values."""
     index = roles.of("index", "ignored")
     copies = sheet.table.drop(columns=index).duplicated().to_numpy()
-    keyed = any(words.has(name, words.REPLICATES) for name in roles.of("replicate", "constant"))
+    keyed = any(words.replicate_word(name) for name in roles.of("replicate", "constant"))
     if not copies.any() or not (keyed or table[~copies].groupby([*KEY]).size().max() == 1):
         return table, []
     note = f"{len(table):,} rows, {(~copies).sum():,} of them unique: repeated rows are no replication, and are left out"
@@ -223,9 +222,10 @@ def _require_key(table: pd.DataFrame, replicate: str, where: str) -> None:
     row = table[twice].iloc[0]
     count = int((table[KEY] == row[KEY]).all(axis=1).sum())
     at = f"variant {quoted(row['variant'])}" + (f", block {quoted(row['block'])}" if row["block"] else "")
+    at += f", {replicate} {row['replicate'] or '(the same in every row)'}"
     raise UserError(
-        f"{where!r}: a run has a key of its own, but {count} rows differ at {at}, {replicate} {quoted(row['replicate'])}; "
-        f"name all columns that vary: --factor COLUMN, --block COLUMN, or --repeat COLUMN"
+        f"{where!r}: a run has a key of its own, but {count} rows differ at {at}; name all columns that vary: --factor COLUMN, "
+        f"--block COLUMN, or --repeat COLUMN"
     )
 
 

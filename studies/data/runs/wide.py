@@ -15,6 +15,9 @@ from studies.errors import listed, quoted
 
 COLUMNS = "columns"  # as --variant or --block: the names of columns are its levels
 ROW = "row"  # as --repeat: rows of a table with a column per method pair
+_METRIC = words.each_of("metric metrics measure measures name score criterion metrik")
+_VALUE = words.each_of("value values score result wert metric val")
+_SETS = {"train": 1, "training": 1, "val": 2, "valid": 2, "validation": 2, "dev": 2, "test": 3, "testing": 3}
 METHOD, DATASET = "method", "dataset"
 _NUMBERED = re.compile(
     r"(?P<before>.*?)(?P<word>split|fold|seed|run|rep|repeat|trial|cv|repetition|replicate|lauf)[ _.-]?#?(?P<number>\d+)(?P<after>.*)",
@@ -47,6 +50,7 @@ class Long:
 
 def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "", baseline: str = "", name: str = "") -> Long:
     """The table with a row per run; the sheet itself where it has one. Arguments are options that the user gave."""
+    sheet = _judged_rows(_by_metric(sheet))
     if variant == COLUMNS:
         return _methods(sheet, _unnamed_measures(sheet), repeat, name)
     if block == COLUMNS:
@@ -60,6 +64,33 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
         return sets
     methods = [] if variant else _method_columns(sheet, baseline)
     return _methods(sheet, methods, repeat, name) if methods else Long(sheet)
+
+
+def _by_metric(sheet: Sheet) -> Sheet:
+    """The sheet with a column per measure where a row is one measure of a run: columns such as "metric" and "value"."""
+    names = [each for each in sheet.texts if set(words.words(each)) <= _METRIC and sheet.table[each].map(words.direction).ne("").any()]
+    if len(names) != 1 or len(sheet.numbers) < 1:
+        return sheet
+    value = next((each for each in sheet.numbers if set(words.words(each)) <= _VALUE), "")
+    keys = [each for each in sheet.table if each not in (names[0], value)]
+    if not value or not keys or sheet.table.duplicated([*keys, names[0]]).any():
+        return sheet
+    levels = list(sheet.table[names[0]].unique())
+    table = sheet.table.set_index([*keys, names[0]])[value].unstack(names[0])[levels].reset_index()  # noqa: PD010
+    table.columns.name = None
+    return replace(sheet, table=table, notes=(*sheet.notes, f"{quoted(names[0])}: its levels are measures, of the values in {quoted(value)}"))
+
+
+def _judged_rows(sheet: Sheet) -> Sheet:
+    """The rows of test data where a column says of which set each row is, else of validation data."""
+    for each in sheet.texts:
+        levels = {str(level): _SETS.get(str(level).casefold(), 0) for level in sheet.table[each].unique()}
+        if len(levels) > 1 and all(levels.values()):
+            judged = max(levels, key=lambda level: levels[level])
+            table = sheet.table[sheet.table[each] == judged].drop(columns=each).reset_index(drop=True)
+            note = f"{quoted(each)}: sets of rows, of which {quoted(judged)} is judged; the others are left out"
+            return replace(sheet, table=table, notes=(*sheet.notes, note))
+    return sheet
 
 
 def _unnamed_measures(sheet: Sheet) -> list[str]:
@@ -89,7 +120,8 @@ def _replicates(sheet: Sheet) -> tuple[str, dict[str, dict[str, str]]] | None:
     if not groups:
         return None
     word = max(groups, key=lambda key: len(groups[key]))[0]
-    if any(word in words.words(each) for each in sheet.table):  # there is such a column: a row is a run already
+    numbered = {each for columns in groups.values() for each in columns}
+    if any(word in words.words(each) for each in sheet.table if each not in numbered):  # there is such a column: a row is a run already
         return None
     size = max(len(columns) for (own, _), columns in groups.items() if own == word)
     return word, {measure: columns for (own, measure), columns in groups.items() if own == word and len(columns) == size}

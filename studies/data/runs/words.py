@@ -121,6 +121,20 @@ def is_removal(label: str) -> bool:
     return bool(_REMOVAL.search(label) or _LEADING_MINUS.match(label))
 
 
+def replicate_word(name: str) -> str:
+    """The word by which a column is one of replicates, or "": "run_seed", "Fold", "item_id", but not "n_runs".
+
+    >>> [replicate_word(name) for name in ("run_seed", "item_id", "n_runs", "fold3", "trial loss")]
+    ['seed', 'item', '', 'fold', '']
+    """
+    every = words(name)
+    own = [word for word in every if word not in {"name", "id", "ids", "idx", "index"}] or every
+    if not own or own[0] in {"n", "num", "number"}:
+        return ""
+    last = own[-1] if own[-1] in REPLICATES else own[-1].rstrip("0123456789") if len(own) == 1 else ""
+    return last if last in REPLICATES else ""
+
+
 def baselines(labels: Iterable[str]) -> list[str]:
     """The labels that name a baseline: by all their words, or, where none does, by one of them.
 
