@@ -19,6 +19,7 @@ class Structure:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self._codes: dict[str, Codes] = {}
+        self._sizes: dict[str, float] = {}
 
     def codes(self, name: str) -> Codes:
         """Each row's value as a number from 0."""
@@ -66,13 +67,18 @@ class Structure:
 
     def copies(self, name: str, others: Sequence[str]) -> tuple[str, str]:
         """The column that this one repeats, and in words how: equal, or in percent; "" where there is none."""
-        values = self.sheet.table[name]
+        values, size = self.sheet.table[name], self._size(name)
         for other in others:
-            one = self.sheet.table[other]
-            if one.isna().equals(values.isna()):
-                if np.allclose(values, one, rtol=1e-9, atol=0, equal_nan=True):
-                    return other, "equal in each row"
-                for factor in (0.01, 100.0):
-                    if one.abs().max() > 0 and values.nunique() > 1 and is_close(values * factor, one):
-                        return other, "the same in percent" if factor == 0.01 else "the same as a share"
+            ratio = self._size(other) / size if size else float(self._size(other) == 0)
+            if abs(ratio - 1) < 1e-9 and np.allclose(values, self.sheet.table[other], rtol=1e-9, atol=0, equal_nan=True):
+                return other, "equal in each row"
+            for factor, how in ((0.01, "the same in percent"), (100.0, "the same as a share")):
+                if size and abs(ratio / factor - 1) < 0.01 and is_close(values * factor, self.sheet.table[other]):
+                    return other, how
         return "", ""
+
+    def _size(self, name: str) -> float:
+        """Sum of the absolute values of a column."""
+        if name not in self._sizes:
+            self._sizes[name] = float(np.nansum(np.abs(self.sheet.table[name])))
+        return self._sizes[name]

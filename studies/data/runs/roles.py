@@ -259,8 +259,8 @@ def _of_measures(roles: Roles, structure: Structure, long: Long) -> None:
         if own & _SUMMARY:
             roles.put(name, "derived", "its name is that of a difference or rank")
             continue
-        siblings = [each for each in sheet.numbers if each != name and set(words.words(each)) - words.MEANS == own - _EXTREMES]
-        if own & _EXTREMES and siblings:
+        siblings = own & _EXTREMES and [each for each in sheet.numbers if set(words.words(each)) - words.MEANS == own - _EXTREMES]
+        if siblings:
             roles.put(name, "derived", f"an extreme beside {quoted(siblings[0])}")
         elif words.direction(name) or (_METRIC_PREFIX.match(name) and not PREFIX.match(name)):
             other, how = structure.copies(name, others)

@@ -10,7 +10,7 @@ import pandas as pd
 from studies.data.runs import remarks, trackers, wide, words
 from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
 from studies.data.runs.reading import Sheet, from_frame, is_true, read_sheet
-from studies.data.runs.roles import Given, Role, Roles, assign
+from studies.data.runs.roles import PREFIX, Given, Role, Roles, assign
 from studies.errors import UserError, listed, quoted
 
 KEY = ["variant", "block", "replicate"]
@@ -188,7 +188,8 @@ def _levels(sheet: Sheet, name: str) -> tuple[pd.Series, tuple[str, ...]]:
     column = sheet.table[name]
     if sheet.is_number(name):
         levels = sorted(column.dropna().unique())
-        shown = {level: f"{level:.12g}" for level in levels}
+        short = {level: f"{level:.4g}" for level in levels}
+        shown = short if len(set(short.values())) == len(short) and max(levels, default=0) < 1e4 else {level: f"{level:.15g}" for level in levels}
         missing = ["(none)"] if column.isna().any() else []
         return column.map(shown).astype(object).fillna("(none)").astype(str), (*shown.values(), *missing)
     texts = column.where(column != "", "(none)").astype(str)
@@ -262,4 +263,5 @@ def _is_search(sheet: Sheet, levels: Mapping[str, tuple[str, ...]], table: pd.Da
     if {"number", "state"} <= names or {"datetime_start"} <= names:
         return True
     configs = table["variant"].nunique()
-    return configs > 10 and len(levels) > 1 and any(len(own) > 10 and len(own) > configs / 2 for own in levels.values())
+    is_many = len(levels) > 1 or all(PREFIX.match(name) for name in levels)
+    return configs > 10 and is_many and any(len(own) > 10 and len(own) > configs / 2 for own in levels.values())

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 
 def each_of(text: str) -> frozenset[str]:
@@ -69,23 +70,29 @@ _LEADING_MINUS = re.compile(r"^\s*[-\N{MINUS SIGN}\N{EN DASH}]\s*\w")
 _SPLIT = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|[^\w]+|_+")
 
 
-def words(name: str) -> list[str]:
+@cache
+def words(name: str) -> tuple[str, ...]:
     """The words of a name in lower case.
 
     >>> words("valLoss (mean)"), words("params.random_state"), words("Top-1 acc")
-    (['val', 'loss', 'mean'], ['params', 'randomstate'], ['top1', 'acc'])
+    (('val', 'loss', 'mean'), ('params', 'randomstate'), ('top1', 'acc'))
     """
     joined = re.sub(r"(?i)top[-_ @]?(\d)", r"top\1", name)
     joined = re.sub(r"(?i)random[-_ ]?state", "randomstate", joined)
     joined = re.sub(r"(?i)data[-_ ]set", "dataset", joined)
     joined = re.sub(r"(?i)r\^2|r²", "r2", joined)
-    return [word.casefold() for word in _SPLIT.split(joined) if word]
+    return tuple(word.casefold() for word in _SPLIT.split(joined) if word)
+
+
+def _without_number(word: str) -> str:
+    """A word without the digits at its end, where two letters or more remain."""
+    short = word.rstrip("0123456789")
+    return short if len(short) > 1 else word
 
 
 def has(name: str, known: Iterable[str]) -> bool:
     """True where a word of the name is known; a number at its end may be left out."""
-    own = words(name)
-    return any(word in known or (word.rstrip("0123456789") or word) in known for word in own)
+    return any(word in known or _without_number(word) in known for word in words(name))
 
 
 def direction(name: str) -> str:
@@ -94,7 +101,7 @@ def direction(name: str) -> str:
     >>> direction("val_loss"), direction("Top-1 accuracy"), direction("error rate"), direction("cost"), direction("loss_score")
     ('lower', 'higher', 'lower', '', '')
     """
-    own = {*words(name), *(word.rstrip("0123456789") for word in words(name))}
+    own = {*words(name), *map(_without_number, words(name))}
     if "neg" in own:  # scikit-learn's neg_mean_squared_error
         return "higher"
     compact = "".join(words(name))
@@ -128,7 +135,7 @@ def replicate_word(name: str) -> str:
     ['seed', 'item', '', 'fold', '']
     """
     every = words(name)
-    own = [word for word in every if word not in {"name", "id", "ids", "idx", "index"}] or every
+    own = [word for word in every if word not in {"name", "id", "ids", "idx", "index"}] or list(every)
     if not own or own[0] in {"n", "num", "number"}:
         return ""
     last = own[-1] if own[-1] in REPLICATES else own[-1].rstrip("0123456789") if len(own) == 1 else ""
