@@ -74,7 +74,7 @@ def _shown(name: str) -> str:
 
 def _order(name: str) -> tuple[bool, bool, bool, bool]:
     own = set(words.words(name))
-    return bool(own & words.TIMES), bool(own & {"train", "training"}), bool(own & words.LOSSES), False
+    return bool(own & words.TIMES), bool(own & {"train", "training"}), bool(own & words.LOSSES), "test" not in own
 
 
 def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Questions) -> tuple[Measure, list[Measure]]:

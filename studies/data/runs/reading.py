@@ -131,6 +131,10 @@ def _header(text: str, path: Path) -> tuple[str, list[str], int]:
         names = next(reader)
     except csv.Error as error:
         raise UserError(f"{str(path)!r} is no CSV file: {error}; save it as one") from None
+    if any(re.fullmatch(r"[-+]?\d*[.,]\d+", name.strip()) for name in names):
+        raise UserError(
+            f"{str(path)!r}: its first line looks like data ({listed(map(quoted, names))}); put a line of names above it"
+        )
     return separator, [" ".join(name.split()) for name in names], skipped + reader.line_num
 
 

@@ -11,6 +11,7 @@ from studies.errors import listed, quoted, shortened
 if TYPE_CHECKING:
     from studies.data.runs.runs import Runs
 
+SHOWN_BY = "5 show a difference of 1.7 sd of the differences four times in five, 10 one of 1.0 sd, 20 one of 0.7 sd"
 _LEFT_OUT = {
     "attribute": "attributes of variants",
     "covariate": "covariates",
@@ -85,6 +86,7 @@ def of(runs: Runs) -> Iterator[str]:
         yield "means and sds of runs without the runs: whether they pair is unknown, so tests are Welch's, unpaired"
     elif count == 1:
         yield "one run of each variant: differences and their order, no test; nothing tells these differences from chance"
+        yield f"runs that pair, by a seed or a fold, would: {SHOWN_BY}"
     elif not runs.paired:
         yield "no column pairs runs, so tests are Welch's, unpaired"
     if reference and runs.replicate and blocks < 2 and count > 1:

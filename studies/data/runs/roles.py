@@ -146,6 +146,8 @@ def _of_spreads(roles: Roles, sheet: Sheet) -> None:
                 if each != name and not set(words.words(each)) & words.SPREADS.keys()
             ]
             partner = next((each for each in others if stems[each] == own), "")
+            measured = [each for each in others if words.direction(each)]
+            partner = partner or (measured[0] if not own and len(measured) == 1 else "")
             is_error = any(words.SPREADS[word] for word in spread)
         else:
             continue
@@ -259,7 +261,9 @@ def _of_measures(roles: Roles, structure: Structure, long: Long) -> None:
         if own & _SUMMARY:
             roles.put(name, "derived", "its name is that of a difference or rank")
             continue
-        siblings = own & _EXTREMES and [each for each in sheet.numbers if set(words.words(each)) - words.MEANS == own - _EXTREMES]
+        siblings = own & _EXTREMES and [
+            each for each in sheet.numbers if set(words.words(each)) - words.MEANS == own - _EXTREMES
+        ]
         if siblings:
             roles.put(name, "derived", f"an extreme beside {quoted(siblings[0])}")
         elif words.direction(name) or (_METRIC_PREFIX.match(name) and not PREFIX.match(name)):

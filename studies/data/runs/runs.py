@@ -167,7 +167,7 @@ def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, 
     )
     for kind in ("block", "replicate"):
         columns = {name: _levels(sheet, name)[0] for name in roles.of(kind)}
-        table[kind] = _joined(columns) if columns else ""
+        table[kind] = _joined(columns, "/") if columns else ""
     values = sheet.table[measure.column].to_numpy(dtype=float, copy=True)
     for name in roles.of("status"):
         values[
@@ -189,7 +189,11 @@ def _levels(sheet: Sheet, name: str) -> tuple[pd.Series, tuple[str, ...]]:
     if sheet.is_number(name):
         levels = sorted(column.dropna().unique())
         short = {level: f"{level:.4g}" for level in levels}
-        shown = short if len(set(short.values())) == len(short) and max(levels, default=0) < 1e4 else {level: f"{level:.15g}" for level in levels}
+        shown = (
+            short
+            if len(set(short.values())) == len(short) and max(levels, default=0) < 1e4
+            else {level: f"{level:.15g}" for level in levels}
+        )
         missing = ["(none)"] if column.isna().any() else []
         return column.map(shown).astype(object).fillna("(none)").astype(str), (*shown.values(), *missing)
     texts = column.where(column != "", "(none)").astype(str)
@@ -197,10 +201,10 @@ def _levels(sheet: Sheet, name: str) -> tuple[pd.Series, tuple[str, ...]]:
     return texts, tuple(sorted(order, key=lambda each: not is_true(each)) if sheet.is_flag(name) else order)
 
 
-def _joined(columns: Mapping[str, pd.Series]) -> pd.Series:
+def _joined(columns: Mapping[str, pd.Series], between: str = ", ") -> pd.Series:
     first, *rest = columns.values()
     for each in rest:
-        first = first + ", " + each
+        first = first + between + each
     return first
 
 

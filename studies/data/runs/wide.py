@@ -53,7 +53,7 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
     sheet = _judged_rows(_by_metric(sheet))
     if variant == COLUMNS:
         return _methods(sheet, _unnamed_measures(sheet), repeat, name)
-    if block == COLUMNS:
+    if block == COLUMNS and not _sets_by_measure(sheet):
         return _stack(
             sheet, {name or "value": {each: each for each in _unnamed_measures(sheet)}}, DATASET, "columns are data sets"
         )
@@ -68,7 +68,11 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
 
 def _by_metric(sheet: Sheet) -> Sheet:
     """The sheet with a column per measure where a row is one measure of a run: columns such as "metric" and "value"."""
-    names = [each for each in sheet.texts if set(words.words(each)) <= _METRIC and sheet.table[each].map(words.direction).ne("").any()]
+    names = [
+        each
+        for each in sheet.texts
+        if set(words.words(each)) <= _METRIC and sheet.table[each].map(words.direction).ne("").any()
+    ]
     if len(names) != 1 or len(sheet.numbers) < 1:
         return sheet
     value = next((each for each in sheet.numbers if set(words.words(each)) <= _VALUE), "")
@@ -78,7 +82,11 @@ def _by_metric(sheet: Sheet) -> Sheet:
     levels = list(sheet.table[names[0]].unique())
     table = sheet.table.set_index([*keys, names[0]])[value].unstack(names[0])[levels].reset_index()  # noqa: PD010
     table.columns.name = None
-    return replace(sheet, table=table, notes=(*sheet.notes, f"{quoted(names[0])}: its levels are measures, of the values in {quoted(value)}"))
+    return replace(
+        sheet,
+        table=table,
+        notes=(*sheet.notes, f"{quoted(names[0])}: its levels are measures, of the values in {quoted(value)}"),
+    )
 
 
 def _judged_rows(sheet: Sheet) -> Sheet:
@@ -112,19 +120,32 @@ def _replicates(sheet: Sheet) -> tuple[str, dict[str, dict[str, str]]] | None:
     groups: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for each in sheet.numbers:
         if (found := _NUMBERED.fullmatch(each)) and not words.has(found["before"] + " " + found["after"], {"rank"}):
-            measure = " ".join(f"{found['before']} {found['after']}".replace("_", " ").split()).strip(" -.:")
+            rest = re.sub(r"\(\s*\)|\[\s*\]", "", f"{found['before']} {found['after']}".replace("_", " "))
+            measure = " ".join(rest.split()).strip(" -.:/")
             groups[found["word"].casefold(), measure.replace(" ", "_") or "value"][each] = found["number"]
         elif re.fullmatch(r"\d{1,4}", each):
             groups["seed", "value"][each] = each
-    groups = {key: columns for key, columns in groups.items() if len(columns) > 1}
+        elif words.direction(each) and (counted := re.fullmatch(r"(.*?)[ _.-]?(\d)", each)):
+            groups["run", counted[1]][each] = counted[2]
+    groups = {key: columns for key, columns in groups.items() if len(columns) > 1 and _counts(key, columns)}
     if not groups:
         return None
     word = max(groups, key=lambda key: len(groups[key]))[0]
     numbered = {each for columns in groups.values() for each in columns}
-    if any(word in words.words(each) for each in sheet.table if each not in numbered):  # there is such a column: a row is a run already
+    if any(
+        word in words.words(each) for each in sheet.table if each not in numbered
+    ):  # there is such a column: a row is a run already
         return None
     size = max(len(columns) for (own, _), columns in groups.items() if own == word)
     return word, {measure: columns for (own, measure), columns in groups.items() if own == word and len(columns) == size}
+
+
+def _counts(key: tuple[str, str], columns: dict[str, str]) -> bool:
+    """True for columns numbered with a word for it; without one, for three or more that count from 0 or 1: not top 1 and top 5."""
+    if any(key[0] in each.casefold() for each in columns) or key[1] == "value":
+        return True
+    numbers = sorted(int(number) for number in columns.values())
+    return len(numbers) > 2 and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _replicate_columns(sheet: Sheet, word: str, stacked: dict[str, dict[str, str]]) -> Long:
@@ -137,24 +158,16 @@ def _replicate_columns(sheet: Sheet, word: str, stacked: dict[str, dict[str, str
 
 def _datasets(sheet: Sheet, block: str) -> Long | None:
     """A table with a column per data set: an average of columns, names of known sets, or one measure with several of them."""
-    if block or any(words.has(each, words.BLOCKS) for each in sheet.texts):
+    if (block and block != COLUMNS) or any(words.has(each, words.BLOCKS) for each in sheet.texts):
         return None
-    by_measure: dict[str, dict[str, str]] = defaultdict(dict)
-    for each in sheet.numbers:
-        own = words.words(each)
-        rest = [word for word in own if not words.direction(word)]
-        if rest and len(rest) < len(own) and not set(rest) <= words.PARTS | words.ATTRIBUTES | words.DERIVED | words.SETTINGS:
-            by_measure["_".join(word for word in own if word not in rest)][each] = "_".join(rest)
-    by_measure = {name: sets for name, sets in by_measure.items() if len(sets) > 1 and not any(map(words.is_removal, sets))}
+    by_measure = _sets_by_measure(sheet)
     evident = [sets for sets in by_measure.values() if _averages(sheet, list(sets)) or _are_sets(list(sets))]
-    if evident or (len(by_measure) > 1 and len({frozenset(sets.values()) for sets in by_measure.values()}) == 1):
+    equal = len(by_measure) > 1 and len({frozenset(sets.values()) for sets in by_measure.values()}) == 1
+    if by_measure and (evident or equal or block == COLUMNS):
         return _stack(sheet, by_measure, DATASET, "one measure in a column for each of several data sets")
     columns = [each for each in _unnamed_measures(sheet) if not words.is_removal(each)]
-    if (
-        not sheet.texts
-        or len(columns) < 2
-        or any(words.direction(each) for each in sheet.numbers if not words.has(each, words.TIMES))
-    ):
+    measured = any(words.direction(each) for each in sheet.numbers if not words.has(each, words.TIMES))
+    if not sheet.texts or len(columns) < 2 or measured:
         return None
     average = _averages(sheet, columns)
     if average or _are_sets(columns):
@@ -163,6 +176,17 @@ def _datasets(sheet: Sheet, block: str) -> Long | None:
             sheet, {"value": {each: each for each in columns}}, DATASET, f"a column for each data set: {why}", average
         )
     return None
+
+
+def _sets_by_measure(sheet: Sheet) -> dict[str, dict[str, str]]:
+    """Columns by the measure in their names, each with the rest of its name, where that may be a data set: "alpha_acc"."""
+    by_measure: dict[str, dict[str, str]] = defaultdict(dict)
+    for each in sheet.numbers:
+        own = words.words(each)
+        rest = [word for word in own if not words.direction(word)]
+        if rest and len(rest) < len(own) and not set(rest) <= words.PARTS | words.ATTRIBUTES | words.DERIVED:
+            by_measure["_".join(word for word in own if word not in rest)][each] = "_".join(rest)
+    return {name: sets for name, sets in by_measure.items() if len(sets) > 1 and not any(map(words.is_removal, sets))}
 
 
 def _are_sets(names: Sequence[str]) -> bool:
@@ -191,7 +215,8 @@ def _method_columns(sheet: Sheet, baseline: str) -> list[str]:
     keys = [
         each for each in sheet.texts if not words.has(each, words.REPLICATES | words.BLOCKS) and not sheet.table[each].is_unique
     ]
-    if len(columns) < 2 or keys or any(sheet.is_flag(each) for each in sheet.texts):
+    measured = [each for each in sheet.numbers if each not in columns and words.direction(each)]
+    if len(columns) < 2 or keys or measured or any(sheet.is_flag(each) for each in sheet.texts):
         return []
     if baseline in columns or words.baselines(columns) or any(map(words.is_removal, columns)):
         return columns
