@@ -118,7 +118,7 @@ def shared_means(runs: Runs, column: str = "variant") -> pd.DataFrame:
     counts = runs.table.groupby(column, sort=False)["value"]
     levels = list(counts.groups)
     place = "block" if runs.by_block else "replicate"
-    shared = cells.dropna() if runs.paired or column != "variant" else cells
+    shared = cells.dropna(axis=1, how="all").dropna().reindex(columns=levels) if runs.paired or column != "variant" else cells
     return pd.DataFrame(
         {
             "mean": shared.groupby(level=place).mean().mean()[levels] if runs.paired else shared.mean()[levels],

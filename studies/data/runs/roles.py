@@ -83,7 +83,7 @@ def assign(long: Long, given: Given) -> Roles:
     _of_keys(roles, structure)
     _of_texts(roles, structure, is_open=not (given.variant or given.factors))
     _of_flags(roles, structure)
-    _of_measures(roles, structure, long)
+    _of_measures(roles, structure)
     _of_numbers(roles, structure, is_open=not (given.variant or given.factors or given.measure))
     return roles
 
@@ -252,7 +252,7 @@ def _of_flags(roles: Roles, structure: Structure) -> None:
                 roles.put(name, "factor", "0 or 1, and its name says that a part is there")
 
 
-def _of_measures(roles: Roles, structure: Structure, long: Long) -> None:
+def _of_measures(roles: Roles, structure: Structure) -> None:
     """Numbers whose names are those of measures, without copies and summaries of others."""
     sheet = structure.sheet
     for name in _left(roles, sheet.numbers):

@@ -1,7 +1,7 @@
 """Runs: a table that something else made, as one line per run with its variant, block, replicate and measure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +46,8 @@ class Runs:
     test_share: float = 0.0
     paired: bool = False
     searched: bool = False
-    attributes: Mapping[str, Mapping[str, str]] = None  # type: ignore[assignment]
-    roles: Mapping[str, Role] = None  # type: ignore[assignment]
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -131,7 +131,9 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     configs = table.drop_duplicates("variant").assign(label=lambda lines: lines["variant"])
     baseline, why = choose_baseline(levels, configs, given, questions)
     blocks = table["block"].nunique()
-    is_fold = bool(given.fold) or (bool(replicate) and words.has(replicate, words.FOLDS))
+    is_fold = bool(given.fold) or (bool(replicate) and (given.test_share is not None or words.has(replicate, words.FOLDS)))
+    if given.test_share is not None and not is_fold:
+        raise UserError("--test-share is n_test / n_train of folds, and no column is one of folds: name it: --fold COLUMN")
     share, from_what = 0.0, ""
     if is_fold and blocks < 2:
         share, from_what = choose_share(sheet, roles, given, long.folds, questions)
@@ -147,11 +149,6 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     if share:
         notes.append(f"n_test / n_train of folds is {share:.4g}: {from_what}")
     return replace(runs, notes=(*notes, *remarks.of(runs)))
-
-
-def describe(runs: Runs) -> list[str]:
-    """Sentences for the head of a judgement: what each column was taken for and why, and what else was done."""
-    return remarks.describe(runs)
 
 
 def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
@@ -239,6 +236,10 @@ def _with_counts(
 ) -> pd.DataFrame:
     """Lines with the n of their sd; without sd where lines are replicated. Raises UserError where n is needed and unknown."""
     is_error = table.attrs.pop("is_error", False)
+    if given.n is not None and table["sd"].isna().all():
+        raise UserError(
+            f"--n is the number of runs behind a spread, and {quoted(measure.column)} has none: name it: --sd COLUMN"
+        )
     single = not table.duplicated(KEY).any()
     if table["sd"].isna().all() or not (needed and single):
         return table.assign(sd=np.nan, n=np.nan)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from studies.data.runs import words
 from studies.data.runs.reading import Sheet
-from studies.errors import listed, quoted
+from studies.errors import UserError, listed, quoted
 
 COLUMNS = "columns"  # as --variant or --block: the names of columns are its levels
 ROW = "row"  # as --repeat: rows of a table with a column per method pair
@@ -51,6 +51,11 @@ class Long:
 def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "", baseline: str = "", name: str = "") -> Long:
     """The table with a row per run; the sheet itself where it has one. Arguments are options that the user gave."""
     sheet = _judged_rows(_by_metric(sheet))
+    if COLUMNS in (variant, block) and len(_unnamed_measures(sheet)) < 2 and not _sets_by_measure(sheet):
+        option = "--variant" if variant == COLUMNS else "--block"
+        raise UserError(
+            f"{option} {COLUMNS} takes the names of numeric columns for levels, and fewer than two are of one measure"
+        )
     if variant == COLUMNS:
         return _methods(sheet, _unnamed_measures(sheet), repeat, name)
     if block == COLUMNS and not _sets_by_measure(sheet):
@@ -63,7 +68,13 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
     if sets := _datasets(sheet, block):
         return sets
     methods = [] if variant else _method_columns(sheet, baseline)
-    return _methods(sheet, methods, repeat, name) if methods else Long(sheet)
+    if methods:
+        return _methods(sheet, methods, repeat, name)
+    if repeat == ROW and ROW not in sheet.table:
+        raise UserError(
+            f"--repeat {ROW} pairs the rows of a table with a column per variant, and no column is one: --variant {COLUMNS}"
+        )
+    return Long(sheet)
 
 
 def _by_metric(sheet: Sheet) -> Sheet:
@@ -268,7 +279,7 @@ def _stack(sheet: Sheet, stacked: dict[str, dict[str, str]], level: str, reason:
             else np.nan
             for measure, sets in stacked.items()
         }
-        parts.append(kept.assign(**{level: each}, **values))
+        parts.append(pd.concat([kept, pd.DataFrame({level: each, **values}, index=kept.index)], axis=1))
     notes = [*sheet.notes, f"{listed(map(quoted, sorted(columns, key=list(sheet.table).index)))}: {reason}"]
     notes += [f"{listed(map(quoted, summaries))}: derived from these, left out"] if summaries else []
     units = {
