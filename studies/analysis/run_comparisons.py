@@ -109,7 +109,7 @@ def _of_summaries(runs: Runs, one: str, other: str, column: str) -> Difference:
 
 
 def shared_means(runs: Runs, column: str = "variant") -> pd.DataFrame:
-    """Mean of each level over what all levels share, `mean`, beside that over all it ran on, `mean_of_all`; first inside blocks.
+    """Mean of each level over the cells that all share, `mean`, and over all its cells, `mean_of_all`; first inside blocks.
 
     Runs that failed are in no mean: `failed` counts them among `runs`. Cells in which some level failed are not shared.
     """

@@ -12,7 +12,7 @@ from scipy import stats
 from studies.analysis import run_comparisons
 from studies.analysis.estimates import resolvable
 from studies.analysis.summary_tests import welch
-from studies.data.runs.roles import Given
+from studies.data.runs.given import Given
 from studies.data.runs.remarks import SHOWN_BY, describe
 from studies.data.runs.runs import read_runs, runs_from_frame
 from studies.errors import UserError
@@ -25,15 +25,18 @@ GIVEN = {
     "11_methods_as_columns": Given(better="lower"),
 }
 PARTS = {  # roles by column: of the table as it was made long
-    "01_seeds_and_datasets": {"method": "factor", "dataset": "block", "seed": "replicate", "params_m": "attribute", "acc": "measure"},
+    "01_seeds_and_datasets": {"method": "factor", "dataset": "block", "seed": "replicate", "params_m": "attribute",
+    "acc": "measure"},
     "02_full_ran_on_more": {"component_disabled": "factor", "benchmark": "block", "seed": "replicate", "f1": "measure"},
-    "03_folds": {"Model": "factor", "Fold": "replicate", "n_train": "size", "n_val": "size", "AUC": "measure", "Brier": "measure"},
+    "03_folds": {"Model": "factor", "Fold": "replicate", "n_train": "size", "n_val": "size", "AUC": "measure",
+    "Brier": "measure"},
     "04_gridsearchcv": {
         "param_C": "factor", "param_kernel": "factor", "param_shrinking": "constant", "params": "alias", "split": "replicate",
         "test_score": "measure",
     },
     "05_plus_minus": {"Variant": "factor", "F1 (macro)": "measure", "F1 (macro) (sd)": "sd", "n_runs": "n"},
-    "06_one_number_each": {"Configuration": "factor", "Accuracy (%)": "measure", "Val loss": "measure", "Params (M)": "attribute"},
+    "06_one_number_each": {"Configuration": "factor", "Accuracy (%)": "measure", "Val loss": "measure",
+    "Params (M)": "attribute"},
     "07_leave_one_out": {
         "use_gnn": "factor", "use_physics_loss": "factor", "use_prior": "factor", "run_seed": "replicate", "f1": "measure",
         "dice": "alias", "loss": "measure",
@@ -258,18 +261,27 @@ TWO, SEEDS, SETS = ("full", "w/o x"), (0, 1, 2), ("a", "b", "c")
 KINDS = {  # text, options; measure and direction, factors, block, replicate, baseline
     "an index without name": (",method,acc\n0,full,0.9\n1,no_x,0.8\n", {}, ("acc", "higher"), "method", "", "", "full"),
     "a name without a name": (",acc,loss\nfull,0.9,0.1\nno_x,0.8,0.2\n", {}, ("acc", "higher"), "column 1", "", "", "full"),
-    "a column per seed": ("v,seed_1,seed_2\nFull,0.9,0.91\nw/o A,0.8,0.82\n", {"better": "higher"}, ("value", "higher"), "v", "", "seed", "Full"),
-    "a column per seed of a measure": (
-        "v,acc_seed1,acc_seed2,mean,std\nFull,0.9,0.92,0.91,0.0141\nw/o A,0.8,0.82,0.81,0.0141\n", {}, ("acc", "higher"), "v", "", "seed", "Full",
+    "a column per seed": (
+        "v,seed_1,seed_2\nFull,0.9,0.91\nw/o A,0.8,0.82\n", {"better": "higher"}, ("value", "higher"), "v", "", "seed", "Full",
     ),
-    "numbers of columns are seeds": ("v,0,1\nFull,0.9,0.91\nw/o A,0.8,0.82\n", {"better": "higher"}, ("value", "higher"), "v", "", "seed", "Full"),
-    "counted columns": ("v,acc_1,acc_2,acc_3\nFull,.9,.91,.8\nw/o A,.8,.82,.8\n", {}, ("acc", "higher"), "v", "", "run", "Full"),
+    "a column per seed of a measure": (
+        "v,acc_seed1,acc_seed2,mean,std\nFull,0.9,0.92,0.91,0.0141\nw/o A,0.8,0.82,0.81,0.0141\n",
+        {}, ("acc", "higher"), "v", "", "seed", "Full",
+    ),
+    "numbers of columns are seeds": (
+        "v,0,1\nFull,0.9,0.91\nw/o A,0.8,0.82\n", {"better": "higher"}, ("value", "higher"), "v", "", "seed", "Full",
+    ),
+    "counted columns": (
+        "v,acc_1,acc_2,acc_3\nFull,.9,.91,.8\nw/o A,.8,.82,.8\n", {}, ("acc", "higher"), "v", "", "run", "Full",
+    ),
     "top 1 and top 5": ("v,acc_1,acc_5\nFull,.9,.91\nw/o A,.8,.82\n", {}, ("acc_1", "higher"), "v", "", "", "Full"),
     "a column per data set with its average": (
-        "Method,P,Q,Avg.\nOurs,95.0,77.0,86.0\nOurs w/o mixup,94.0,75.0,84.5\n", {"better": "higher"}, ("value", "higher"), "Method", "dataset", "", "Ours",
+        "Method,P,Q,Avg.\nOurs,95.0,77.0,86.0\nOurs w/o mixup,94.0,75.0,84.5\n",
+        {"better": "higher"}, ("value", "higher"), "Method", "dataset", "", "Ours",
     ),
     "a column per known data set": (
-        "Method,CIFAR-10,SVHN\nOurs,95.1 ± 0.2,97.0±0.3\nw/o mixup,94.0±0.1,96.0 ± 0.4\n", {"better": "higher"}, ("value", "higher"), "Method", "dataset", "", "Ours",
+        "Method,CIFAR-10,SVHN\nOurs,95.1 ± 0.2,97.0±0.3\nw/o mixup,94.0±0.1,96.0 ± 0.4\n",
+        {"better": "higher"}, ("value", "higher"), "Method", "dataset", "", "Ours",
     ),
     "columns by measure and data set": (
         crossed("method,alpha_acc,beta_acc,alpha_f1,beta_f1", TWO), {}, ("acc", "higher"), "method", "dataset", "", "full",
@@ -277,21 +289,27 @@ KINDS = {  # text, options; measure and direction, factors, block, replicate, ba
     "columns that an option calls data sets": (
         crossed("method,clean_acc,noisy_acc", TWO), {"block": "columns"}, ("acc", "higher"), "method", "dataset", "", "full",
     ),
-    "one measure on three sets of rows": (crossed("method,train_acc,val_acc,test_acc", TWO), {}, ("test_acc", "higher"), "method", "", "", "full"),
+    "one measure on three sets of rows": (
+        crossed("method,train_acc,val_acc,test_acc", TWO), {}, ("test_acc", "higher"), "method", "", "", "full",
+    ),
     "methods as columns, with a key": (
         crossed("dataset,ours,no_graph", SETS), {"better": "lower"}, ("value", "lower"), "method", "dataset", "", "ours",
     ),
     "methods as columns, by fold": (
-        crossed("fold,svm,mlp", SEEDS), {"better": "lower", "baseline": "svm", "test_share": 0.5}, ("value", "lower"), "method", "", "fold", "svm",
+        crossed("fold,svm,mlp", SEEDS),
+        {"better": "lower", "baseline": "svm", "test_share": 0.5}, ("value", "lower"), "method", "", "fold", "svm",
     ),
     "a component that nothing lacks": (
-        "component_removed,seed,acc\n,1,.9\n,2,.91\ngate,1,.8\ngate,2,.82\n", {}, ("acc", "higher"), "component_removed", "", "seed", "(none)",
+        "component_removed,seed,acc\n,1,.9\n,2,.91\ngate,1,.8\ngate,2,.82\n",
+        {}, ("acc", "higher"), "component_removed", "", "seed", "(none)",
     ),
     "flags of what is removed": (
-        crossed("no_bn,no_skip,seed,acc", ((0, 0), (1, 0), (0, 1)), SEEDS), {}, ("acc", "higher"), "no_bn,no_skip", "", "seed", "no_bn=0, no_skip=0",
+        crossed("no_bn,no_skip,seed,acc", ((0, 0), (1, 0), (0, 1)), SEEDS),
+        {}, ("acc", "higher"), "no_bn,no_skip", "", "seed", "no_bn=0, no_skip=0",
     ),
     "flags of one part at a time": (
-        crossed("has_a,has_b,seed,acc", ((0, 0), (1, 0), (0, 1)), SEEDS), {}, ("acc", "higher"), "has_a,has_b", "", "seed", "has_a=0, has_b=0",
+        crossed("has_a,has_b,seed,acc", ((0, 0), (1, 0), (0, 1)), SEEDS),
+        {}, ("acc", "higher"), "has_a,has_b", "", "seed", "has_a=0, has_b=0",
     ),
     "check marks": (
         "Attention,Aug,F1\n✓,✓,.9\n✗,✓,.8\n✓,✗,.85\n", {}, ("F1", "higher"), "Attention,Aug", "", "", "Attention=✓, Aug=✓",
@@ -301,28 +319,47 @@ KINDS = {  # text, options; measure and direction, factors, block, replicate, ba
         {}, ("acc", "higher"), "ablation", "", "seed", "full",
     ),
     "repeated cross-validation": (
-        crossed("model,repeat,fold,n_train,n_test,auc", ("base", "plus"), SEEDS, SEEDS, (80,), (20,)), {}, ("auc", "higher"), "model", "", "repeat, fold", "base",
+        crossed("model,repeat,fold,n_train,n_test,auc", ("base", "plus"), SEEDS, SEEDS, (80,), (20,)),
+        {}, ("auc", "higher"), "model", "", "repeat, fold", "base",
     ),
-    "a number that tells rows apart": (crossed("model,lr,seed,acc", ("base", "big"), (0.1, 0.01), SEEDS), {}, ("acc", "higher"), "model,lr", "", "seed", ""),
+    "a number that tells rows apart": (
+        crossed("model,lr,seed,acc", ("base", "big"), (0.1, 0.01), SEEDS), {}, ("acc", "higher"), "model,lr", "", "seed", "",
+    ),
     "numbers alone": (crossed("lambda,seed,acc", (0, 0.1, 1), SEEDS), {}, ("acc", "higher"), "lambda", "", "seed", ""),
     "a size of data sets": (
-        crossed("dataset,n_samples,method,acc", (("a", 10), ("b", 20), ("c", 30)), TWO), {}, ("acc", "higher"), "method", "dataset", "", "full",
+        crossed("dataset,n_samples,method,acc", (("a", 10), ("b", 20), ("c", 30)), TWO),
+        {}, ("acc", "higher"), "method", "dataset", "", "full",
     ),
-    "a row per measure": (crossed("variant,seed,metric,value", TWO, SEEDS, ("acc", "loss")), {}, ("acc", "higher"), "variant", "", "seed", "full"),
-    "rows of test and training data": (crossed("name,split,acc", TWO, ("train", "test")), {}, ("acc", "higher"), "name", "", "", "full"),
+    "a row per measure": (
+        crossed("variant,seed,metric,value", TWO, SEEDS, ("acc", "loss")), {}, ("acc", "higher"), "variant", "", "seed", "full",
+    ),
+    "rows of test and training data": (
+        crossed("name,split,acc", TWO, ("train", "test")), {}, ("acc", "higher"), "name", "", "", "full",
+    ),
     "no column pairs": (crossed("method,acc", TWO * 4), {}, ("acc", "higher"), "method", "", "", "full"),
-    "other seeds for each": ("variant,seed,acc\nfull,1,.9\nfull,2,.91\nno_x,3,.8\nno_x,4,.83\n", {}, ("acc", "higher"), "variant", "", "", "full"),
-    "a standard error": ("method,acc,sem,n\nfull,0.9,0.01,5\nno_x,0.8,0.01,5\n", {}, ("acc", "higher"), "method", "", "", "full"),
+    "other seeds for each": (
+        "variant,seed,acc\nfull,1,.9\nfull,2,.91\nno_x,3,.8\nno_x,4,.83\n", {}, ("acc", "higher"), "variant", "", "", "full",
+    ),
+    "a standard error": (
+        "method,acc,sem,n\nfull,0.9,0.01,5\nno_x,0.8,0.01,5\n", {}, ("acc", "higher"), "method", "", "", "full",
+    ),
     "right and wrong answers": (
         crossed("method,item,correct", TWO, SEEDS, digits=0), {}, ("correct", "higher"), "method", "", "item", "full",
     ),
-    "a comment above the names": ("# by me\nmethod,acc\nfull,0.9\nw/o x,0.8\n", {}, ("acc", "higher"), "method", "", "", "full"),
+    "a comment above the names": (
+        "# by me\nmethod,acc\nfull,0.9\nw/o x,0.8\n", {}, ("acc", "higher"), "method", "", "", "full",
+    ),
     "a separator that is said": ("sep=;\nmethod;acc\nfull;0,9\nw/o x;0,8\n", {}, ("acc", "higher"), "method", "", "", "full"),
-    "empty lines and a comma too many": ("\nmethod,acc,\n\nfull,0.9,\nw/o x,0.8,\n", {}, ("acc", "higher"), "method", "", "", "full"),
-    "equal columns of one name": ("method,acc,acc\nfull,0.9,0.9\nw/o x,0.8,0.8\n", {}, ("acc", "higher"), "method", "", "", "full"),
+    "empty lines and a comma too many": (
+        "\nmethod,acc,\n\nfull,0.9,\nw/o x,0.8,\n", {}, ("acc", "higher"), "method", "", "", "full",
+    ),
+    "equal columns of one name": (
+        "method,acc,acc\nfull,0.9,0.9\nw/o x,0.8,0.8\n", {}, ("acc", "higher"), "method", "", "", "full",
+    ),
     "options for all": (
         crossed("a,b,c,d", TWO, SEEDS, SETS),
-        {"factors": ("a",), "repeat": "b", "block": "c", "measure": "d", "name": "gain", "better": "higher", "baseline": "w/o x"},
+        {"factors": ("a",), "repeat": "b", "block": "c", "measure": "d", "name": "gain", "better": "higher",
+        "baseline": "w/o x"},
         ("gain", "higher"), "a", "c", "b", "w/o x",
     ),
 }  # fmt: skip
@@ -392,7 +429,9 @@ REFUSED = {  # text, options, what the line has
     "no share": (crossed("model,fold,auc", ("base", "plus"), SEEDS), {}, "--test-share 0.25"),
     "two names of a baseline": ("config,acc\nfull,0.9\nbaseline,0.8\nno_bn,0.85\n", {}, "--baseline full"),
     "two questions": (crossed("model,cost", ("p", "q")), {"unit": "s"}, "runs.csv --unit s --better lower --baseline p"),
-    "a key twice": ("v,seed,acc\nfull,1,.9\nfull,1,.91\nfull,2,.9\nno_x,1,.8\nno_x,2,.7\n", {}, "2 rows differ at variant 'full', seed 1"),
+    "a key twice": (
+        "v,seed,acc\nfull,1,.9\nfull,1,.91\nfull,2,.9\nno_x,1,.8\nno_x,2,.7\n", {}, "2 rows differ at variant 'full', seed 1",
+    ),
     "a constant seed": ("v,seed,acc\nfull,1,.9\nfull,1,.91\nno_x,1,.8\nno_x,1,.7\n", {}, "seed (the same in every row)"),
     "steps of a curve": (crossed("v,epoch,acc", TWO, SEEDS), {}, "rows for steps of 'epoch'"),
     "no such column": (crossed("v,seed,acc", TWO, SEEDS), {"measure": "accc"}, "did you mean 'acc'?"),
@@ -436,11 +475,13 @@ def test_a_search_of_optuna_warns_of_level_means():
 
 TRACKED = {
     "mlflow": {
-        "run_id": list("pqrstuvw"), "status": ["FINISHED"] * 7 + ["FAILED"], "start_time": "2026-01-01", "metrics.acc": np.arange(8) / 8,
+        "run_id": list("pqrstuvw"), "status": ["FINISHED"] * 7 + ["FAILED"], "start_time": "2026-01-01",
+        "metrics.acc": np.arange(8) / 8,
         "params.model": ["full", "no_bn"] * 4, "params.seed": np.arange(8) // 2, "params.lr": "0.1", "tags.mlflow.user": "me",
     },
     "wandb": {
-        "Name": [f"sunny-{run}" for run in range(8)], "State": ["finished"] * 7 + ["crashed"], "Notes": "-", "User": "me", "Tags": "",
+        "Name": [f"sunny-{run}" for run in range(8)], "State": ["finished"] * 7 + ["crashed"], "Notes": "-", "User": "me",
+        "Tags": "",
         "Created": [f"2026-01-0{run + 1}" for run in range(8)], "Runtime": range(10, 18), "model": ["full", "no_bn"] * 4,
         "seed": np.arange(8) // 2, "acc": np.arange(8) / 8, "_step": range(8),
     },

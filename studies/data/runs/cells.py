@@ -13,7 +13,7 @@ from studies.data.runs import words
 from studies.errors import listed, quoted
 
 FAILURES = words.each_of(
-    "fail failed failure oom error err crash crashed diverged timeout killed inf infinity nan x dnf unstable aborted t/o +inf -inf"
+    "fail failed failure oom error err crash crashed diverged timeout killed inf infinity nan x dnf aborted t/o +inf -inf"
 ) | {"out of memory", "timed out", "did not converge", "did not finish", "time out", "-infinity"}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _PLAIN = re.compile(rf"({_NUMBER})\s*(%?)")

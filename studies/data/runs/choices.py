@@ -5,13 +5,14 @@ What must not be guessed is asked for by an error that has the option to add.
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from studies.data.runs import words
+from studies.data.runs.given import Given
 from studies.data.runs.reading import Sheet, is_true
-from studies.data.runs.roles import Given, Roles
+from studies.data.runs.roles import Roles
 from studies.errors import UserError, listed, quoted, unknown
 
 BETTER = ("lower", "higher")
@@ -45,19 +46,8 @@ class Questions:
         """Raise UserError with all questions in one line, and the command that answers them, if there are any."""
         rules = [f"({place}) {rule}" for place, rule in enumerate(self.rules, start=1)] if len(self.rules) > 1 else self.rules
         if rules:
-            command = ["ablation judge", shlex.quote(self.where), *given_options(self.given), *self.options]
+            command = ["ablation judge", shlex.quote(self.where), *self.given.as_options(), *self.options]
             raise UserError(f"{'; '.join(rules)}: {' '.join(command)}")
-
-
-def given_options(given: Given) -> list[str]:
-    """The options that were given, as the command line writes them."""
-    found = []
-    for each in fields(given):
-        value = getattr(given, each.name)
-        option = "--" + {"factors": "factor"}.get(each.name, each.name).replace("_", "-")
-        values = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
-        found += [f"{option} {shlex.quote(str(one))}" for one in values]
-    return found
 
 
 def measures(sheet: Sheet, roles: Roles) -> list[Measure]:
@@ -78,7 +68,7 @@ def _order(name: str) -> tuple[bool, bool, bool, bool]:
 
 
 def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Questions) -> tuple[Measure, list[Measure]]:
-    """The measure to judge by, and the others. Raises UserError where there is none, or nothing says which values are better."""
+    """The measure to judge by, and the others. Raises UserError where there is none."""
     if given.better and given.better not in BETTER:
         raise UserError(f"--better: {unknown('direction', given.better, BETTER)}")
     found = measures(sheet, roles)

@@ -22,7 +22,7 @@ _LOOKED_AT = 50  # lines, to find the separator
 _UNNAMED = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)?)?")
 _TRUE, _FALSE = (
     words.each_of("true yes on y t ✓ ✔ x ☑ wahr ja oui"),
-    words.each_of("false no off n f ✗ ✘ × ☐ falsch nein non"),
+    words.each_of("false no off n f ✗ ✘ ☐ falsch nein non"),
 )
 
 

@@ -113,4 +113,5 @@ def _unpaired(runs: Runs) -> Iterator[str]:
     own = sets[runs.reference]
     for name, others in sets.items():
         if others != own:
-            yield f"{quoted(name)} shares {len(own & others)} of {len(own | others)} replicates with {quoted(runs.reference)}: these are compared"
+            shared = f"{len(own & others)} of {len(own | others)} replicates"
+            yield f"{quoted(name)} shares {shared} with {quoted(runs.reference)}: these are compared"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from studies.data.runs import trackers, words
 from studies.data.runs.columns import Structure
+from studies.data.runs.given import Given
 from studies.data.runs.reading import SPREAD, Sheet
 from studies.data.runs.wide import COLUMNS, ROW, Long
 from studies.errors import UserError, quoted, unknown
@@ -18,28 +19,6 @@ _FLAG_WORDS = words.each_of("use uses using with has enable enabled no without i
 _STEPS = words.each_of("epoch step iteration iter")
 _SUMMARY = words.each_of("delta diff difference gain improvement rank rel relative change")
 _EXTREMES = words.each_of("min max median")
-
-
-@dataclass(frozen=True)
-class Given:
-    """Options of a user, which override every guess; "" and None guess.
-
-    `measure` is a column and `name` a name for it; `n` is a number of runs or a column; `test_share` is n_test / n_train.
-    """
-
-    variant: str = ""
-    factors: tuple[str, ...] = ()
-    measure: str = ""
-    name: str = ""
-    better: str = ""
-    unit: str = ""
-    repeat: str = ""
-    block: str = ""
-    fold: str = ""
-    test_share: float | None = None
-    baseline: str = ""
-    n: int | str | None = None
-    sd: str = ""
 
 
 class Role(NamedTuple):
@@ -278,7 +257,7 @@ def _of_measures(roles: Roles, structure: Structure) -> None:
 
 
 def _of_numbers(roles: Roles, structure: Structure, *, is_open: bool) -> None:
-    """Numbers that no name explains: functions of keys first, then settings, then measures whose direction must be asked for."""
+    """Numbers that no name explains: functions of keys first, then settings, then measures without a direction."""
     rest = _left(roles, structure.sheet.numbers)
     blocks, replicates = roles.of("block"), roles.of("replicate")
     for name in rest:

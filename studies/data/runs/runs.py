@@ -9,8 +9,9 @@ import pandas as pd
 
 from studies.data.runs import remarks, trackers, wide, words
 from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
+from studies.data.runs.given import Given
 from studies.data.runs.reading import Sheet, from_frame, is_true, read_sheet
-from studies.data.runs.roles import PREFIX, Given, Role, Roles, assign
+from studies.data.runs.roles import PREFIX, Role, Roles, assign
 from studies.errors import UserError, listed, quoted
 
 KEY = ["variant", "block", "replicate"]
@@ -68,7 +69,7 @@ class Runs:
     @property
     def by_block(self) -> bool:
         """True where several blocks are the replicates."""
-        return self.table["block"].nunique() > 1
+        return bool((self.table["block"] != self.table["block"].iloc[0]).any())
 
 
 def label(levels: Mapping[str, str]) -> str:
@@ -112,7 +113,7 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     measure, others = choose_measure(sheet, roles, given, questions)
     if roles.of("step"):
         raise UserError(
-            f"{where!r} has rows for steps of {quoted(roles.of('step')[0])}: a row is a run; keep one row of each run, such as its last"
+            f"{where!r} has rows for steps of {quoted(roles.of('step')[0])}: a row is a run; keep one row of each run, such as the last"
         )
     if not roles.design:
         raise UserError(
@@ -206,7 +207,7 @@ def _joined(columns: Mapping[str, pd.Series], between: str = ", ") -> pd.Series:
 
 
 def _without_copies(table: pd.DataFrame, sheet: Sheet, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
-    """The lines without repeated rows, where these are no runs: a key or a constant seed says so, or no variant has two values."""
+    """The lines without repeated rows, where these are no runs: rows have a key or seed, or no variant has two values."""
     index = roles.of("index", "ignored")
     copies = sheet.table.drop(columns=index).duplicated().to_numpy()
     keyed = any(words.replicate_word(name) for name in roles.of("replicate", "constant"))

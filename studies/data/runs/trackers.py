@@ -1,4 +1,4 @@
-"""Columns that trackers of runs and searches write beside settings and measures: MLflow, Weights & Biases, Optuna, scikit-learn."""
+"""Columns that MLflow, Weights & Biases, Optuna and scikit-learn write beside settings and measures."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -9,24 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from studies.data.runs import words
+from studies.data.runs import rows, words
 from studies.data.runs.reading import Sheet
 from studies.errors import UserError, listed, quoted
 
 COLUMNS = "columns"  # as --variant or --block: the names of columns are its levels
 ROW = "row"  # as --repeat: rows of a table with a column per method pair
-_METRIC = words.each_of("metric metrics measure measures name score criterion metrik")
-_VALUE = words.each_of("value values score result wert metric val")
-_SETS = {"train": 1, "training": 1, "val": 2, "valid": 2, "validation": 2, "dev": 2, "test": 3, "testing": 3}
 METHOD, DATASET = "method", "dataset"
 _NUMBERED = re.compile(
-    r"(?P<before>.*?)(?P<word>split|fold|seed|run|rep|repeat|trial|cv|repetition|replicate|lauf)[ _.-]?#?(?P<number>\d+)(?P<after>.*)",
+    r"(?P<before>.*?)(?P<word>split|fold|seed|run|rep|repeat|trial|cv|replicate|lauf)[ _.-]?#?(?P<number>\d+)(?P<after>.*)",
     re.I,
 )
 _KNOWN_SETS = re.compile(
     r"cifar|mnist|imagenet|svhn|coco|glue|\bsst|mnli|qqp|qnli|\brte\b|squad|wikitext|kitti|\bvoc|cora|citeseer|pubmed|ogb|etth|"
     r"ettm|ecl|traffic|weather|iris|\bwine|adult|boston|celeba|librispeech|movielens|yelp|imdb|ag.?news|mvtec|cityscapes|ade20k|"
-    r"nyu|shapenet|modelnet|tox21|bbbp|zinc|qm9|gsm8k|mmlu|humaneval|hellaswag|arc-|office|pacs|domainnet|cub|dtd|data.?set|set ?\d",
+    r"nyu|shapenet|modelnet|tox21|bbbp|zinc|qm9|gsm8k|mmlu|humaneval|hellaswag|arc-|pacs|domainnet|cub|dtd|data.?set|set ?\d",
     re.I,
 )
 
@@ -50,7 +47,7 @@ class Long:
 
 def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "", baseline: str = "", name: str = "") -> Long:
     """The table with a row per run; the sheet itself where it has one. Arguments are options that the user gave."""
-    sheet = _judged_rows(_by_metric(sheet))
+    sheet = rows.judged(rows.by_metric(sheet))
     if COLUMNS in (variant, block) and len(_unnamed_measures(sheet)) < 2 and not _sets_by_measure(sheet):
         option = "--variant" if variant == COLUMNS else "--block"
         raise UserError(
@@ -75,41 +72,6 @@ def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "
             f"--repeat {ROW} pairs the rows of a table with a column per variant, and no column is one: --variant {COLUMNS}"
         )
     return Long(sheet)
-
-
-def _by_metric(sheet: Sheet) -> Sheet:
-    """The sheet with a column per measure where a row is one measure of a run: columns such as "metric" and "value"."""
-    names = [
-        each
-        for each in sheet.texts
-        if set(words.words(each)) <= _METRIC and sheet.table[each].map(words.direction).ne("").any()
-    ]
-    if len(names) != 1 or len(sheet.numbers) < 1:
-        return sheet
-    value = next((each for each in sheet.numbers if set(words.words(each)) <= _VALUE), "")
-    keys = [each for each in sheet.table if each not in (names[0], value)]
-    if not value or not keys or sheet.table.duplicated([*keys, names[0]]).any():
-        return sheet
-    levels = list(sheet.table[names[0]].unique())
-    table = sheet.table.set_index([*keys, names[0]])[value].unstack(names[0])[levels].reset_index()  # noqa: PD010
-    table.columns.name = None
-    return replace(
-        sheet,
-        table=table,
-        notes=(*sheet.notes, f"{quoted(names[0])}: its levels are measures, of the values in {quoted(value)}"),
-    )
-
-
-def _judged_rows(sheet: Sheet) -> Sheet:
-    """The rows of test data where a column says of which set each row is, else of validation data."""
-    for each in sheet.texts:
-        levels = {str(level): _SETS.get(str(level).casefold(), 0) for level in sheet.table[each].unique()}
-        if len(levels) > 1 and all(levels.values()):
-            judged = max(levels, key=lambda level: levels[level])
-            table = sheet.table[sheet.table[each] == judged].drop(columns=each).reset_index(drop=True)
-            note = f"{quoted(each)}: sets of rows, of which {quoted(judged)} is judged; the others are left out"
-            return replace(sheet, table=table, notes=(*sheet.notes, note))
-    return sheet
 
 
 def _unnamed_measures(sheet: Sheet) -> list[str]:
@@ -152,7 +114,7 @@ def _replicates(sheet: Sheet) -> tuple[str, dict[str, dict[str, str]]] | None:
 
 
 def _counts(key: tuple[str, str], columns: dict[str, str]) -> bool:
-    """True for columns numbered with a word for it; without one, for three or more that count from 0 or 1: not top 1 and top 5."""
+    """True for columns numbered with a word for it, or three or more that count from 0 or 1: not top 1 and top 5."""
     if any(key[0] in each.casefold() for each in columns) or key[1] == "value":
         return True
     numbers = sorted(int(number) for number in columns.values())

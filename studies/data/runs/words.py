@@ -27,7 +27,7 @@ PERCENT = each_of("pct percent percentage prozent")
 FOLDS = each_of("fold folds split splits cv cvfold falte")
 REPLICATES = FOLDS | each_of(
     "seed seeds repeat repeats rep reps repetition replicate replicates run runs trial trials subject subjects participant "
-    "patient id ids item items instance instances iteration durchlauf lauf semilla graine essai sample samples example question "
+    "patient id ids item items instance instances durchlauf lauf semilla graine essai sample samples example question "
     "query session randomstate rng"
 )
 BLOCKS = each_of(
@@ -40,7 +40,7 @@ VARIANTS = each_of(
     "architecture version scheme strategy exp modelo modèle método"
 )
 ATTRIBUTES = each_of(
-    "params param parameters parameter flops gflops macs gmacs size mem memory vram gb mb lambda layers depth width lr features "
+    "params param parameters parameter flops gflops macs gmacs size mem memory vram gb mb lambda layers depth width features "
     "channels year parametros paramètres weight weights"
 )
 SETTINGS = each_of(
@@ -55,7 +55,8 @@ SPREADS = {"std": 0, "sd": 0, "stdev": 0, "stddev": 0, "deviation": 0, "sem": 1,
 MEANS = each_of("mean avg average")
 COUNTS = each_of("n nruns runs nseeds seeds count counts repeats nrepeats numseeds numruns reps nrep nreps")
 PARTS = each_of(  # of one data set or one measure: no data sets
-    "train training val valid validation dev test eval best final last first mean std sd se sem min max avg average median macro "
+    "train training val valid validation dev test eval best final last first mean std sd se sem min max avg average median "
+    "macro "
     "micro weighted balanced top1 top5 top 1 5 10 k in out s ms pct percent the at of n id ood rank delta diff"
 )
 BASELINES = each_of(
