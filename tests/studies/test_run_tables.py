@@ -356,6 +356,13 @@ KINDS = {  # text, options; measure and direction, factors, block, replicate, ba
     "equal columns of one name": (
         "method,acc,acc\nfull,0.9,0.9\nw/o x,0.8,0.8\n", {}, ("acc", "higher"), "method", "", "", "full",
     ),
+    "items by seed": (
+        crossed("method,item,seed,acc", TWO, SETS, SEEDS), {}, ("acc", "higher"), "method", "item", "seed", "full",
+    ),
+    "data sets with their average": (
+        "method,easy_acc,hard_acc,avg_acc\nfull,.9,.7,.8\nw/o x,.8,.6,.7\n",
+        {}, ("acc", "higher"), "method", "dataset", "", "full",
+    ),
     "options for all": (
         crossed("a,b,c,d", TWO, SEEDS, SETS),
         {"factors": ("a",), "repeat": "b", "block": "c", "measure": "d", "name": "gain", "better": "higher",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from studies.data.runs import words
 from studies.errors import listed, quoted, shortened
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def of(runs: Runs) -> Iterator[str]:
     blocks = table["block"].nunique()
     if blocks > 1:
         few = ": few, so small differences do not show" if blocks < 6 else ""
-        yield f"the replicates are {blocks} data sets, by the mean of each, not their {len(table):,} cells{few}"
+        noun = "data sets" if words.has(runs.block, words.BLOCKS) else f"values of {quoted(runs.block)}"
+        yield f"the replicates are {blocks:,} {noun}, by the mean of each, not their {len(table):,} cells{few}"
     elif runs.summarized:
         yield "means and sds of runs without the runs: whether they pair is unknown, so tests are Welch's, unpaired"
     elif count == 1:

@@ -173,6 +173,11 @@ def _of_keys(roles: Roles, structure: Structure) -> None:
             roles.put(name, "index", "counts the rows")
     for kind in ("replicate", "block"):
         _keep_finest(roles, structure, kind)
+    replicates = roles.of("replicate")
+    items = [name for name in replicates if words.replicate_word(name) in words.ITEMS]
+    if len(items) == 1 < len(replicates) and not roles.of("block"):
+        reason = f"each of its values has runs by {quoted(next(name for name in replicates if name not in items))}"
+        roles.by_column[items[0]] = Role("block", reason)
 
 
 def _keep_finest(roles: Roles, structure: Structure, kind: str) -> None:

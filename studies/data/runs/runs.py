@@ -87,7 +87,7 @@ def read_runs(path: Path, given: Given | None = None) -> Runs:
     """The runs of a CSV file.
 
     Args:
-        path: A table of one of the kinds that `docs` list: long or wide, of means, of scikit-learn, Optuna, MLflow or W&B.
+        path: A table of one of runs: long or wide, of means, of scikit-learn, Optuna, MLflow or W&B.
         given: Options, which override guesses.
 
     Raises UserError for a file that is no table, and where a guess would be wrong.
@@ -111,21 +111,14 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     roles = assign(long, given)
     questions = Questions(where, given)
     measure, others = choose_measure(sheet, roles, given, questions)
-    if roles.of("step"):
-        raise UserError(
-            f"{where!r} has rows for steps of {quoted(roles.of('step')[0])}: a row is a run; keep one row of each run, such as the last"
-        )
-    if not roles.design:
-        raise UserError(
-            f"{where!r}: no column names variants among {listed(map(quoted, sheet.table.columns))}; name it: --variant COLUMN"
-        )
+    _require_design(sheet, roles, where)
     table, levels = _lines(sheet, roles, measure)
+    attributes = _attributes(sheet, roles, table)
     notes = list(sheet.notes)
     table, found = _without_copies(table, sheet, roles)
     notes += found
     replicate, block = ", ".join(roles.of("replicate")), ", ".join(roles.of("block"))
-    by_row = long.by_row
-    if by_row:
+    if long.by_row:
         replicate, table["replicate"] = "", ""
     seeds = [name for name in roles.of("constant") if words.replicate_word(name) and sheet.is_number(name)]
     _require_key(table, replicate or ", ".join(seeds), where)
@@ -143,13 +136,25 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     runs = Runs(
         table, levels, baseline, measure, tuple(others), replicate, block, is_fold, share,
         paired=bool(replicate) or blocks > 1, searched=_is_search(sheet, levels, table),
-        attributes=_attributes(sheet, roles, table), roles=roles.by_column,
+        attributes=attributes, roles=roles.by_column,
     )  # fmt: skip
     if why:
         notes.append(f"baseline {quoted(runs.reference)}: {why}")
     if share:
         notes.append(f"n_test / n_train of folds is {share:.4g}: {from_what}")
     return replace(runs, notes=(*notes, *remarks.of(runs)))
+
+
+def _require_design(sheet: Sheet, roles: Roles, where: str) -> None:
+    """Raise UserError where rows are steps of curves, or no column says what ran."""
+    if steps := roles.of("step"):
+        raise UserError(
+            f"{where!r} has rows for steps of {quoted(steps[0])}: a row is a run; keep one row of each run, such as the last"
+        )
+    if not roles.design:
+        raise UserError(
+            f"{where!r}: no column names variants among {listed(map(quoted, sheet.table.columns))}; name it: --variant COLUMN"
+        )
 
 
 def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
@@ -168,11 +173,8 @@ def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, 
         table[kind] = _joined(columns, "/") if columns else ""
     values = sheet.table[measure.column].to_numpy(dtype=float, copy=True)
     for name in roles.of("status"):
-        values[
-            sheet.table[name]
-            .map({each: trackers.is_failed(name, each) for each in sheet.table[name].unique()})
-            .to_numpy(dtype=bool)
-        ] = np.nan
+        broken = {each: trackers.is_failed(name, each) for each in sheet.table[name].unique()}
+        values[sheet.table[name].map(broken).to_numpy(dtype=bool)] = np.nan
     table["value"] = values
     spread, is_error = roles.spreads.get(measure.column, ("", False))
     table["sd"] = sheet.table[spread].to_numpy() if spread else np.nan
@@ -186,12 +188,9 @@ def _levels(sheet: Sheet, name: str) -> tuple[pd.Series, tuple[str, ...]]:
     column = sheet.table[name]
     if sheet.is_number(name):
         levels = sorted(column.dropna().unique())
-        short = {level: f"{level:.4g}" for level in levels}
-        shown = (
-            short
-            if len(set(short.values())) == len(short) and max(levels, default=0) < 1e4
-            else {level: f"{level:.15g}" for level in levels}
-        )
+        shown = {level: f"{level:.4g}" for level in levels}
+        if len(set(shown.values())) < len(shown) or max(levels, default=0) >= 1e4:
+            shown = {level: f"{level:.15g}" for level in levels}
         missing = ["(none)"] if column.isna().any() else []
         return column.map(shown).astype(object).fillna("(none)").astype(str), (*shown.values(), *missing)
     texts = column.where(column != "", "(none)").astype(str)
@@ -208,7 +207,7 @@ def _joined(columns: Mapping[str, pd.Series], between: str = ", ") -> pd.Series:
 
 def _without_copies(table: pd.DataFrame, sheet: Sheet, roles: Roles) -> tuple[pd.DataFrame, list[str]]:
     """The lines without repeated rows, where these are no runs: rows have a key or seed, or no variant has two values."""
-    index = roles.of("index", "ignored")
+    index = [name for name in roles.of("index") if not words.replicate_word(name)]
     copies = sheet.table.drop(columns=index).duplicated().to_numpy()
     keyed = any(words.replicate_word(name) for name in roles.of("replicate", "constant"))
     if not copies.any() or not (keyed or table[~copies].groupby([*KEY]).size().max() == 1):
@@ -257,8 +256,6 @@ def _with_counts(
 def _attributes(sheet: Sheet, roles: Roles, table: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Value of each attribute by variant."""
     first = ~table.duplicated("variant")
-    if len(table) != len(sheet.table):
-        return {}
     labels = table.loc[first, "variant"]
     return {name: dict(zip(labels, _levels(sheet, name)[0][first], strict=True)) for name in roles.of("attribute")}
 

@@ -105,10 +105,8 @@ def _replicates(sheet: Sheet) -> tuple[str, dict[str, dict[str, str]]] | None:
         return None
     word = max(groups, key=lambda key: len(groups[key]))[0]
     numbered = {each for columns in groups.values() for each in columns}
-    if any(
-        word in words.words(each) for each in sheet.table if each not in numbered
-    ):  # there is such a column: a row is a run already
-        return None
+    if any(word in words.words(each) for each in sheet.table if each not in numbered):
+        return None  # there is such a column: a row is a run already
     size = max(len(columns) for (own, _), columns in groups.items() if own == word)
     return word, {measure: columns for (own, measure), columns in groups.items() if own == word and len(columns) == size}
 
@@ -208,7 +206,9 @@ def _methods(sheet: Sheet, columns: Sequence[str], repeat: str, name: str) -> Lo
     notes = list(sheet.notes)
     if by_row and repeat != ROW:
         base = next(iter(words.baselines(columns)), columns[0])
-        found = listed(f"{each} {table[base].corr(table[each]):.2f}" for each in columns if each != base)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            related = table[columns].corr()[base]
+        found = listed(f"{each} {related[each]:.2f}" for each in columns if each != base)
         notes.append(
             f"rows have no key, so nothing says that they pair: variants are compared unpaired; the correlation of rows with "
             f"{quoted(base)} ({found}) is a hint, no proof: --repeat {ROW} pairs them"

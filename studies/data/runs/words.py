@@ -30,6 +30,9 @@ REPLICATES = FOLDS | each_of(
     "patient id ids item items instance instances durchlauf lauf semilla graine essai sample samples example question "
     "query session randomstate rng"
 )
+ITEMS = each_of(
+    "subject subjects participant patient id ids item items instance instances sample samples example question query"
+)
 BLOCKS = each_of(
     "dataset datasets data benchmark benchmarks task tasks domain env environment corpus scenario game language lang datensatz "
     "aufgabe datos jeu site center"
