@@ -63,7 +63,7 @@ def parse(texts: pd.Series, name: str, *, comma: bool, lenient: bool = False) ->
     others = np.array([cell is None and not _is_failure(str(text)) for cell, text in zip(cells, different, strict=True)])
     is_other = others[places]
     is_number = np.array([cell is not None for cell in cells])[places]
-    if len(odd) == len(texts) and not is_number.any():
+    if len(odd) == len(texts) and not is_number.any() and not lenient:
         return None
     if is_other.any() and not (lenient and is_other.sum() <= 0.2 * len(texts)):
         return None
@@ -103,6 +103,8 @@ def _failures(texts: pd.Series, name: str) -> list[str]:
 def _cell(text: str, comma: bool) -> _Cell | None:
     """The numbers of a cell, or None."""
     text = _MARKUP.sub(lambda found: found.group(1) or "", text.replace("\N{MINUS SIGN}", "-").replace("\u00a0", " ")).strip()
+    if comma and re.fullmatch(r"-?\d{1,3}(\.\d{3}){2,}", text):
+        text = text.replace(".", "")
     if "," in text:
         if comma:
             text = re.sub(r"(?<=\d)\.(?=\d{3}(?:\D|$))", "", text).replace(",", ".")

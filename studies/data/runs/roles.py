@@ -296,6 +296,6 @@ def _is_setting(roles: Roles, structure: Structure, name: str) -> bool:
     named = words.has(name, words.SETTINGS)
     few = structure.known(name) <= (50 if named else 12) and structure.known(name) * 2 <= structure.rows
     whole = bool((structure.sheet.table[name].dropna() % 1 == 0).all())
-    if not roles.design:
+    if all(structure.sheet.is_number(each) for each in roles.design) and (named or not roles.design):
         return named or (few and (whole or bool(roles.of("measure"))))
     return few and (named or whole) and structure.count(*keys, name) > structure.count(*keys)

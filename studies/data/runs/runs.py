@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from studies.data.runs import remarks, trackers, wide, words
 from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
@@ -151,6 +152,10 @@ def _require_design(sheet: Sheet, roles: Roles, where: str) -> None:
         raise UserError(
             f"{where!r} has rows for steps of {quoted(steps[0])}: a row is a run; keep one row of each run, such as the last"
         )
+    single = [name for name in roles.of("constant") if words.has(name, words.VARIANTS)]
+    if not roles.design and single:
+        reason = roles.by_column[single[0]].reason
+        raise UserError(f"{where!r} has one variant, {quoted(single[0])} {reason}: a comparison needs the rows of two")
     if not roles.design:
         raise UserError(
             f"{where!r}: no column names variants among {listed(map(quoted, sheet.table.columns))}; name it: --variant COLUMN"
@@ -175,12 +180,26 @@ def _lines(sheet: Sheet, roles: Roles, measure: Measure) -> tuple[pd.DataFrame, 
     for name in roles.of("status"):
         broken = {each: trackers.is_failed(name, each) for each in sheet.table[name].unique()}
         values[sheet.table[name].map(broken).to_numpy(dtype=bool)] = np.nan
+    _require_unit(values, measure)
     table["value"] = values
     spread, is_error = roles.spreads.get(measure.column, ("", False))
     table["sd"] = sheet.table[spread].to_numpy() if spread else np.nan
     table["n"] = sheet.table[roles.of("n")[0]].to_numpy() if roles.of("n") else np.nan
     table.attrs["is_error"] = is_error
     return table, levels
+
+
+def _require_unit(values: NDArray[np.float64], measure: Measure) -> None:
+    """Raise UserError where some values are shares and others, a hundred times as large, in percent."""
+    finite = values[np.isfinite(values)]
+    low, high = finite[finite <= 1], finite[finite > 1]
+    if not (len(low) and len(high)) or measure.better != "higher" or low.min() < 0.05 or high.min() < 5 or high.max() > 100:
+        return
+    if high.min() / 2 <= 100 * low.mean() <= 2 * high.max():
+        raise UserError(
+            f"a measure has one unit: {quoted(measure.column)} has {low[0]:g}, a share, and {high[0]:g}, in percent; write all "
+            f"as one"
+        )
 
 
 def _levels(sheet: Sheet, name: str) -> tuple[pd.Series, tuple[str, ...]]:

@@ -16,7 +16,7 @@ _BAD_NAMES = words.each_of("failed failure diverged crashed")  # flags that are 
 _FLAGS = words.each_of("true yes 1 false no 0")
 _TRACKER = re.compile(
     r"(tags|user_attrs|system_attrs)[._].*|artifact_uri|experiment_id|run_id|run_uuid|run_name|uuid|hostname|host|git.*|commit|"
-    r"_?timestamp|_step|_runtime|_wandb.*|datetime_.*|start_time|end_time|date|checkpoint|command|notes?|comments?|.*__(min|max)",
+    r"_?timestamp|_step|_runtime|_wandb.*|datetime_.*|start_time|end_time|date|checkpoint|command|notes?|comments?|hash|sha|.*__(min|max)",
     re.I,
 )
 _WANDB = words.each_of("name created runtime user tags sweep notes")
@@ -33,7 +33,7 @@ def parts(structure: Structure, names: Sequence[str]) -> Iterator[tuple[str, str
     for name in names:
         column, is_text = sheet.table[name], not sheet.is_number(name)
         if _TRACKER.fullmatch(name) or (is_wandb and name.casefold() in _WANDB):
-            yield name, "ignored", "written by a tracker"
+            yield name, "ignored", "a note, a date, or a mark of a tracker"
         elif name == "number" and {"value", "state"} & set(every) and structure.is_row_number(name):
             yield name, "index", "counts the trials of a search"
         elif _SIZE.fullmatch(name.strip()) and not is_text:

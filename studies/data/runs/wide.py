@@ -208,10 +208,10 @@ def _methods(sheet: Sheet, columns: Sequence[str], repeat: str, name: str) -> Lo
         base = next(iter(words.baselines(columns)), columns[0])
         with np.errstate(invalid="ignore", divide="ignore"):
             related = table[columns].corr()[base]
-        found = listed(f"{each} {related[each]:.2f}" for each in columns if each != base)
+        found = listed(f"{each} {related[each]:.2f}" for each in columns if each != base and np.isfinite(related[each]))
+        hint = f"the correlation of rows with {quoted(base)} ({found}) is a hint, no proof: " if found else ""
         notes.append(
-            f"rows have no key, so nothing says that they pair: variants are compared unpaired; the correlation of rows with "
-            f"{quoted(base)} ({found}) is a hint, no proof: --repeat {ROW} pairs them"
+            f"rows have no key, so nothing says that they pair: variants are compared unpaired; {hint}--repeat {ROW} pairs them"
         )
     long = _stack(
         replace(sheet, table=table, notes=tuple(notes)),

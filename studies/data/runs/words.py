@@ -81,6 +81,7 @@ def words(name: str) -> tuple[str, ...]:
     >>> words("valLoss (mean)"), words("params.random_state"), words("Top-1 acc")
     (('val', 'loss', 'mean'), ('params', 'randomstate'), ('top1', 'acc'))
     """
+    name = re.sub("[\u0394\u2206]", "delta ", name)
     joined = re.sub(r"(?i)top[-_ @]?(\d)", r"top\1", name)
     joined = re.sub(r"(?i)random[-_ ]?state", "randomstate", joined)
     joined = re.sub(r"(?i)data[-_ ]set", "dataset", joined)
