@@ -101,14 +101,14 @@ def _is_data(names: Sequence[str], cells: pd.DataFrame) -> bool:
     column.
     """
     is_number = [not _order(name)[0] for name in names]
-    is_missing = [bool(name) and is_missing(name) for name in names]
+    is_marked = [bool(name) and is_missing(name) for name in names]
     if not any(is_number):
         return False
     is_counted = list(names) == [str(place) for place in range(len(names))]
     values = (cells[place].astype(str).str.strip() for place in cells)
     return all(
         (not is_counted and (number or missing)) or (column == name).any()
-        for number, missing, name, column in zip(is_number, is_missing, names, values, strict=True)
+        for number, missing, name, column in zip(is_number, is_marked, names, values, strict=True)
     )
 
 
