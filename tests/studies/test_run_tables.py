@@ -367,6 +367,10 @@ KINDS = {  # text, options; measure and direction, factors, block, replicate, ba
         ("val_acc", "higher"), "lr,dropout", "", "", ""),
     "all runs failed": ("v,seed,loss\nbase,1,inf\nbase,2,nan\ncut,1,OOM\ncut,2,FAIL\n",
         {}, ("loss", "lower"), "v", "", "seed", "base"),
+    "columns of data sets, one of them called so": (
+        lines("dataset,ours,no_x", (0.5, 0.6, 0.7), (0.4, 0.3, 0.2)),
+        {"variant": "columns", "better": "lower"}, ("value", "lower"), "method", "dataset", "", "ours",
+    ),
     "changes": ("v,F1,ΔF1,rel (%)\nFull,.9,0,0\n-A,.8,-.1,-11\n", {}, ("F1", "higher"), "v", "", "", "Full"),
     "options for all": (
         crossed("a,b,c,d", TWO, SEEDS, SETS),

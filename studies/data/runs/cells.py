@@ -68,7 +68,8 @@ def parse(texts: pd.Series, name: str, *, comma: bool, lenient: bool = False) ->
     if is_other.any() and not (lenient and is_other.sum() <= 0.2 * len(texts)):
         return None
     filled = [cell or _Cell(np.nan) for cell in cells]
-    values[odd] = np.array([cell.value for cell in filled])[places]
+    found = np.array([cell.value for cell in filled])
+    values[odd] = np.where(np.isfinite(found), found, np.nan)[places]
     percent = np.zeros(len(texts), dtype=bool)
     percent[odd] = np.array([cell.percent for cell in filled])[places]
     spreads = np.full(len(texts), np.nan)

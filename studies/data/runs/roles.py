@@ -154,9 +154,8 @@ def _of_keys(roles: Roles, structure: Structure) -> None:
     sheet = structure.sheet
     has_replicate, has_block = bool(roles.of("replicate")), bool(roles.of("block"))
     for name in _left(roles, [str(name) for name in sheet.table]):
-        own = [word for word in words.words(PREFIX.sub("", name)) if word not in {"name", "id", "idx", "index"}] or words.words(
-            name
-        )
+        every = words.words(PREFIX.sub("", name)) or (name,)
+        own = [word for word in every if word not in {"name", "id", "idx", "index"}] or every
         counted = own[0] in {"n", "num", "number"} or sheet.is_flag(name)
         known = sheet.is_number(name) and words.direction(name)
         plain = own[-1].rstrip("0123456789") or own[-1]

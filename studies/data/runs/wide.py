@@ -48,7 +48,8 @@ class Long:
 def to_long(sheet: Sheet, *, variant: str = "", block: str = "", repeat: str = "", baseline: str = "", name: str = "") -> Long:
     """The table with a row per run; the sheet itself where it has one. Arguments are options that the user gave."""
     sheet = rows.judged(rows.by_metric(sheet))
-    if COLUMNS in (variant, block) and len(_unnamed_measures(sheet)) < 2 and not _sets_by_measure(sheet):
+    few = len(_unnamed_measures(sheet)) < 2
+    if few and (variant == COLUMNS or (block == COLUMNS and not _sets_by_measure(sheet))):
         option = "--variant" if variant == COLUMNS else "--block"
         raise UserError(
             f"{option} {COLUMNS} takes the names of numeric columns for levels, and fewer than two are of one measure"
@@ -120,11 +121,9 @@ def _counts(key: tuple[str, str], columns: dict[str, str]) -> bool:
 
 
 def _replicate_columns(sheet: Sheet, word: str, stacked: dict[str, dict[str, str]]) -> Long:
-    replicate = word if word not in sheet.table else f"{word} of column"
-    reason = f"a column for each {word}"
-    long = _stack(sheet, stacked, replicate, reason)
+    long = _stack(sheet, stacked, word, f"a column for each {word}")
     folds = len(next(iter(stacked.values()))) if word in words.FOLDS else 0
-    return replace(long, block="", replicate=replicate, folds=folds)
+    return replace(long, block="", replicate=long.block, folds=folds)
 
 
 def _datasets(sheet: Sheet, block: str) -> Long | None:
@@ -219,7 +218,7 @@ def _methods(sheet: Sheet, columns: Sequence[str], repeat: str, name: str) -> Lo
         METHOD,
         "a column for each method",
     )
-    return replace(long, block="", variant=METHOD, replicate=ROW if by_row else "", by_row=by_row and repeat != ROW)
+    return replace(long, block="", variant=long.block, replicate=ROW if by_row else "", by_row=by_row and repeat != ROW)
 
 
 def _stack(sheet: Sheet, stacked: dict[str, dict[str, str]], level: str, reason: str, derived: Sequence[str] = ()) -> Long:
@@ -233,6 +232,8 @@ def _stack(sheet: Sheet, stacked: dict[str, dict[str, str]], level: str, reason:
     ]
     summaries = list(dict.fromkeys([*derived, *summaries]))
     kept = sheet.table.drop(columns=[*columns, *summaries])
+    level = level if level not in kept else f"{level} of column"
+    stacked = {measure if measure not in kept else f"{measure} of column": sets for measure, sets in stacked.items()}
     parts = []
     for each in levels:
         values = {
