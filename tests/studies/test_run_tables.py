@@ -367,7 +367,7 @@ KINDS = {  # text, options; measure and direction, factors, block, replicate, ba
         ("val_acc", "higher"), "lr,dropout", "", "", ""),
     "all runs failed": ("v,seed,loss\nbase,1,inf\nbase,2,nan\ncut,1,OOM\ncut,2,FAIL\n",
         {}, ("loss", "lower"), "v", "", "seed", "base"),
-    "columns of data sets, one of them called so": (
+    "columns that an option calls variants": (
         lines("dataset,ours,no_x", (0.5, 0.6, 0.7), (0.4, 0.3, 0.2)),
         {"variant": "columns", "better": "lower"}, ("value", "lower"), "method", "dataset", "", "ours",
     ),
