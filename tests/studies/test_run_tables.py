@@ -218,6 +218,7 @@ def test_runs_that_failed_are_counted_and_in_no_mean():
 NOTES = [
     ("01_seeds_and_datasets", "5 data sets, by the mean of each, not their 100 cells"),
     ("02_full_ran_on_more", "6 blocks have full only"),
+    ("02_full_ran_on_more", "3 data sets, by the mean of each, not their 27 cells: few"),
     ("05_plus_minus", "Welch's, unpaired"),
     ("06_one_number_each", "nothing tells these differences from chance"),
     ("09_duplicates", "6 rows, 3 of them unique: repeated rows are no replication"),

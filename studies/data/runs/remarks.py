@@ -77,10 +77,14 @@ def of(runs: Runs) -> Iterator[str]:
     if runs.by_block:
         yield from _unshared(runs)
     if runs.searched:
-        yield "the log of a search: where it looked depended on what it had found, so means of levels compare unlike sets"
+        yield "the log of a search: sampling may have been adaptive, so means of levels compare unlike sets"
     count = table.groupby(["variant", "block"]).size().max()
     blocks = table["block"].nunique()
     if blocks > 1:
+        ran = table.groupby("block")["variant"].nunique()
+        shared = ran.index[ran == len(runs.variants)]
+        if len(shared) > 1:
+            blocks, table = len(shared), table[table["block"].isin(shared)]
         few = ": few, so small differences do not show" if blocks < 6 else ""
         noun = "data sets" if words.has(runs.block, words.BLOCKS) else f"values of {quoted(runs.block)}"
         yield f"the replicates are {blocks:,} {noun}, by the mean of each, not their {len(table):,} cells{few}"
