@@ -101,14 +101,14 @@ def _is_data(names: Sequence[str], cells: pd.DataFrame) -> bool:
     column.
     """
     is_number = [not _order(name)[0] for name in names]
-    is_missing = [bool(name) and _is_missing(name) for name in names]
+    is_marked = [bool(name) and is_missing(name) for name in names]
     if not any(is_number):
         return False
     is_counted = list(names) == [str(place) for place in range(len(names))]
     values = (cells[place].astype(str).str.strip() for place in cells)
     return all(
         (not is_counted and (number or missing)) or (column == name).any()
-        for number, missing, name, column in zip(is_number, is_missing, names, values, strict=True)
+        for number, missing, name, column in zip(is_number, is_marked, names, values, strict=True)
     )
 
 
@@ -164,14 +164,14 @@ def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[st
 
 def _fault(text: str) -> str:
     """Kind of a feature's cell that is no number which a model can take."""
-    if _is_missing(text):
+    if is_missing(text):
         return "missing cells"
     if _WITH_COMMA.fullmatch(text):
         return "numbers with commas"
     return "texts" if np.isnan(pd.to_numeric(text, errors="coerce")) else "numbers that are infinite or above 3.4e38"
 
 
-def _is_missing(text: str) -> bool:
+def is_missing(text: str) -> bool:
     """True where a cell is empty, or has a mark in its place: of pandas, R, UCI, a database or a spreadsheet."""
     word = text.strip(_MARKS).casefold()
     return word in _MISSING or text in _EXACT or _SPREADSHEET_ERROR.fullmatch(text) is not None
@@ -179,14 +179,14 @@ def _is_missing(text: str) -> bool:
 
 def _faulty_classes(labels: pd.Series, classes: Sequence[str], target: str) -> Iterator[str]:
     """The faults of the target."""
-    missing = labels.isin([name for name in classes if _is_missing(name)])
+    missing = labels.isin([name for name in classes if is_missing(name)])
     if missing.any():
         row = int(missing.argmax())
         yield (
             f"every row has a class, and column {quoted(target)} names none in {missing.sum():,} (row {row + 1} below the "
             f"header: {quoted(labels[row])}): remove these rows, or call their class otherwise"
         )
-    named = [name for name in classes if not _is_missing(name)]
+    named = [name for name in classes if not is_missing(name)]
     if len(named) < 2:
         yield f"two classes or more are needed: column {quoted(target)} has {listed(map(quoted, named)) or 'none'} only"
     if len(named) > max(20, len(labels) // 5):
