@@ -1,137 +1,205 @@
+"""Measures: their values, their directions, and a study that is about another one than the error."""
+
+import math
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from builders import trials
+from sklearn import metrics
 
-from studies.claims import measures
-from studies.data import datasets
+import studies
+from studies import api
+from studies.analysis import compare as versions
+from studies.analysis import comparisons, estimates, scores, summaries
+from studies.analysis.effects import measure_effects
+from studies.data import measuring
 from studies.errors import UserError
+from studies.show import texts
 from studies.spec import spec
-from studies.store.rows import Rows
+from studies.spec.measures import MEASURES, Measure, read_measure, read_measures
+from studies.spec.sampling import Sampling
 
-# Two configurations of two repeats; the second of "b" failed.
-TRIALS = pd.DataFrame(
-    {
-        "trial": ["a0", "a1", "b0", "b1"],
-        "config": ["a", "a", "b", "b"],
-        "repeat": [0, 1, 0, 1],
-        "fold": 0,
-        "n_train": 10,
-        "n_val": 20,
-        "n_test": 50,
-        "train_errors": [0, 2, 5, None],
-        "val_errors": [1, 3, 10, None],
-        "test_errors": [5, 10, 25, None],
-        "diverged": [False, False, False, None],
-        "stuck": [False, False, True, None],
-        "epochs": [8, 8, 8, 8],
-        "epochs_to_5_pct": [2, None, None, None],
-        "seconds": [4.0, 4.0, 2.0, None],
-        "status": ["ok", "ok", "ok", "failed"],
+AUC = ('title = "Tiny"', 'title = "Tiny"\nmeasure = "auc"\nmeasures = ["f1", "log_loss", "brier", "balanced_error"]')
+LOW, HIGH = Measure("cost", low=0, high=100), Measure("gain", "higher", low=0, high=100)
+
+
+def test_values_by_hand():
+    truth, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.25, 0.75]])
+    found = {name: measuring.value(name, truth, predicted, probabilities) for name in measuring._FUNCTIONS}
+    assert found == {
+        "balanced_error": pytest.approx(100 * (1 / 3 + 0) / 2),
+        "log_loss": pytest.approx(-math.log(0.9 * 0.8 * 0.4 * 0.75) / 4),
+        "auc": 1.0,  # the one of class 1 is above all others
+        "f1": pytest.approx((2 * 2 / (2 * 2 + 1) + 2 * 1 / (2 * 1 + 1)) / 2),
+        "brier": pytest.approx(2 * (0.1**2 + 0.2**2 + 0.6**2 + 0.25**2) / 4),
     }
-)
-EPOCHS = [0, 2, 4, 8]
-HISTORY = pd.DataFrame(
-    {
-        "trial": np.repeat(["a0", "a1", "b0"], 4),
-        "epoch": EPOCHS * 3,
-        "train_loss": [4.0, 3.0, 2.0, 1.0, 4.0, 2.0, 3.0, 1.0, 1.0, 1.5, 2.0, 2.5],
-        "train_errors": [5, 0, 1, 0, 5, 4, 3, 2, 5, 5, 5, 5],
-        "val_loss": [4.0, 2.0, 3.0, 3.5, 4.0, 3.0, 2.0, 1.0, 1.0, 2.0, 3.0, 4.0],
-        "val_errors": [10, 4, 6, 1, 10, 9, 6, 3, 10, 10, 10, 10],
-        "test_errors": [25, 20, 10, 5, 25, 20, 15, 10, 25, 25, 25, 25],
-        "gradient_norm_1": [3.0, 3.0, 0.3, 0.1, 0.0, 1.0, 1.0, 1.0, 0.01, 0.1, 1.0, 1.0],
-        "gradient_norm_2": [4.0, 4.0, 0.4, 0.1, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+
+
+def test_three_classes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=60)
+    probabilities = rng.dirichlet(np.ones(3), 60)
+    predicted = probabilities.argmax(1)
+    expected = {
+        "balanced_error": 100 * (1 - metrics.balanced_accuracy_score(truth, predicted)),
+        "log_loss": metrics.log_loss(truth, probabilities),
+        "auc": metrics.roc_auc_score(truth, probabilities, multi_class="ovr"),
+        "f1": metrics.f1_score(truth, predicted, average="macro"),
     }
-)
-PREDICTIONS = pd.DataFrame(
-    {
-        "trial": ["a0"] * 3 + ["a1"] * 3,
-        "row": [1, 2, 3] * 2,
-        "truth": [0, 1, 1, 0, 1, 1],
-        "predicted": [0, 1, 1, 0, 0, 0],
-        "loss": [0.1, 0.2, 0.3, 0.4, 5.0, 6.0],
-    }
-)
-NAN = float("nan")
+    for name, value in expected.items():
+        assert measuring.value(name, truth, predicted, probabilities) == pytest.approx(value), name
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    path = tmp_path_factory.mktemp("specs") / "m.toml"
-    path.write_text('title = "m"\n[data]\nsamples = 10\ntest_samples = 3\n[validation]\nfolds = 0\n[base]\nbatch_size = 5\n')
-    return spec.load(str(path))
+@pytest.mark.parametrize("name", measuring._FUNCTIONS)
+def test_outputs_that_are_not_finite_have_no_value(name):
+    assert measuring.value(name, np.array([0, 1]), np.array([0, 1]), np.array([[np.nan, 1], [0, 1]])) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    {
-        "test_pct": [10, 20, 50],
-        "train_errors": [0, 2, 5],
-        "train_loss@4": [2, 3, 2],
-        "learned": [1, 1, 0],
-        "solved": [1, 0, 0],
-        "epochs_to_0": [8, 8, 8],  # a0 had none wrong at 2, but one again at 4
-        "epochs_or_all": [2, 8, 8],
-        "seconds_to_5_pct": [1, 4, 2],
-        "log_seconds": [np.log(0.5), np.log(0.5), np.log(0.25)],
-        "spread": [5, 5, 0],  # from the median of the configuration: 15, 15, 50
-        "fold_sd": [0, 0, 0],
-        "turn_epoch": [2, 8, 0],
-        "fluctuation": [(30 + 10 + 25) / 3, (5 + 15 + 15) / 3, 0],
-        "gradient_norm": [5, 0, np.hypot(1, 0.01)],
-        "gradient_growth": [1, np.inf, np.sqrt(2) / np.hypot(1, 0.01)],
-        "first_gradient": [np.log10(3), -30, -2],
-        "first_over_last": [np.log10(0.75), NAN, -2],
-        "loss_and_gradient": [0.9486833, -0.7745967, 0.9486833],
-        "right_loss": [0.2, 0.4, NAN],
-        "right_share": [100, 100 * 0.4 / 11.4, NAN],
-    }.items(),
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_each_measure_is_what_it_says(study, name, values):
-    found = measures.measure(name, study, Rows(TRIALS, HISTORY, PREDICTIONS))
-    assert list(found.index) == ["a0", "a1", "b0"]
-    np.testing.assert_allclose(found, values, atol=1e-6)
+def test_without_a_class_there_is_no_auc():
+    probabilities = np.array([[0.2, 0.8], [0.4, 0.6]])
+    assert measuring.value("auc", np.array([1, 1]), np.array([1, 1]), probabilities) is None
 
 
-def test_the_spread_of_late_errors_is_over_the_last_eighth(study):
-    history = pd.DataFrame(
-        {"trial": "a0", "epoch": range(101), "test_errors": [25] * 88 + [*[5, 10] * 6, 5], "train_errors": 0, "val_loss": 0.0}
-    )
-    late = [10.0, 20.0] * 6 + [10.0]
-    found = measures.measure("late_sd", study, Rows(TRIALS[:1], history, PREDICTIONS))
-    assert found["a0"] == pytest.approx(np.std(late, ddof=1))
+PROBABILITIES = {
+    "logits": ([[0.0, math.log(3)]], "cross_entropy", [[0.25, 0.75]]),
+    "one output": ([[0.2]], "mse", [[0.8, 0.2]]),
+    "beyond 0 and 1": ([[-0.5, 1.5]], "mse", [[0, 1]]),
+    "no sum of 1": ([[0.2, 0.6]], "bce", [[0.25, 0.75]]),
+    "all below 0": ([[-1.0, -2.0]], "mae", [[0.5, 0.5]]),
+}
 
 
-def test_the_sd_over_folds_is_that_of_each_cross_validation(study):
-    trials = TRIALS.iloc[[0, 0, 0, 0]].assign(
-        trial=list("wxyz"), repeat=[0, 0, 1, 1], fold=[0, 1, 0, 1], val_errors=[2, 4, 10, 20]
-    )
-    found = measures.measure("fold_sd", study, Rows(trials, HISTORY, PREDICTIONS))
-    assert found.tolist() == [5, 5, 25, 25]  # of 10 and 20%, and of 50 and 100%
+@pytest.mark.parametrize(("outputs", "loss", "expected"), PROBABILITIES.values(), ids=PROBABILITIES)
+def test_outputs_as_probabilities(outputs, loss, expected):
+    assert measuring.to_probabilities(np.array(outputs), loss) == pytest.approx(np.array(expected))
 
 
-def test_the_distance_to_the_border_is_of_the_farthest_wrong_row(study):
-    found = measures.measure("border_distance", study, Rows(TRIALS, HISTORY, PREDICTIONS))
-    points = datasets.pools(study.data, study.seed, 1).test.inputs[1:]
-    distances = [abs(((x - 0.5) ** 2 + (y - 0.5) ** 2) ** 0.5 - 0.3989422804) for x, y in points]
-    np.testing.assert_allclose(found, [0, max(distances), 0])
+def test_a_guess_by_hand():
+    labels = np.array([0, 0, 0, 1])
+    assert measuring.of_a_guess("error", labels) == 25
+    assert measuring.of_a_guess("balanced_error", labels) == 50
+    assert measuring.of_a_guess("log_loss", labels) == pytest.approx(-(3 * math.log(0.75) + math.log(0.25)) / 4)
+    assert measuring.of_a_guess("brier", labels) == pytest.approx(2 * (3 * 0.25**2 + 0.75**2) / 4)
+    assert measuring.of_a_guess("f1", labels) == pytest.approx((6 / 7 + 0) / 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("lerned", "there is no measure 'lerned'; did you mean 'learned'?"),
-        ("train_loss@3", "no train_loss at epoch 3"),
-        ("entropy@4", "no entropy at epoch 4"),
-    ],
-)
-def test_what_was_not_recorded_is_refused(study, name, words):
-    with pytest.raises(UserError, match=words.replace("?", r"\?")):
-        measures.measure(name, study, Rows(TRIALS, HISTORY, PREDICTIONS))
+def mirrored(values):
+    """Trials with a cost, and a gain that is 100 less it."""
+    rows = trials({name: np.zeros((len(each), 1)) for name, each in values.items()}, factors=("model", "rate"))
+    cost = np.concatenate([np.asarray(each, dtype=float) for each in values.values()])
+    return rows.assign(test_cost=cost, test_gain=100 - cost)
 
 
-def test_gradients_that_were_not_recorded_are_refused(study):
-    history = HISTORY.drop(columns=["gradient_norm_1", "gradient_norm_2"])
-    with pytest.raises(UserError, match="gradient_norms = true"):
-        measures.measure("gradient_norm", study, Rows(TRIALS, history, PREDICTIONS))
+def test_of_a_mirrored_measure_everything_is_mirrored():
+    rng = np.random.default_rng(0)
+    names = [f"{model} {rate}" for model in "abc" for rate in "xy"]
+    rows = mirrored({name: 20 + 5 * place + rng.normal(0, 2, 8) for place, name in enumerate(names)})
+    sampling = Sampling(0, 8, fresh=True)
+    low, high = (scores.of(rows, sampling, "b x", measure) for measure in (LOW, HIGH))
+    assert comparisons.best_of(low) == comparisons.best_of(high) == "a x"
+    one, other = (comparisons.compare_with_references(each, {}, 0.5) for each in (low, high))
+    assert other["difference"].to_numpy() == pytest.approx(-one["difference"].to_numpy())
+    assert other["ci_low"].to_numpy() == pytest.approx(-one["ci_high"].to_numpy())
+    same = ["against", "config", "other", "p", "p_adjusted", "better", "equal", "worse", "shown_equal", "visible"]
+    pd.testing.assert_frame_equal(one[same], other[same])
+    pairs = [comparisons.pairs(each, {}, 0.5)[["config", "other", "p_adjusted"]] for each in (low, high)]
+    pd.testing.assert_frame_equal(*pairs)
+    means = [summaries.summarise(rows, ["config"], each) for each in (low, high)]
+    assert means[1]["test_ci_low"].to_numpy() == pytest.approx(100 - means[0]["test_ci_high"].to_numpy())
+    shares = [measure_effects(rows, ["model", "rate"], each, guess) for each, guess in ((low, 90), (high, 10))]
+    pd.testing.assert_frame_equal(*shares)
+
+
+def test_changes_for_the_worse_follow_the_direction():
+    rng = np.random.default_rng(0)
+    a = mirrored({name: rng.normal(20, 1, 8) for name in ("a x", "b x")}).assign(seconds=1.0, reading=None)
+    b = a.assign(test_cost=a["test_cost"] + 3, test_gain=a["test_gain"] - 3)
+    for measure in (LOW, HIGH):
+        found = versions.find_changes(versions.matched(a, b, measure), measure)
+        mean = found[found["question"] == "mean"].iloc[0]
+        assert mean["difference"] == pytest.approx(3 * measure.sign)
+        assert (bool(mean["worse"]), bool(mean["better"])) == (True, False)
+
+
+BOUNDS = {
+    "between two": (0.0, 1.0, lambda low, high: 0 < low < 0.9 < high < 1),
+    "above one": (0.0, math.inf, lambda low, high: 0 < low < 0.9 and low * high == pytest.approx(0.9**2)),
+    "below one": (-math.inf, 1.0, lambda low, high: low < 0.9 < high < 1 and (1 - low) * (1 - high) == pytest.approx(0.1**2)),
+    "none": (-math.inf, math.inf, lambda low, high: (low + high) / 2 == pytest.approx(0.9)),
+}
+
+
+@pytest.mark.parametrize(("low", "high", "holds"), BOUNDS.values(), ids=BOUNDS)
+def test_intervals_stay_within_the_values_there_can_be(low, high, holds):
+    found = estimates.within(estimates.from_moments(0.9, 0.3, 4), low, high)
+    assert holds(found.ci_low, found.ci_high)
+
+
+def test_a_study_about_another_measure(tiny, tmp_path):
+    study = spec.load(str(tiny(AUC)))
+    rows = studies.run(study, results=tmp_path, jobs=1)
+    tables = api.tables_of(study, tmp_path)
+    by_config = rows.groupby("config")["test_auc"].mean()
+    summary = tables["summary"].set_index("config")
+    assert summary["test_mean"].to_numpy() == pytest.approx(by_config[summary.index].to_numpy(), abs=1e-6)
+    assert set(summary["measure"]) == {"auc"}
+    against = tables["comparisons"][tables["comparisons"]["against"] == "best"]
+    assert against["other"].iloc[0] == by_config.idxmax()
+    page = api.write_report(study, tmp_path, tmp_path / "figures").read_text()
+    assert "highest mean test AUC" in page
+    assert "test error" not in page
+    other = api.tables_of(study.about(MEASURES["f1"]), tmp_path)
+    assert set(other["summary"]["measure"]) == {"f1"}
+    assert (tmp_path / "tiny" / "f1" / "summary.csv").exists()
+    assert set(api.tables_of(study, tmp_path)["summary"]["measure"]) == {"auc"}
+
+
+def test_rows_that_lack_a_measure_are_trained_again_and_predictions_give_it(tiny, tmp_path):
+    keep = ("epochs = 3", "epochs = 3\nkeep_predictions = true")
+    trained = []
+    studies.run(tiny(), results=tmp_path, jobs=1)
+    with pytest.raises(UserError, match=r'no row of tiny has the measure auc: write measures = \["auc"\]'):
+        api.tables_of(spec.load(str(tiny())).about(MEASURES["auc"]), tmp_path)
+    rows = studies.run(tiny(AUC), results=tmp_path, jobs=1, received=trained.extend)
+    assert len(trained) == 12
+    studies.run(tiny(keep), results=tmp_path / "kept", jobs=1)
+    study = spec.load(str(tiny(keep))).about(MEASURES["auc"])
+    assert api.rows_of(study, tmp_path / "kept").trials["test_auc"].to_numpy() == pytest.approx(rows["test_auc"].to_numpy())
+
+
+WRONG = {
+    "unknown": ("accuracy", "there is no measure 'accuracy'"),
+    "of other data": ("rmse", "rmse is for regression, and the data are for classification"),
+    "no direction": ({"name": "gain"}, "measure.better is one of lower, higher: None was given"),
+    "built in": ({"name": "auc", "better": "higher"}, "'auc' is built in, and higher is better: write \"auc\""),
+    "unknown key": ({"name": "gain", "better": "higher", "best": 1}, "there is no key 'best'"),
+    "a number": (3, "there is no measure 3"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_measure_is_told(given, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        read_measure("measure", given, "classification")
+
+
+def test_a_list_of_measures_has_each_once():
+    assert [each.name for each in read_measures("measures", ["f1", "auc", "f1"])] == ["f1", "auc"]
+    with pytest.raises(UserError, match="measures is a list of measures"):
+        read_measures("measures", "auc")
+
+
+DIGITS = {"percent": (MEASURES["error"], [93.2], 2), "shares": (MEASURES["auc"], [0.93], 4), "large": (LOW, [15000.0], 0)}
+
+
+@pytest.mark.parametrize(("measure", "values", "expected"), DIGITS.values(), ids=DIGITS)
+def test_decimals_follow_the_size(measure, values, expected):
+    assert texts.digits_of(measure, values) == expected
+
+
+def test_margins_follow_the_range():
+    assert (MEASURES["error"].margin, MEASURES["auc"].margin, MEASURES["log_loss"].margin) == (0.5, 0.005, 0.0)
+    assert replace(MEASURES["auc"], unit="%").points == " points"
