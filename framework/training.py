@@ -25,7 +25,9 @@ BLOCK = 512  # samples evaluated at a time on the CPU: more leave the cache betw
 
 
 class Rows(NamedTuple):
-    """Labelled samples: `inputs` `(samples, features)` and integer `labels` `(samples,)`, shared by all models.
+    """Samples: `inputs` `(samples, features)` and integer `labels` `(samples,)`, shared by all models.
+
+    Floating-point labels are targets themselves, numbers that a single output is to give: they have no errors.
 
     With a leading axis on both, `(sets, samples, features)` and `(sets, samples)`, they hold several sets of equal size, and
     each model uses one of them.
@@ -40,9 +42,10 @@ class History:
     """What `fit` recorded after each of `epochs` (0: before training).
 
     `loss[name]` and `errors[name]` are `(recorded, R)` for each set of rows by name (train, validation, test): mean loss per
-    sample, and number of wrong samples. `gradient_norms` is `(recorded, layers, R)`, or None where nobody asked for it: the
-    Euclidean norm of the gradient of each Linear's weights, from input to output, in the last batch before the record, or the
-    first batch of all. `diverged` is `(R,)`: the sum of an epoch's losses, or a parameter at its end, was not finite.
+    sample, and number of wrong samples, which a set whose labels are numbers has not. `gradient_norms` is
+    `(recorded, layers, R)`, or None where nobody asked for it: the Euclidean norm of the gradient of each Linear's weights,
+    from input to output, in the last batch before the record, or the first batch of all. `diverged` is `(R,)`: the sum of an
+    epoch's losses, or a parameter at its end, was not finite.
     `wrong[name]` is `(R, samples)`: the samples that a model gets wrong after the last epoch.
     """
 
@@ -307,13 +310,14 @@ class _Recorder:
         for name, rows in self._columns.items():
             value, wrong = self._evaluated(rows)
             self._losses[name].append(value)
-            self._errors[name].append(wrong.sum(1))
-            self._wrong[name] = wrong
+            if wrong is not None:
+                self._errors[name].append(wrong.sum(1))
+                self._wrong[name] = wrong
         if self._observe:
             self._observe(epoch)
 
-    def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor]:
-        """Loss per sample of each model, and the samples that it gets wrong, `(R, samples)`."""
+    def _evaluated(self, rows: _Columns) -> tuple[Tensor, Tensor | None]:
+        """Loss per sample of each model, and the samples that it gets wrong, `(R, samples)`; None where labels are numbers."""
         samples = rows.labels.shape[1]
         total, wrong = self._model.parameters.new_zeros(()), []
         for block in _blocks(self._model, samples):
@@ -321,9 +325,10 @@ class _Recorder:
             output = self._model.forward(inputs, train=False)
             value, _ = self._loss(output, targets)
             total = total + (value * output.shape[2] if self._loss.reduction == "mean" else value)
-            labels = rows.labels[:, block].contiguous().index_select(0, rows.sets)
-            wrong.append(decided(output, self._decide) != labels)
-        return total / samples, torch.cat(wrong, 1)
+            if not rows.labels.is_floating_point():
+                labels = rows.labels[:, block].contiguous().index_select(0, rows.sets)
+                wrong.append(decided(output, self._decide) != labels)
+        return total / samples, torch.cat(wrong, 1) if wrong else None
 
     def record_gradients(self) -> None:
         """Norms of the gradients of the last batch."""
@@ -335,7 +340,7 @@ class _Recorder:
         return History(
             self._epochs,
             {name: torch.stack(rows) for name, rows in self._losses.items()},
-            {name: torch.stack(rows) for name, rows in self._errors.items()},
+            {name: torch.stack(rows) for name, rows in self._errors.items() if rows},
             torch.stack(self.norms) if self._linear else None,
             diverged,
             self._wrong,
@@ -395,14 +400,23 @@ def _columns(model: Sequential, rows: Rows, sets: Sequence[int] | None, name: st
     classes = max(model.outputs, 2)
     if not labels.numel():
         raise ValueError(f"{name} rows are one or more: none were given")
-    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= classes:
+    if labels.is_floating_point():
+        if model.outputs != 1 or not labels.isfinite().all():
+            raise ValueError(
+                f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}, or finite numbers for a "
+                f"single output: {name} labels from {labels.min()} to {labels.max()} of {labels.dtype} were given"
+            )
+        targets = labels[:, None].to(model.parameters)
+    elif labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels of a model with {model.outputs} outputs are integers from 0 to {classes - 1}: "
             f"{name} labels from {labels.min()} to {labels.max()} were given"
         )
+    else:
+        targets = encode(labels, model.outputs).to(model.parameters)
     device = model.parameters.device
     return _Columns(
-        torch.cat([inputs.mT.to(model.parameters), encode(labels, model.outputs).to(model.parameters)], 1),
+        torch.cat([inputs.mT.to(model.parameters), targets], 1),
         inputs.shape[2],
         labels.to(device),
         torch.tensor(sets, device=device),

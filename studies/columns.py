@@ -41,7 +41,8 @@ _LAST = {
     "val_loss": "Mean loss of a validation row.",
     "test_loss": "Mean loss of a test row.",
     "diverged": "True where a parameter or a loss was no finite number.",
-    "stuck": "True where training errors are not shown to be fewer than by guessing (exact binomial test, level 0.001).",
+    "stuck": "True where training errors are not shown to be fewer than by guessing (exact binomial test, level 0.001); for "
+    "regression, where the mean of the training rows would be as near.",
     "epochs": "Epochs that the model trained.",
     "epochs_to_5_pct": "First recorded epoch with a training error of 5% or less; empty where there is none.",
     "status": "`ok`, or `failed` where the model raised an exception or its process died.",

@@ -43,6 +43,13 @@ def from_predictions(trials: pd.DataFrame, predictions: pd.DataFrame, study: Stu
         return trials
     known = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
     lacking = trials[known.isna()].set_index("trial")
+    if not study.schema.classes:
+        by_trial = predictions[predictions["trial"].isin(lacking.index)].groupby("trial")
+        numbers = {
+            trial: measuring.of_numbers(name, *(lines[each].to_numpy(dtype=float) for each in ("truth", "predicted")))
+            for trial, lines in by_trial
+        }
+        return trials.assign(**{column: known.fillna(trials["trial"].map(numbers).astype(float))})
     place = {label: index for index, label in enumerate(study.schema.classes)}
     outputs = [f"output_{label}" for label in study.schema.classes]
     found = {}

@@ -8,6 +8,7 @@ import pandas as pd
 from studies.analysis import comparisons, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
 from studies.data import datasets, measuring
+from studies.data.types import REGRESSION
 from studies.spec.study import Study
 from studies.store.rows import Rows
 
@@ -104,6 +105,8 @@ def guess(study: Study) -> float:
     """
     if study.measure.guess != "rows":
         return math.nan if study.measure.guess is None else float(study.measure.guess)
+    if study.data.task == REGRESSION:
+        return study.schema.deviation if study.measure.name == "mae" else study.schema.spread
     pool = datasets.training_pool(study.data, study.schema, study.seed)
     return measuring.of_a_guess(study.measure.name, pool.labels)
 

@@ -71,4 +71,4 @@ def on_study(command: Callable[..., None]) -> Callable[..., None]:
 
 def about(study: Study, measure: str | None) -> Study:
     """The study about the measure that --measure names, where it does. Raises UserError where there is none such."""
-    return study if measure is None else study.about(read_measure("--measure", measure, spec.TASK))
+    return study if measure is None else study.about(read_measure("--measure", measure, study.data.task))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from studies.data.types import DataSet, Floats
+from studies.data.types import CLASSIFICATION, REGRESSION, DataSet, Floats
 from studies.errors import UserError, listed, quoted, unknown
 
 _SEPARATORS = ",;\t|"
@@ -33,8 +33,10 @@ _REMEDIES = {  # by what a cell of a feature is
 }
 
 
-def read_csv(path: Path, target: str) -> DataSet:
+def read_csv(path: Path, target: str, task: str = CLASSIFICATION) -> DataSet:
     """The rows of a CSV file separated by commas, semicolons, tabs or bars; classes that are numbers are in numeric order.
+
+    For regression, the target is a column of numbers.
 
     Raises UserError where the file is missing or no CSV in UTF-8; else with all faults of its names, features and classes.
     """
@@ -57,6 +59,11 @@ def read_csv(path: Path, target: str) -> DataSet:
         lacks = f"rows and a feature beside the target are needed: {len(labels)} rows and {len(names)} columns were found"
         _refuse(path, [*faults, lacks])
     inputs, faulty = _numbers(cells, names)
+    if task == REGRESSION:
+        place = names.index(target)
+        numbers, wrong = _numbers(labels.to_frame(place), names, "the target of regression is numbers")
+        _refuse(path, [*faults, *faulty, *wrong])
+        return DataSet(inputs, numbers[:, 0], tuple(names[each] for each in cells), target, ())
     classes = sorted(labels.unique(), key=_order)
     _refuse(path, [*faults, *faulty, *_faulty_classes(labels, classes, target)])
     features = tuple(names[place] for place in cells)
@@ -135,7 +142,7 @@ def _faulty_names(names: Sequence[str], target: str) -> Iterator[str]:
             yield "one column was found: columns are separated by commas, semicolons, tabs or bars"
 
 
-def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[str]]:
+def _numbers(cells: pd.DataFrame, names: Sequence[str], rule: str = "features are numbers") -> tuple[Floats, list[str]]:
     """The features as numbers `(samples, features)`, and a fault for each kind of cell that is none."""
     kinds = pd.api.types
     texts = {
@@ -156,9 +163,7 @@ def _numbers(cells: pd.DataFrame, names: Sequence[str]) -> tuple[Floats, list[st
             first = f"row {those.index[0] + 1} below the header: {quoted(those.iloc[0])}"
             found[str(fault)].append(f"{quoted(names[place])} ({first}{more})")
     return inputs, [
-        f"features are numbers: {fault} in column {listed(found[fault])}: {remedy}"
-        for fault, remedy in _REMEDIES.items()
-        if fault in found
+        f"{rule}: {fault} in column {listed(found[fault])}: {remedy}" for fault, remedy in _REMEDIES.items() if fault in found
     ]
 
 
@@ -193,6 +198,11 @@ def _faulty_classes(labels: pd.Series, classes: Sequence[str], target: str) -> I
         yield (
             f"the target's distinct values are the classes: column {quoted(target)} has {len(named):,} of them in "
             f"{len(labels):,} rows; a measured quantity is no class"
+            + (
+                ""
+                if any(is_text for is_text, *_ in map(_order, named))
+                else ': for regression write task = "regression" in [data]'
+            )
         )
         return
     numbers = [number for is_text, number, _ in map(_order, named) if not is_text]

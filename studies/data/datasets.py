@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from studies.data.generators import FIXED, GENERATED
-from studies.data.types import Data, DataSet, Floats, Labels, Schema, Table
+from studies.data.types import REGRESSION, Data, DataSet, Floats, Schema, Table, Targets
 from studies.errors import UserError, listed, quoted
 from studies.seeds import seed_for
 
@@ -39,10 +39,10 @@ def _content(path: Path, stamp: object) -> str:  # noqa: ARG001 - a part of the 
 
 
 @functools.lru_cache(maxsize=4)
-def _read_once(path: Path, target: str, stamp: object) -> DataSet:  # noqa: ARG001 - a part of the cache's key
+def _read_once(path: Path, target: str, task: str, stamp: object) -> DataSet:  # noqa: ARG001 - a part of the cache's key
     from studies.data.csv_files import read_csv  # with pandas, which most specs need nothing of
 
-    return read_csv(path, target)
+    return read_csv(path, target, task)
 
 
 class Pools(NamedTuple):
@@ -65,7 +65,7 @@ def _pools(data: Data, seed: int, which: int) -> Pools:
         return _divided(_numbered(everything.inputs, everything.labels), data, seed)
 
     def draw(purpose: str, size: int) -> Table:
-        drawn = GENERATED[data.name](size, np.random.default_rng(seed_for(seed, purpose, which)))
+        drawn = _drawn(data, size, seed_for(seed, purpose, which))
         return _numbered(drawn.inputs, drawn.labels)
 
     return Pools(
@@ -75,7 +75,11 @@ def _pools(data: Data, seed: int, which: int) -> Pools:
     )
 
 
-def _numbered(inputs: Floats, labels: Labels) -> Table:
+def _drawn(data: Data, size: int, seed: int) -> DataSet:
+    return GENERATED[data.name](size, np.random.default_rng(seed))
+
+
+def _numbered(inputs: Floats, labels: Targets) -> Table:
     return Table(inputs, labels, np.arange(1, len(labels) + 1))
 
 
@@ -100,7 +104,7 @@ def read_whole(data: Data) -> DataSet:
     if data.name != "csv":
         return FIXED[data.name]()
     path = Path(data.path)
-    read = _read_once(path, data.target, _stamp(path))
+    read = _read_once(path, data.target, data.task, _stamp(path))
     if identify(path) != data.content:
         raise UserError(f"data.path: {data.path!r} is not the file that the study began with: its content is another")
     return read
@@ -108,13 +112,13 @@ def read_whole(data: Data) -> DataSet:
 
 def schema(data: Data, seed: int) -> Schema:
     """Names and counts of a data set; of a generated one, those of the training pool of the first repeat."""
-    if data.name in GENERATED:
-        pool = pools(data, seed, 0).train
-        known = DataSet(pool.inputs, pool.labels)
-    else:
-        known = read_whole(data)
-    counts = np.bincount(known.labels, minlength=len(known.classes)).tolist()
+    known = _drawn(data, data.samples, seed_for(seed, "data", 0)) if data.name in GENERATED else read_whole(data)
     name = Path(data.path).name or data.name
+    if data.task == REGRESSION:
+        away = float(np.abs(known.labels - np.median(known.labels)).mean())
+        spread = float(known.labels.std())
+        return Schema(name, known.features, known.target, (), (len(known.labels),), data.content, spread, away)
+    counts = np.bincount(known.labels, minlength=len(known.classes)).tolist()
     return Schema(name, known.features, known.target, known.classes, tuple(counts), data.content)
 
 
@@ -129,7 +133,9 @@ def schemas_of(folder: Path) -> list[Schema]:
 
 def training_pool(data: Data, schema: Schema, seed: int) -> Table:
     """Rows without features, of each class as many as in the training pool of the first repeat; no file is read."""
-    labels = np.repeat(np.arange(len(schema.counts)), schema.counts)
+    labels: Targets = np.repeat(np.arange(len(schema.counts)), schema.counts)
+    if data.task == REGRESSION:
+        labels = labels.astype(float)
     table = _numbered(np.empty((len(labels), 0)), labels)
     return table if data.name in GENERATED else _divided(table, data, seed).train
 
@@ -158,7 +164,8 @@ def doubts(data: Data) -> list[str]:
     repeated = len(labels) - len(set(map(bytes, inputs)))
     if repeated:
         differently = len(set(zip(map(bytes, inputs), labels.tolist(), strict=True))) - len(labels) + repeated
-        which = f", {differently:,} of them in another class" if differently else ""
+        other = "with another target" if data.task == REGRESSION else "in another class"
+        which = f", {differently:,} of them {other}" if differently else ""
         count = f"{repeated:,} of {len(labels):,}{which}"
         found.append(f"rows with the features of an earlier row: {count}; copies may lie on both sides of a split")
     return found
@@ -183,7 +190,8 @@ def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
 
     rows = np.arange(len(table.labels))
     try:
-        rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=table.labels)
+        strata = None if np.issubdtype(table.labels.dtype, np.floating) else table.labels
+        rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=strata)
     except ValueError as error:
         raise UserError(f"data: {size} of {len(rows)} rows cannot have the classes in proportion: {error}") from None
     return table.take(rest), table.take(chosen)

@@ -57,12 +57,21 @@ def xor() -> DataSet:
     return DataSet(inputs, np.repeat([0, 1], [11, 10]))
 
 
+def friedman1(samples: int, rng: np.random.Generator) -> DataSet:
+    """Regression: y = 10 sin(pi x0 x1) + 20 (x2 - 1/2)^2 + 10 x3 + 5 x4 + noise of sd 1, of ten inputs uniform in [0, 1]."""
+    from sklearn.datasets import make_friedman1
+
+    inputs, targets = make_friedman1(samples, noise=1.0, random_state=int(rng.integers(2**32)))
+    return DataSet(inputs, targets, tuple(f"x{place}" for place in range(inputs.shape[1])), "y", ())
+
+
 GENERATED: dict[str, Callable[[int, np.random.Generator], DataSet]] = {
     "disk": disk,
     "linear": linear,
     "moons": moons,
     "circles": circles,
     "spirals": spirals,
+    "friedman1": friedman1,
 }
 
 
@@ -73,9 +82,8 @@ def _of_sklearn(name: str, target: str) -> Callable[[], DataSet]:
         from sklearn import datasets
 
         bunch = getattr(datasets, f"load_{name}")()
-        return DataSet(
-            bunch.data, bunch.target, tuple(map(str, bunch.feature_names)), target, tuple(map(str, bunch.target_names))
-        )
+        classes = tuple(map(str, bunch.get("target_names", ())))
+        return DataSet(bunch.data, bunch.target, tuple(map(str, bunch.feature_names)), target, classes)
 
     return read
 
@@ -86,5 +94,7 @@ FIXED: dict[str, Callable[[], DataSet]] = {
     "wine": _of_sklearn("wine", "cultivar"),
     "breast_cancer": _of_sklearn("breast_cancer", "diagnosis"),
     "digits": _of_sklearn("digits", "digit"),
+    "diabetes": _of_sklearn("diabetes", "progression"),
 }
+NUMERIC = ("friedman1", "diabetes")  # whose target is a number
 NAMES = (*GENERATED, *FIXED, "csv")

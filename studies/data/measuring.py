@@ -24,6 +24,19 @@ def value(name: str, truth: Labels, predicted: Labels, probabilities: Floats) ->
     return _FUNCTIONS[name](truth, predicted, probabilities)
 
 
+def of_numbers(name: str, truth: Floats, said: Floats) -> float | None:
+    """The value of a measure of regression for targets `(rows,)` and outputs `(rows,)`, both in the target's unit."""
+    if not np.isfinite(said).all():
+        return None
+    away = said - truth
+    if name == "mae":
+        return float(np.abs(away).mean())
+    if name == "rmse":
+        return float(np.sqrt((away**2).mean()))
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - (away**2).sum() / spread) if spread else None
+
+
 def to_probabilities(outputs: Floats, loss: str) -> Floats:
     """Probabilities `(rows, classes)` of outputs `(rows, outputs)`; of a single output those of two classes.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.data.datasets import pools
-from studies.data.types import Data, Floats, Split, Table, Validation
+from studies.data.types import REGRESSION, Data, Floats, Split, Table, Targets, Validation
 from studies.seeds import seed_for
 
 
@@ -23,11 +23,19 @@ class Normalisation(NamedTuple):
 def split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> Split:
     """The rows of one trial: pool, fold, label noise, normalisation, in that order."""
     raw, normalise = raw_split(data, validation, seed, repeat, fold)
+    shift, scale = target_unit(raw.train.labels) if data.task == REGRESSION else (0.0, 1.0)
 
     def normalised(table: Table) -> Table:
-        return table._replace(inputs=normalise(table.inputs))
+        labels = (table.labels - shift) / scale if data.task == REGRESSION else table.labels
+        return table._replace(inputs=normalise(table.inputs), labels=labels)
 
-    return Split(normalised(raw.train), raw.validation and normalised(raw.validation), raw.test and normalised(raw.test))
+    validation_rows, test_rows = (table and normalised(table) for table in (raw.validation, raw.test))
+    return Split(normalised(raw.train), validation_rows, test_rows, shift, scale)
+
+
+def target_unit(labels: Targets) -> tuple[float, float]:
+    """Mean and standard deviation of the training rows' targets; a constant target is only centred."""
+    return float(labels.mean()), float(labels.std()) or 1.0
 
 
 def raw_split(data: Data, validation: Validation, seed: int, repeat: int, fold: int) -> tuple[Split, Normalisation]:

@@ -17,11 +17,18 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+Targets = NDArray[Any]  # classes, integers from 0, or, for regression, numbers
+CLASSIFICATION, REGRESSION = "classification", "regression"
+
+
 class DataSet(NamedTuple):
-    """All rows of a data set, inputs `(samples, features)` and labels `(samples,)`, with the names of features and classes."""
+    """All rows of a data set, inputs `(samples, features)` and labels `(samples,)`, with the names of features and classes.
+
+    For regression, labels are numbers and there are no classes.
+    """
 
     inputs: Floats
-    labels: Labels
+    labels: Targets
     features: tuple[str, ...] = ("x0", "x1")
     target: str = "class"
     classes: tuple[str, ...] = ("0", "1")
@@ -31,7 +38,9 @@ class DataSet(NamedTuple):
 class Schema:
     """Names of a data set or its file, of features, target and classes, the rows of each class, and the hash of a file.
 
-    A manifest keeps it, so that what needs names and counts alone works without the file.
+    Of a number as the target `counts` has all rows, and `spread` and `deviation` are its sd and its mean distance from the
+    median: what always saying its mean, or its median, errs by. A manifest keeps it, so that what needs names and counts alone
+    works without the file.
     """
 
     name: str
@@ -40,6 +49,8 @@ class Schema:
     classes: tuple[str, ...]
     counts: tuple[int, ...]
     content: str = ""
+    spread: float = 0.0
+    deviation: float = 0.0
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Schema":
@@ -57,6 +68,9 @@ class Schema:
         """The features, and the classes with their rows, each in a line; of many the first ones."""
         rows = (f"{shortened(name)} ({count:,})" for name, count in zip(self.classes, self.counts, strict=True))
         features = f"{len(self.features):,} features: {listed(self.feature_labels)}"
+        if not self.classes:
+            spread = f"a number with an sd of {self.spread:.4g} in {self.counts[0]:,} rows"
+            return features, f"target {shortened(self.target)}: {spread}"
         return features, f"{len(self.classes):,} classes of {shortened(self.target)}: {listed(rows)}"
 
     @property
@@ -71,13 +85,13 @@ class Schema:
 
 
 class Table(NamedTuple):
-    """Labelled rows: inputs `(samples, features)`, labels `(samples,)`, and row numbers `(samples,)`.
+    """Labelled rows: inputs `(samples, features)`, classes or targets `(samples,)`, and row numbers `(samples,)`.
 
     A row keeps its number in its data set or file, where 1 is the first row below the header.
     """
 
     inputs: Floats
-    labels: Labels
+    labels: Targets
     rows: Labels
 
     def take(self, places: NDArray[np.int64]) -> "Table":
@@ -91,11 +105,21 @@ class Table(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The rows of one trial; `validation` or `test` is None where there is no such set."""
+    """The rows of one trial; `validation` or `test` is None where there is no such set.
+
+    A target that is a number is normalised as the inputs are: in its own unit it is `shift + scale * label`.
+    """
 
     train: Table
     validation: Table | None
     test: Table | None
+    shift: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def sets(self) -> dict[str, Table | None]:
+        """The sets of rows by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def judged(self) -> str:
@@ -117,6 +141,7 @@ class Data:
     path: str = ""
     target: str = ""
     content: str = ""
+    task: str = CLASSIFICATION
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from studies.analysis.outcomes import SET_WORDS
 from studies.columns import Record
 from studies.data import splits
 from studies.data.splits import Normalisation
-from studies.data.types import Floats, Split
+from studies.data.types import Floats, Split, Table
 from studies.errors import UserError, shortened
 from studies.plan import plan
 from studies.plan.units import Trial, Unit
@@ -84,9 +84,10 @@ def scene(
 
 def undrawable(shown: Scene) -> str:
     """Reason why a trial has no decision regions; empty where it has."""
-    features = len(shown.unit.source.schema.features)
+    features, name = len(shown.unit.source.schema.features), shown.unit.source.data.name
+    if not shown.unit.source.schema.classes:
+        return f"decision regions are of classes: {name} has a number as its target; choose data of classes"
     if features != 2:
-        name = shown.unit.source.data.name
         return f"decision regions lie in a plane: {name} has {features} features; choose data of two"
     if shown.trial.configuration.settings["batchnorm"].get("evaluate") == "batch":
         return (
@@ -134,9 +135,10 @@ class Regions:
     """
 
     def __init__(self, figure: FigureBase, shown: Scene) -> None:
-        self._points, self._on = getattr(shown.raw, shown.on), shown.on
+        self._points: Table = getattr(shown.raw, shown.on)
+        self._on = shown.on
         self._decision = shown.trial.configuration.settings["decision"]
-        everywhere = np.concatenate([table.inputs for table in shown.raw if table])
+        everywhere = np.concatenate([table.inputs for table in shown.raw.sets.values() if table])
         low, high = everywhere.min(0), everywhere.max(0)
         margin = 0.03 * (high - low) + 1e-9 + MESH * np.spacing(np.abs(high))  # of a constant feature, what float64 resolves
         self._grid = np.linspace(low - margin, high + margin, MESH).T

@@ -107,7 +107,8 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         said += f" (a difference shows from {alike['visible'].median():.{digits}f}{measure.points} on, in the median)"
     equal = int(known["shown_equal"].sum())
     shown = _are(equal, len(known)) if len(known) > 1 else f"it is{'' if equal else ' not'}"
-    said += f"; {shown} shown to be within {study.margin:g}{measure.points} of the best"
+    if study.margin:
+        said += f"; {shown} shown to be within {study.margin:g}{measure.points} of the best"
     start = study.grid.baseline_configuration
     if start is None:
         return f"{said}; the grid has no baseline configuration."

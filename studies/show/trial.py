@@ -14,6 +14,7 @@ from matplotlib.figure import Figure, FigureBase
 from studies import files
 from studies.analysis.outcomes import SET_WORDS
 from studies.columns import FLAGS, SETS, Record
+from studies.data.splits import target_unit
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -58,9 +59,11 @@ def describe_trial(trained: Retrained) -> list[str]:
     for name in reversed(SETS):
         count = record[f"n_{name}"]
         if count:
-            errors = record[f"{name}_errors"]
-            found = f"{errors:,} of {count:,} wrong ({100 * errors / count:.2f}%), loss {record[f'{name}_loss']:.6g}"
-            lines.append(f"{SET_WORDS[name]:16} {found}")
+            errors = record.get(f"{name}_errors")
+            wrong = "" if errors is None else f"{errors:,} of {count:,} wrong ({100 * errors / count:.2f}%), "
+            recorded = ((key, record[f"{name}_{key}"]) for key in trained.scene.unit.source.measures)
+            values = [f", {key} {value:.6g}" for key, value in recorded if value is not None]
+            lines.append(f"{SET_WORDS[name]:16} {wrong}loss {record[f'{name}_loss']:.6g}{''.join(values)}")
     told = [what for what in FLAGS if record[what]]
     return [*lines, *([f"{'note':16} {' and '.join(told)}"] if told else [])]
 
@@ -120,6 +123,11 @@ def _saved(trained: Retrained) -> bytes:
         "target": schema.target,
         "classes": list(schema.classes),
         "decision": settings["decision"],
+        **(
+            {}
+            if schema.classes
+            else dict(zip(("target_mean", "target_scale"), target_unit(scene.raw.train.labels), strict=True))
+        ),
         "trial": trained.trial.key,
         "label": trained.trial.configuration.label,
     }

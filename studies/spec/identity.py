@@ -11,7 +11,11 @@ from typing import Any
 from studies.spec import recording
 
 RECORDING = tuple(f"base.{key}" for key in recording.SETTINGS)
-ADDED: Mapping[str, Any] = {"data.target": "", "data.content": ""}  # value that means "as before", which enters no key
+ADDED: Mapping[str, Any] = {
+    "data.target": "",
+    "data.content": "",
+    "data.task": "classification",
+}  # value that means "as before", which enters no key
 RENAMED: Mapping[str, str] = {}  # today's name: the name under which the value enters keys
 _ELSEWHERE = ("data.path", "validation.repeats")  # a file is identified by its content, a trial has one repeat
 

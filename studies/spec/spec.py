@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from studies.data import datasets, generators, splits
-from studies.data.types import Data, Schema, Table, Validation
+from studies.data.types import CLASSIFICATION, REGRESSION, Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
+from studies.spec.components import with_name
 from studies.spec.grid import Configuration, Grid, expand, level_text
-from studies.spec.measures import MEASURES, read_measure, read_measures
+from studies.spec.measures import DEFAULT, MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole_number
 from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
@@ -25,7 +26,8 @@ from studies.spec.study import Study
 
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
-TASK = "classification"  # of all data there are so far
+OF_REGRESSION = {"outputs": "single", "output": "linear", "loss": "mse"}  # settings of the base that follow from the data
+LOSSES_OF_REGRESSION = ("mse", "mae", "huber")
 SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
 REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
 TOP: Mapping[str, Key] = {
@@ -53,8 +55,9 @@ TOP: Mapping[str, Key] = {
     ),
     "measure": Key(
         Rule("a measure, or a table with its name and direction", lambda value: isinstance(value, str | Mapping)),
-        "error",
+        DEFAULT[CLASSIFICATION],
         "Measure that the study is about, one of " + ", ".join(f"`{name}`" for name in MEASURES) + ".",
+        "`error`; for regression `rmse`",
     ),
     "measures": Key(
         Rule("a list of measures", lambda value: isinstance(value, list)),
@@ -100,7 +103,14 @@ DATA: Mapping[str, Key] = {
     "noise": Key(number(0, 1, below=True), 0.0, "Share of the training labels that are replaced by another class."),
     "resample": Key(flag, False, "Draw new data for each repeat; generated data only."),
     "path": Key(text, "", "With `csv`: the file, relative to the spec."),
-    "target": Key(text, "", "With `csv`: the column of classes."),
+    "target": Key(text, "", "With `csv`: the column of classes, or of numbers."),
+    "task": Key(
+        choice(CLASSIFICATION, REGRESSION),
+        CLASSIFICATION,
+        "`regression`: the target is a number. Models have one linear output and the loss `mse`, `mae` or `huber`; targets are "
+        "normalised on training rows, and measured in their own unit.",
+        "what the data set is for; of a CSV file `classification`",
+    ),
 }
 VALIDATION: Mapping[str, Key] = {
     "folds": Key(whole_number(0), 10, "Folds of cross-validation, from 2; 0: train on the whole pool, once a repeat."),
@@ -224,12 +234,14 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
     seed, design = document.get("seed", 0), document.get("design", "factorial")
     data, schema = _data(document.get("data", {}), folder, known, seed)
     pool = datasets.training_pool(data, schema, seed)
-    if len(np.unique(pool.labels)) < 2:
+    if data.task == CLASSIFICATION and len(np.unique(pool.labels)) < 2:
         raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
     validation = _validation(document.get("validation", {}), data, pool)
 
     base = document.get("base", {})
     require_keys("base", base, DEFAULTS)
+    if data.task == REGRESSION:
+        base = {**OF_REGRESSION, **base}
     resolve(base, "base", own.known())
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
@@ -237,7 +249,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
     for each in expanded.configurations:
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
-    measure = read_measure("measure", document.get("measure", TOP["measure"].default), TASK)
+    measure = read_measure("measure", document.get("measure", DEFAULT[data.task]), data.task)
     margin = document.get("margin", measure.margin)
     return Study(
         name=name,
@@ -254,7 +266,7 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         tune=tuple(document.get("tune", [])),
         margin=require("margin", margin, number(0, measure.high - measure.low)),
         measure=measure,
-        measures=read_measures("measures", document.get("measures", []), TASK),
+        measures=read_measures("measures", document.get("measures", []), data.task),
         parts=own,
     )
 
@@ -321,6 +333,12 @@ def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> 
     if given["name"] not in generators.NAMES:
         raise UserError(f"data.name: {unknown('data set', given['name'], generators.NAMES)}")
     generated = given["name"] in generators.GENERATED
+    natural = REGRESSION if given["name"] in generators.NUMERIC else CLASSIFICATION
+    given["task"] = section.get("task", natural)
+    if given["name"] != "csv" and given["task"] != natural:
+        raise UserError(f"data.task: {given['name']} is for {natural}: {given['task']!r} was given; leave it out")
+    if given["task"] == REGRESSION and given["noise"]:
+        raise UserError(f"data.noise changes classes, and regression has none: {given['noise']} was given; leave it out")
     if generated:
         given = {**given, "samples": section.get("samples", 1000), "test_samples": section.get("test_samples", 1000)}
     for key, each in DATA.items():
@@ -353,10 +371,12 @@ def _data(section: object, folder: Path, known: Sequence[Schema], seed: int) -> 
 def _fixed(data: Data, schema: Schema) -> Data:
     """Data that is not generated, with its number of samples; the pool is what the held-out sets leave."""
     count, classes = sum(schema.counts), len(schema.classes)
+    least = max(classes, 2)
     left = count - data.validation_samples - data.test_samples
-    if any(0 < size < classes for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, classes):
+    if any(0 < size < least for size in (data.validation_samples, data.test_samples)) or left < max(data.samples, least):
+        of_classes = f" of {classes} classes" if classes else ""
         raise UserError(
-            f"data: {data.name} has {count} rows of {classes} classes: samples = {data.samples or 'the rest'}, "
+            f"data: {data.name} has {count} rows{of_classes}: samples = {data.samples or 'the rest'}, "
             f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit"
         )
     return Data(**{**asdict(data), "samples": data.samples or left})
@@ -365,7 +385,8 @@ def _fixed(data: Data, schema: Schema) -> Data:
 def _validation(section: object, data: Data, pool: Table) -> Validation:
     """The `[validation]` section with its defaults, checked against the rows there are."""
     generated = data.name in generators.GENERATED
-    defaults = {**{key: each.default for key, each in VALIDATION.items()}, "stratified": not generated}
+    strata = not generated and data.task == CLASSIFICATION
+    defaults = {**{key: each.default for key, each in VALIDATION.items()}, "stratified": strata}
     require_keys("validation", section, defaults)
     assert isinstance(section, Mapping)
     validation = Validation(**{**defaults, **section})
@@ -377,7 +398,9 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
         raise UserError(
             f"validation.folds is at most the number of training samples, {len(pool.labels)}: {validation.folds} was given"
         )
-    smallest = int(np.bincount(pool.labels).min())
+    if validation.stratified and data.task == REGRESSION:
+        raise UserError("validation.stratified gives folds the shares of the classes, and regression has none: leave it out")
+    smallest = int(np.bincount(pool.labels).min()) if data.task == CLASSIFICATION else 0
     if validation.stratified and validation.folds > smallest:
         raise UserError(
             f"validation.folds is at most the size of the smallest class, {smallest}, where stratified: "
@@ -391,7 +414,14 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
     """Require that a configuration's outputs fit the classes, and its batches the `sizes` of the folds' training rows."""
     settings = configuration.settings
-    if settings["outputs"] == "single" and classes > 2:
+    if data.task == REGRESSION:
+        wrong = [key for key in ("outputs", "output") if settings[key] != OF_REGRESSION[key]]
+        loss = with_name(settings["loss"])["name"]
+        if wrong:
+            raise UserError(f"regression has one linear output: {wrong[0]} = {settings[wrong[0]]!r} was given; leave it out")
+        if loss not in LOSSES_OF_REGRESSION:
+            raise UserError(f"regression has the loss {', '.join(LOSSES_OF_REGRESSION)}: {loss!r} was given")
+    elif settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
     batch = settings["batch_size"]
     if batch == "full":

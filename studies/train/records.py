@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,10 @@ def join_rows(tables: Sequence[Table]) -> fw.Rows | None:
 
 
 def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]:  # noqa: ANN401
-    """The recorded measures of each model on each of its sets of rows; None where it has no such value."""
+    """The recorded measures of each model on each of its sets of rows; None where it has no such value.
+
+    A model of numbers is stuck where its training rows are no nearer than their mean is, which is 0 after normalisation.
+    """
     settings, found = unit.settings, [dict[str, Any]() for _ in splits]
     for field, short in (("train", "train"), ("validation", "val"), ("test", "test")):
         tables = [getattr(split, field) for split in splits]
@@ -57,6 +60,14 @@ def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]: 
         if rows is None:
             continue
         outputs = fw.predict(model, rows.inputs)
+        if not unit.source.schema.classes:
+            for record, table, output, split in zip(found, tables, outputs.cpu().numpy(), splits, strict=True):
+                said = split.shift + split.scale * output[:, 0].astype(np.float64)
+                if field == "train":
+                    record["stuck"] = not np.square(output[:, 0] - table.labels).sum() < np.square(table.labels).sum()
+                for name in unit.source.measures:
+                    record[f"{short}_{name}"] = measuring.of_numbers(name, split.shift + split.scale * table.labels, said)
+            continue
         predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()
         for record, table, labels, output in zip(found, tables, predicted.cpu().numpy(), outputs.cpu().numpy(), strict=True):
             probabilities = measuring.to_probabilities(output.astype(np.float64), with_name(settings["loss"])["name"])
@@ -72,11 +83,21 @@ def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record
     rows = join_rows(judged)
     assert rows is not None
     outputs = fw.predict(model, rows.inputs)
-    predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()  # rules differ in the type they give
-    targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
     each = networks.loss({**settings, "reduction": "sum"}, unit.source.parts.load())
     columns = [f"output_{name}" for name in classes] if outputs.shape[2] > 1 else ["output"]
     names = dict(enumerate(classes))  # an output may be rounded to a label that is none
+    if not classes:
+        return [
+            {
+                "row": table.rows.tolist(),
+                "truth": (split.shift + split.scale * table.labels).tolist(),
+                "predicted": (split.shift + split.scale * output[:, 0].double()).tolist(),
+                "loss": each(output[:, :, None], torch.as_tensor(table.labels)[:, None, None].to(output))[0].tolist(),
+            }
+            for table, output, split in zip(judged, outputs, splits, strict=True)
+        ]
+    predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()  # rules differ in the type they give
+    targets = fw.encode(rows.labels, outputs.shape[2]).to(outputs).mT
     return [
         {
             "row": table.rows.tolist(),
@@ -92,27 +113,36 @@ def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record
 
 def outcome(history: fw.History, replica: int, split: Split) -> Record:
     """The outcome of one model, with its history."""
-    sizes = {name: len(table.labels) if table else 0 for name, table in split._asdict().items()}
+    sizes = {name: len(table.labels) if table else 0 for name, table in split.sets.items()}
     curves = {"epoch": history.epochs}
     final: Record = {}
     for name, short in (("train", "train"), ("validation", "val"), ("test", "test")):
         final[f"n_{short}"] = sizes[name]
         if name in history.loss:
             curves[f"{short}_loss"] = history.loss[name][:, replica].tolist()
-            curves[f"{short}_errors"] = history.errors[name][:, replica].tolist()
-            final |= {f"{short}_{what}": curves[f"{short}_{what}"][-1] for what in ("loss", "errors")}
+            if name in history.errors:
+                curves[f"{short}_errors"] = history.errors[name][:, replica].tolist()
+            final |= {column: curves[column][-1] for column in (f"{short}_loss", f"{short}_errors") if column in curves}
     if history.gradient_norms is not None:
         for layer, norms in enumerate(history.gradient_norms[:, :, replica].T.tolist(), start=1):
             curves[f"gradient_norm_{layer}"] = norms
     return {
         **final,
         "diverged": bool(history.diverged[replica]),
-        "stuck": is_stuck(final["train_errors"], split.train.labels),
-        "epochs_to_5_pct": first_fast_epoch(curves["epoch"], curves["train_errors"], sizes["train"]),
         "status": "ok",
         "reason": None,
-        "wrong": pack_rows(history.wrong[split.judged][replica].cpu().numpy()),
         "history": curves,
+        **(_of_errors(history, replica, split, curves) if history.errors else {"stuck": False}),
+    }
+
+
+def _of_errors(history: fw.History, replica: int, split: Split, curves: Mapping[str, Any]) -> Record:
+    """What follows from the number of rows that a model gets wrong."""
+    errors, labels = curves["train_errors"], split.train.labels
+    return {
+        "stuck": is_stuck(errors[-1], labels),
+        "epochs_to_5_pct": first_fast_epoch(curves["epoch"], errors, len(labels)),
+        "wrong": pack_rows(history.wrong[split.judged][replica].cpu().numpy()),
     }
 
 

@@ -213,17 +213,22 @@ def single(figure: FigureBase, record: Mapping[str, Any]) -> None:
     """Loss and error of one trial by epoch on each of its sets of rows, from its record as the runner makes it."""
     history = record["history"]
     sets = [name for name in reversed(SETS) if f"{name}_loss" in history]
-    loss, error = figure.subplots(2, 1, sharex=True)
+    classes = f"{sets[0]}_errors" in history
+    axes = figure.subplots(1 + classes, 1, sharex=True, squeeze=False)[:, 0]
+    loss, error = axes[0], axes[-1]
     lowest = 100.0
     for name, look in zip(sets, looks(), strict=False):
-        percent = [100 * errors / record[f"n_{name}"] for errors in history[f"{name}_errors"]]
-        lowest = min(lowest, *percent)
-        for ax, values in ((loss, history[f"{name}_loss"]), (error, percent)):
+        drawn = {loss: history[f"{name}_loss"]}
+        if classes:
+            drawn[error] = [100 * errors / record[f"n_{name}"] for errors in history[f"{name}_errors"]]
+            lowest = min(lowest, *drawn[error])
+        for ax, values in drawn.items():
             every = max(1, math.ceil(len(values) / _MARKED))
             ax.plot(history["epoch"], values, label=SET_WORDS[name], linewidth=1.4, markersize=4, markevery=every, **look)
     loss.set_ylabel("loss per sample")
     log_axis(loss)
-    percent_axis(error, "error in %", lowest)
+    if classes:
+        percent_axis(error, "error in %", lowest)
     error.set_xlabel("epoch")
     error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     loss.legend()

@@ -41,8 +41,8 @@ _BORDERS: dict[str, Callable[[Axes], Any]] = {
 
 
 def has_two_inputs(study: Study) -> bool:
-    """True where the data lie in a plane."""
-    return len(study.schema.features) == 2
+    """True where the data are classes in a plane."""
+    return len(study.schema.features) == 2 and bool(study.schema.classes)
 
 
 def predicted(study: Study) -> bool:
