@@ -16,7 +16,7 @@ from studies.data import datasets, generators, splits
 from studies.data.types import CLASSIFICATION, REGRESSION, Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
-from studies.spec.components import with_name
+from studies.spec.components import BUILT_IN
 from studies.spec.grid import Configuration, Grid, expand, level_text
 from studies.spec.measures import DEFAULT, MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
@@ -27,7 +27,7 @@ from studies.spec.study import Study
 SPECS = Path(__file__).parent / "specs"
 _OVERLAID = ("data", "validation", "base", "grid", "exclude", "baseline")  # what a reading may change
 OF_REGRESSION = {"outputs": "single", "output": "linear", "loss": "mse"}  # settings of the base that follow from the data
-LOSSES_OF_REGRESSION = ("mse", "mae", "huber")
+FOR_NUMBERS = ("mse", "mae", "huber")
 SAMPLES = 10_000_000  # of any set, which lies in memory as a whole
 REPEATS = 100_000  # of a study: each is a row for each configuration, and they lie in memory too
 TOP: Mapping[str, Key] = {
@@ -240,10 +240,13 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
 
     base = document.get("base", {})
     require_keys("base", base, DEFAULTS)
+    components = own.known()
     if data.task == REGRESSION:
         base = {**OF_REGRESSION, **base}
-    resolve(base, "base", own.known())
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
+        fit = {name: loss for name, loss in components["loss"].items() if name in FOR_NUMBERS or name not in BUILT_IN["loss"]}
+        components = {**components, "loss": fit}
+    resolve(base, "base", components)
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, components)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
     sizes = splits.training_sizes(pool, validation, seed)
     for each in expanded.configurations:
@@ -416,11 +419,8 @@ def _check_against_data(configuration: Configuration, data: Data, classes: int, 
     settings = configuration.settings
     if data.task == REGRESSION:
         wrong = [key for key in ("outputs", "output") if settings[key] != OF_REGRESSION[key]]
-        loss = with_name(settings["loss"])["name"]
         if wrong:
             raise UserError(f"regression has one linear output: {wrong[0]} = {settings[wrong[0]]!r} was given; leave it out")
-        if loss not in LOSSES_OF_REGRESSION:
-            raise UserError(f"regression has the loss {', '.join(LOSSES_OF_REGRESSION)}: {loss!r} was given")
     elif settings["outputs"] == "single" and classes > 2:
         raise UserError(f"outputs = 'single' tells two classes apart: {data.name} has {classes}; write outputs = 'classes'")
     batch = settings["batch_size"]
