@@ -17,8 +17,20 @@ from studies.spec.study import Study
 @options.on_study
 @options.out
 @options.measure
+@click.option("--latex", is_flag=True, help="Print the configurations as a table for a paper instead; writes nothing.")
+@click.option(
+    "--spread", type=click.Choice(["sd", "interval"]), default="sd", show_default=True, help="With --latex, beside means."
+)
 @click.option("--against", metavar="CONFIG", help="Compare all configurations with this one, an id or a label; writes nothing.")
-def show_tables(study: Study, results: Path, out: Path | None, measure: str | None, against: str | None) -> None:
+def show_tables(
+    study: Study,
+    results: Path,
+    out: Path | None,
+    measure: str | None,
+    latex: bool,
+    spread: str,
+    against: str | None,
+) -> None:
     """Make STUDY's tables from its rows, or read the ones there are, and print them."""
     from rich.console import Console
 
@@ -26,6 +38,11 @@ def show_tables(study: Study, results: Path, out: Path | None, measure: str | No
     from studies.show.console import print_comparison, print_tables
 
     study = options.about(study, measure)
+    if latex:
+        from studies.show import latex as papers
+
+        click.echo(papers.of_study(study, api.tables_of(study, results, out), spread), nl=False)
+        return
     if against is not None:
         print_comparison(study, api.against(study, results, against), Console())
         return

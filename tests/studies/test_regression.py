@@ -130,7 +130,10 @@ def test_diabetes_and_a_csv_file_have_numbers(tmp_path):
 
 CSV = ('name = "friedman1"\nsamples = 60\ntest_samples = 40', 'name = "csv"\npath = "t.csv"\ntarget = "y"\ntask = "regression"')
 WRONG = {
-    "loss": (('loss = ["mse", "huber"]', 'loss = ["mse", "cross_entropy"]'), "there is no loss 'cross_entropy'; did you mean"),
+    "loss": (
+        ('loss = ["mse", "huber"]', 'loss = ["mse", "cross_entropy"]'),
+        "there is no loss 'cross_entropy'; allowed: mse, mae, huber",
+    ),
     "output": (("epochs = 3", 'epochs = 3\noutput = "sigmoid"'), "regression has one linear output: output = 'sigmoid'"),
     "outputs": (("epochs = 3", 'epochs = 3\noutputs = "classes"'), "regression has one linear output"),
     "measure": (("measures =", 'measure = "auc"\nmeasures ='), "auc is for classification, and the data are for regression"),
