@@ -148,15 +148,33 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
         )
 
 
-def draw(study: Study, results: str | Path, figures: str | Path) -> dict[str, Path | str]:
+def draw(
+    study: Study, results: str | Path, figures: str | Path, kind: str = "png", width: float = math.inf
+) -> dict[str, Path | str]:
     """Draw the pictures of a study to `figures/<study>/`: the path of each by name, or the reason that there is none.
 
-    Raises UserError where there are neither rows nor tables of this study.
-    """
-    from studies.show.figures import draw_study  # with matplotlib, which takes a second to import
+    Parameters
+    ----------
+    study
+        The study.
+    results, figures
+        Folders in which each study has a folder of its name: of rows and tables, of pictures.
+    kind
+        "png", "pdf" or "svg".
+    width
+        Width of a column of a page in inches, which no picture exceeds.
 
+    Raises
+    ------
+    UserError
+        There are neither rows nor tables of this study, or the format or width is none.
+    """
+    from studies.show.figures import FORMATS, Paper, draw_study  # with matplotlib, which takes a second to import
+
+    if kind not in FORMATS or not width >= 1:
+        raise UserError(f"pictures are {', '.join(FORMATS)}, of a width from 1 inch: {kind}, {width:g} inches were given")
     found, rows = _tables_and_rows(study, results)
-    return draw_study(study, found, Path(figures) / study.folder, rows.predictions)
+    return draw_study(study, found, Path(figures) / study.folder, rows.predictions, Paper(kind, width))
 
 
 def write_report(study: Study, results: str | Path, figures: str | Path, out: str | Path | None = None) -> Path:

@@ -1,5 +1,7 @@
 """Commands about what rows say: tables, pictures, the page, what changed between two folders, verdicts."""
 
+import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +58,19 @@ def show_tables(
 @options.results
 @options.figures
 @options.measure
+@click.option(
+    "--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True, help="With its fonts."
+)
+@click.option("--width", default="", metavar="WIDTH", help="Widest picture, for a column of a page: 3.3in or 84mm.")
 def figures(
-    studies: Sequence[str], overrides: Sequence[str], quick: bool, results: Path, figures: Path, measure: str | None
+    studies: Sequence[str],
+    overrides: Sequence[str],
+    quick: bool,
+    results: Path,
+    figures: Path,
+    measure: str | None,
+    kind: str,
+    width: str,
 ) -> None:
     """Draw the pictures of each STUDY, by default of all that have results, from the tables of their rows.
 
@@ -65,10 +78,11 @@ def figures(
     """
     import joblib
 
+    inches = _inches(width)
     named = options.with_reports(studies) or [name for name in spec.names() if (results / name / "summary.csv").exists()]
     planned = [options.about(spec.load(name, overrides, quick, results), measure) for name in named]
     drawn = joblib.Parallel(n_jobs=min(joblib.cpu_count(), max(1, len(planned))), return_as="generator")(
-        joblib.delayed(_drawn)(study, results, figures) for study in planned
+        joblib.delayed(_drawn)(study, results, figures, kind, inches) for study in planned
     )
     some = False
     for study, outcomes in zip(planned, drawn, strict=True):
@@ -86,12 +100,20 @@ def figures(
         )
 
 
-def _drawn(study: Study, results: Path, figures: Path) -> dict[str, Path | str] | UserError:
+def _inches(width: str) -> float:
+    """A width in inches; infinite where none is given. Raises UserError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(in|mm|cm|pt)", width.replace(" ", "")) if width else None
+    if width and not found:
+        raise UserError(f"--width is a number with its unit, in, mm, cm or pt, such as 3.3in: {width!r} was given")
+    return float(found[1]) / {"in": 1, "mm": 25.4, "cm": 2.54, "pt": 72.27}[found[2]] if found else math.inf
+
+
+def _drawn(study: Study, results: Path, figures: Path, kind: str, width: float) -> dict[str, Path | str] | UserError:
     """The pictures of a study, or why there are none."""
     from studies import api
 
     try:
-        return api.draw(study, results, figures)
+        return api.draw(study, results, figures, kind, width)
     except UserError as error:
         return error
 

@@ -1,15 +1,19 @@
 """Pictures: which are drawn, and what is in them."""
 
+import io
+import re
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import studies
 from studies import api
 from studies.analysis.tables import _rounded, of_reading
+from studies.errors import UserError
 from studies.show import figures, tables
 from studies.show.figures import functions, grid, style
 from studies.spec import spec
@@ -422,3 +426,32 @@ def test_an_activation_that_raises_has_a_panel_that_says_so_and_a_page(tiny, tmp
     figure = functions.activations(study, None)
     assert all("ValueError" in ax.texts[0].get_text() for ax in figure.axes)
     assert api.write_report(study, tmp_path, tmp_path / "figures").read_text().count("<img") >= 10
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_pictures_for_a_page_are_no_wider_than_it_and_the_same_bytes_again(tiny, tmp_path, kind):
+    path = tiny(("epochs = 3", "epochs = 2"))
+    studies.run(path, results=tmp_path, jobs=1)
+    study = spec.load(str(path))
+    drawn = [api.draw(study, tmp_path, tmp_path / place, kind, 3.3) for place in ("one", "other")]
+    assert drawn[0].keys() >= {"levels", "grid", "ladder"}
+    for name, picture in drawn[0].items():
+        if isinstance(picture, Path):
+            content = picture.read_bytes()
+            assert picture.suffix == f".{kind}"
+            assert content == drawn[1][name].read_bytes()
+            assert _inches_across(content, kind) <= 3.31, name
+
+
+def _inches_across(content, kind):
+    if kind == "png":
+        with Image.open(io.BytesIO(content)) as picture:
+            return picture.width / 300
+    pattern = rb"/MediaBox \[ 0 0 ([\d.]+)" if kind == "pdf" else rb'width="([\d.]+)pt"'
+    return float(re.search(pattern, content)[1]) / 72
+
+
+@pytest.mark.parametrize(("kind", "width"), [("gif", 3.3), ("png", 0.5), ("png", float("nan"))], ids=["gif", "small", "nan"])
+def test_pictures_of_other_forms_are_refused(tiny, tmp_path, kind, width):
+    with pytest.raises(UserError, match="pictures are png, pdf, svg, of a width from 1 inch"):
+        api.draw(spec.load(str(tiny())), tmp_path, tmp_path, kind, width)

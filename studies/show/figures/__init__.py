@@ -4,6 +4,7 @@ A picture is drawn only where it means something, and says over how many models 
 """
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,7 @@ from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, of_reading
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.show.figures.labels import shorten_labels
-from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
+from studies.show.figures.style import TooLargeError, choose_fonts, drawing, fit, without_font
 from studies.spec.study import Study
 
 
@@ -36,6 +37,17 @@ class Picture(NamedTuple):
     shows: str
 
 
+class Paper(NamedTuple):
+    """The form of pictures: one of `FORMATS`, and the width of a column of the page in inches, infinite for none."""
+
+    kind: str = "png"
+    width: float = math.inf
+
+
+SCREEN = Paper()
+
+FORMATS = ("png", "pdf", "svg")
+FINE = 300  # dots per inch, of pictures for a page
 EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
 PICTURES = {
     "effects": Picture(
@@ -135,7 +147,9 @@ PICTURES = {
 }
 
 
-def draw_study(study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None) -> dict[str, Path | str]:
+def draw_study(
+    study: Study, tables: Tables, folder: Path, predictions: pd.DataFrame | None = None, paper: Paper = SCREEN
+) -> dict[str, Path | str]:
     """Write the pictures of a study to `folder`, those of readings other than the primary one to folders of their names in it.
 
     `predictions` are the rows of `predictions.csv`, where there are any. Returns, for each picture by name, its path, or why
@@ -148,12 +162,20 @@ def draw_study(study: Study, tables: Tables, folder: Path, predictions: pd.DataF
 
         def save(path: Path, figure: Figure) -> None:
             missing.update(choose_fonts(figure))
+            small = fit(figure, paper.width)
+            if small:
+                outcome[f"{path.stem} note"] = small
+            if paper.kind != "png":
+                written.append(writer.submit(files.write, path, _vectors(figure, paper.kind)))
+                return
+            figure.set_dpi(FINE if math.isfinite(paper.width) else figure.dpi)
             written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
 
-        outcome = _draw(study, PICTURES, of_reading(known, study), folder, save)
+        outcome: dict[str, Path | str] = {}
+        outcome |= _draw(study, PICTURES, of_reading(known, study), folder, save, paper)
         explored = {name: PICTURES[name] for name in EXPLORED}
         for other in study.others:
-            drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, save)
+            drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, save, paper)
             outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     for each in written:
         each.result()  # raises what went wrong
@@ -168,13 +190,14 @@ def _draw(
     tables: Tables,
     folder: Path,
     save: Callable[[Path, Figure], None],
+    paper: Paper,
 ) -> dict[str, Path | str]:
     outcome: dict[str, Path | str] = {}
     study, tables = shorten_labels(study, tables)
     summary = tables["summary"]
     nothing = not summary.empty and bool(summary[f"{judged_on(summary)}_mean"].isna().all())
     for name, picture in pictures.items():
-        path = folder / f"{name}.png"
+        path = folder / f"{name}.{paper.kind}"
         missing = [table for table in picture.needs if tables[table].empty]
         if not picture.applies(study):
             path.unlink(missing_ok=True)  # of what the study was before
@@ -189,7 +212,7 @@ def _draw(
             needed = " and ".join(f"{table}.csv" for table in missing)
             outcome[name] = f"not drawn: {needed} is not there, as before a run of the study, or says nothing of it"
             continue
-        with drawing():
+        with drawing(width=paper.width):
             try:
                 drawn = picture.figure(study, tables)
             except TooLargeError as error:
@@ -203,6 +226,14 @@ def _draw(
 def png(figure: Figure) -> bytes:
     """The picture in 256 colours, which is what it takes, and half the bytes: pictures are committed."""
     return _encoded(_pixels(figure), figure.dpi)
+
+
+def _vectors(figure: Figure, kind: str) -> bytes:
+    """The picture with its fonts in it, without a date: the same bytes again."""
+    content = io.BytesIO()
+    dates = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "svg": {"Date": None, "Creator": None}}
+    figure.savefig(content, format=kind, metadata=dates[kind])
+    return content.getvalue()
 
 
 def _write(path: Path, pixels: Image.Image, dpi: float) -> None:

@@ -45,9 +45,10 @@ def draw_effects(study: Study, tables: Tables) -> Figure:
     """Share of the variance between configurations that each effect explains, with its interval, the largest first."""
     table = tables["effects"].sort_values("share_pct", ascending=False, kind="stable", na_position="last")
     shown = table[:SHOWN]
-    figure = new_figure(10.5 + wider(shown["effect"], 2.0), 1.7 + 0.24 * len(shown))
     named = kinds(study.measure)
-    axes = figure.subplots(1, len(named), sharex=True, sharey=True)
+    down, across = shape(len(named), len(named))
+    figure = new_figure(3.5 * across + wider(shown["effect"], 2.0), down * (1.7 + 0.24 * len(shown)))
+    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     places = np.arange(len(shown))
     for ax, (kind, words), marker in zip(axes, named.items(), "osD", strict=True):
         sure = (shown[f"{kind}_p"] < ALPHA).to_numpy()
