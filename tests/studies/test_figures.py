@@ -455,3 +455,14 @@ def _inches_across(content, kind):
 def test_pictures_of_other_forms_are_refused(tiny, tmp_path, kind, width):
     with pytest.raises(UserError, match="pictures are png, pdf, svg, of a width from 1 inch"):
         api.draw(spec.load(str(tiny())), tmp_path, tmp_path, kind, width)
+
+
+def test_a_picture_carries_what_it_was_made_from(tiny, tmp_path):
+    notes = []
+    for change in ((), (("epochs = 3", "epochs = 2"),)):
+        studies.run(tiny(*change), results=tmp_path, jobs=1)
+        drawn = api.draw(spec.load(str(tiny(*change))), tmp_path, tmp_path / "figures")
+        with Image.open(drawn["grid"]) as picture:
+            notes.append(picture.text["Source"])
+    assert all(re.fullmatch(r"tiny, error; spec \w{16}; tables \w{16}", note) for note in notes)
+    assert notes[0] != notes[1]

@@ -15,13 +15,16 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from studies import files
 from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, of_reading
+from studies.seeds import digest
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.show.figures.labels import shorten_labels
 from studies.show.figures.style import TooLargeError, choose_fonts, drawing, fit, without_font
+from studies.spec.identity import plain
 from studies.spec.study import Study
 
 
@@ -156,6 +159,7 @@ def draw_study(
     there is none; a picture that means nothing for the study is not named. Where no font has a letter, `fonts` says so.
     """
     known = {**tables, "predictions": pd.DataFrame() if predictions is None else predictions}
+    note = _made_from(study, tables)
     written: list[Future[None]] = []
     missing: set[str] = set()
     with ThreadPoolExecutor(1) as writer:  # a third of a picture's time is compression, which leaves the interpreter free
@@ -166,10 +170,10 @@ def draw_study(
             if small:
                 outcome[f"{path.stem} note"] = small
             if paper.kind != "png":
-                written.append(writer.submit(files.write, path, _vectors(figure, paper.kind)))
+                written.append(writer.submit(files.write, path, _vectors(figure, paper.kind, note)))
                 return
             figure.set_dpi(FINE if math.isfinite(paper.width) else figure.dpi)
-            written.append(writer.submit(_write, path, _pixels(figure), figure.dpi))
+            written.append(writer.submit(_write, path, _pixels(figure), figure.dpi, note))
 
         outcome: dict[str, Path | str] = {}
         outcome |= _draw(study, PICTURES, of_reading(known, study), folder, save, paper)
@@ -228,16 +232,25 @@ def png(figure: Figure) -> bytes:
     return _encoded(_pixels(figure), figure.dpi)
 
 
-def _vectors(figure: Figure, kind: str) -> bytes:
+def _made_from(study: Study, tables: Tables) -> str:
+    """What pictures are made from, as they carry it: the study and its measure, and hashes of its spec and its tables."""
+    contents = [table.to_csv(index=False) for _, table in sorted(tables.items())]
+    return f"{study.name}, {study.measure.name}; spec {digest(plain(study.described()), 16)}; tables {digest(contents, 16)}"
+
+
+def _vectors(figure: Figure, kind: str, note: str) -> bytes:
     """The picture with its fonts in it, without a date: the same bytes again."""
     content = io.BytesIO()
-    dates = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "svg": {"Date": None, "Creator": None}}
-    figure.savefig(content, format=kind, metadata=dates[kind])
+    about: dict[str, dict[str, str | None]] = {
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": note},
+        "svg": {"Date": None, "Creator": None, "Source": note},
+    }
+    figure.savefig(content, format=kind, metadata=about[kind])
     return content.getvalue()
 
 
-def _write(path: Path, pixels: Image.Image, dpi: float) -> None:
-    files.write(path, _encoded(pixels, dpi))
+def _write(path: Path, pixels: Image.Image, dpi: float, note: str) -> None:
+    files.write(path, _encoded(pixels, dpi, note))
 
 
 def _pixels(figure: Figure) -> Image.Image:
@@ -246,8 +259,10 @@ def _pixels(figure: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba()))
 
 
-def _encoded(pixels: Image.Image, dpi: float) -> bytes:
-    content = io.BytesIO()
+def _encoded(pixels: Image.Image, dpi: float, note: str = "") -> bytes:
+    content, about = io.BytesIO(), PngInfo()
+    if note:
+        about.add_text("Source", note)
     image = pixels.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    image.save(content, format="png", optimize=True, dpi=(dpi, dpi))
+    image.save(content, format="png", optimize=True, dpi=(dpi, dpi), pnginfo=about)
     return content.getvalue()
