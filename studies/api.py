@@ -16,7 +16,7 @@ from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading
 from studies.claims import claims, judge
-from studies.columns import MADE_BY, OUTCOMES, Record
+from studies.columns import MADE_BY, OUTCOMES, Record, is_measure
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -257,6 +257,9 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
         trial = trials[index]
         (unit,) = engines.plan_units(study, [trial], jobs=1)
         (alone,) = runner.train_unit(unit)
+        if alone["status"] != "ok":
+            differences.append((trial.key, "status", "ok", f"failed: {alone['reason']}"))
+            continue
         kept = rows.loc[trial.key]
         for column in MADE_BY:
             if kept[column] != alone[column]:
@@ -264,8 +267,8 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
                     f"rows are equal to the bit within one {column}: trial {trial.key} was made with {kept[column]}, "
                     f"this is {alone[column]}"
                 )
-        for column in OUTCOMES:
-            theirs, ours = kept[column], alone.get(column)
+        for column in dict.fromkeys([*OUTCOMES, *filter(is_measure, alone)]):
+            theirs, ours = kept.get(column), alone.get(column)
             if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
                 differences.append((trial.key, column, theirs, ours))
     return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])

@@ -104,6 +104,8 @@ def guess(study: Study) -> float:
     """
     if study.measure.guess != "rows":
         return math.nan if study.measure.guess is None else float(study.measure.guess)
+    if not study.data.name:
+        return math.nan
     pool = datasets.training_pool(study.data, study.schema, study.seed)
     return measuring.of_a_guess(study.measure.name, pool.labels)
 

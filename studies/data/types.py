@@ -50,6 +50,8 @@ class Schema:
     @property
     def described(self) -> str:
         """The data set in a line."""
+        if not self.features:
+            return "none, the function makes its own numbers"
         return "; ".join([self.name, *self.words])
 
     @property
@@ -126,3 +128,7 @@ class Validation:
     folds: int
     repeats: int
     stratified: bool
+
+
+NO_DATA = Data("", 0, 0, 0, "none", 0.0, False)  # of a study whose function needs none
+NO_SCHEMA = Schema("", (), "", (), ())

@@ -5,7 +5,7 @@ Every error is found here, before anything trains, and says which file and key, 
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from studies.data import datasets, generators, splits
-from studies.data.types import Data, Schema, Table, Validation
+from studies.data.types import NO_DATA, NO_SCHEMA, Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
+from studies.spec.functions import Function, read_function
 from studies.spec.grid import Configuration, Grid, expand, level_text
+from studies.spec.keys import Keys, NetworkKeys
 from studies.spec.measures import MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole_number
-from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
+from studies.spec.settings import DEFAULTS, assign, require_setting
 from studies.spec.study import Study
 
 SPECS = Path(__file__).parent / "specs"
@@ -79,6 +81,7 @@ SECTIONS: Mapping[str, str] = {
     "exclude": "Combinations to leave out.",
     "reading": "Other interpretations of the source.",
     "components": "Components of your own.",
+    "engine": "A function or estimator of your own that trains the models.",
 }
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
@@ -160,8 +163,16 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
         raise UserError(f"{path.name}: {error}") from None
 
 
-def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: Sequence[Schema] = ()) -> Study:
+def check(
+    name: str,
+    document: Mapping[str, Any],
+    folder: Path = Path(),
+    known: Sequence[Schema] = (),
+    train: Callable[..., Any] | None = None,
+) -> Study:
     """The study that a parsed document describes; paths in it are relative to `folder`, and files in `known` are not read.
+
+    `train` is a function or class in place of the file of the `[engine]` section.
 
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
@@ -171,12 +182,15 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
     overlays = _readings(document.get("reading", {}))
     own = _parts(document.get("components"), folder)
+    function = read_function(document.get("engine"), folder, train)
+    if function.name and own.path:
+        raise UserError("[components] are for the suite's own networks, and [engine] trains a function: leave one of both out")
     if not overlays:
-        return _one(name, document, folder, known, own)
+        return _one(name, document, folder, known, own, function)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own, function), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -219,25 +233,31 @@ def _parts(section: object, folder: Path) -> Parts:
     return parts.read_parts(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
+def _one(
+    name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts, function: Function
+) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
-    data, schema = _data(document.get("data", {}), folder, known, seed)
-    pool = datasets.training_pool(data, schema, seed)
-    if len(np.unique(pool.labels)) < 2:
-        raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
-    validation = _validation(document.get("validation", {}), data, pool)
-
+    sizes: Collection[int] = ()
+    if function.name and "data" not in document:
+        data, schema, validation = NO_DATA, NO_SCHEMA, _repeats(document.get("validation", {}))
+    else:
+        data, schema = _data(document.get("data", {}), folder, known, seed)
+        pool = datasets.training_pool(data, schema, seed)
+        if len(np.unique(pool.labels)) < 2:
+            raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
+        validation = _validation(document.get("validation", {}), data, pool)
+        sizes = splits.training_sizes(pool, validation, seed)
     base = document.get("base", {})
-    require_keys("base", base, DEFAULTS)
-    resolve(base, "base", own.known())
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, own.known())
+    keys: Keys = function if function.name else NetworkKeys(own.known())
+    keys.resolve(base, "base")
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, keys)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
-    sizes = splits.training_sizes(pool, validation, seed)
-    for each in expanded.configurations:
+    for each in expanded.configurations if not function.name else ():
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
-    measure = read_measure("measure", document.get("measure", TOP["measure"].default), TASK)
+    task = TASK if data.name else ""
+    measure = read_measure("measure", document.get("measure", TOP["measure"].default), task, bool(function.name))
     margin = document.get("margin", measure.margin)
     return Study(
         name=name,
@@ -254,8 +274,9 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         tune=tuple(document.get("tune", [])),
         margin=require("margin", margin, number(0, measure.high - measure.low)),
         measure=measure,
-        measures=read_measures("measures", document.get("measures", []), TASK),
+        measures=read_measures("measures", document.get("measures", []), task, bool(function.name)),
         parts=own,
+        function=function,
     )
 
 
@@ -386,6 +407,16 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
     if validation.folds and data.validation_samples:
         raise UserError("data.validation_samples is for folds = 0: with folds, each fold is the validation set of its trial")
     return validation
+
+
+def _repeats(section: object) -> Validation:
+    """The `[validation]` section of a study without data: repeats alone."""
+    require_keys("validation", section, VALIDATION)
+    assert isinstance(section, Mapping)
+    for key in section:
+        if key != "repeats" and section[key]:
+            raise UserError(f"validation.{key} divides rows, and without [data] there are none: write validation.repeats")
+    return Validation(0, require("validation.repeats", section.get("repeats", 1), VALIDATION["repeats"].rule), False)
 
 
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:
