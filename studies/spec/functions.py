@@ -86,8 +86,8 @@ class Function:
         if key not in self.defaults and key in DEFAULTS:
             there = ", ".join(self.defaults) or "none"
             raise UserError(
-                f"{where}: {key} is a setting of the suite's own networks, and [engine] trains {self.described}, whose settings "
-                f"are: {there}; leave it out, or add the argument to {self.name}"
+                f"{where}: {key} is a setting of the suite's own networks, and [engine] trains {self.described} with its own "
+                f"settings, {there}; leave it out, or add the argument to {self.name}"
             )
         if key not in self.defaults:
             raise UserError(f"{where}: {unknown(what, key, self.defaults)}")

@@ -24,9 +24,8 @@ class Population(StrEnum):
 class Sampling:
     """The design of a reading, as far as its statistics depend on it.
 
-    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that judges, with `rows` (0: there are
-    none, a function makes its own numbers). `by_row`:
-    the value of a trial is a mean over its rows, of which each is known.
+    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that judges, with `rows` (0: there
+    are none, a function makes its own numbers). `by_row`: the value of a trial is a mean over its rows, of which each is known.
     """
 
     folds: int

@@ -3,6 +3,7 @@
 Every error is found here, before anything trains, and says which file and key, what was given, and what is allowed.
 """
 
+import copy
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -126,7 +127,33 @@ def names() -> list[str]:
     return sorted(path.stem for path in SPECS.glob("*.toml"))
 
 
-def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results: Path | None = None) -> Study:
+def read(document: Mapping[str, Any], overrides: Sequence[str] = (), train: Callable[..., Any] | None = None) -> Study:
+    """The study that a dictionary describes as a file would, with a `name`; paths are relative to the working directory.
+
+    Args:
+        document: The keys of a spec.
+        overrides: What to change in it, such as "base.epochs=50".
+        train: Function or class in place of the file of the `[engine]` section.
+
+    Raises:
+        UserError: Something in it is wrong.
+    """
+    name = document.get("name")
+    if not isinstance(name, str):
+        raise UserError(f"a study that is no file has a name, of its folder of results, name = ...: {name!r} was given")
+    changed = {key: copy.deepcopy(value) for key, value in document.items() if key != "name"}
+    for override in overrides:
+        _override(changed, override)
+    return check(name, changed, train=train)
+
+
+def load(
+    study: str,
+    overrides: Sequence[str] = (),
+    quick: bool = False,
+    results: Path | None = None,
+    train: Callable[..., Any] | None = None,
+) -> Study:
     """The study of a name or path, after `key=value` overrides.
 
     Args:
@@ -134,6 +161,7 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
         overrides: What to change in the file, such as "base.epochs=50".
         quick: Keep the primary reading only, with no more than `QUICK` repeats.
         results: Folder of results whose manifest describes CSV files that are known there: they are not read, and may be gone.
+        train: Function or class in place of the file of the `[engine]` section.
 
     Raises:
         UserError: The file is missing or wrong, in a way that the message says.
@@ -157,7 +185,7 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
             _override(document, override)
         known = datasets.schemas_of(results / path.stem) if results else ()
         options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
-        checked = replace(check(path.stem, document, path.parent, known), given=(study, *options))
+        checked = replace(check(path.stem, document, path.parent, known, train), given=(study, *options))
         return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None
@@ -245,7 +273,9 @@ def _one(
         data, schema = _data(document.get("data", {}), folder, known, seed)
         pool = datasets.training_pool(data, schema, seed)
         if len(np.unique(pool.labels)) < 2:
-            raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
+            raise UserError(
+                f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more"
+            )
         validation = _validation(document.get("validation", {}), data, pool)
         sizes = splits.training_sizes(pool, validation, seed)
     base = document.get("base", {})

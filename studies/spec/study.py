@@ -72,7 +72,9 @@ class Study:
     def sampling(self) -> Sampling:
         """The design of this reading, as far as its statistics depend on it."""
         data, validation = self.data, self.validation
-        judged = "test" if data.test_samples or not data.name else "val" if validation.folds or data.validation_samples else "train"
+        judged = (
+            "test" if data.test_samples or not data.name else "val" if validation.folds or data.validation_samples else "train"
+        )
         rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
         return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows, by_row=self.measure.of_rows)
 

@@ -207,7 +207,9 @@ class _Found:
         if shown:
             tables[-1]["_place"] = np.arange(2, 2 + len(shown))
         self.trials = (
-            rows.typed(_whole(pd.concat(tables, ignore_index=True)), self._factors) if tables else pd.DataFrame(columns=[*FIRST, *LAST])
+            rows.typed(_whole(pd.concat(tables, ignore_index=True)), self._factors)
+            if tables
+            else pd.DataFrame(columns=[*FIRST, *LAST])
         )
         if len(self.trials) and not store.study.function.name:  # whose numbers nobody can vouch for: see `ablation verify`
             rows.require_equal(self.trials)
