@@ -15,7 +15,8 @@ def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The trials with `<set>_value`, the measure on each set of rows that there is, and flags `failed` and `working`.
 
     Errors are counted in rows, and are percentages of them here, as are those that a function gives as such; the time of
-    training is about no rows, and is that of the set that the study is judged on. A trial that has no value, as a diverged one has no loss, counts in no mean.
+    training is about no rows, and is that of the set that the study is judged on. A trial that has no value, as a diverged one
+    has no loss, counts in no mean.
     """
     failed = trials["status"] != "ok"
     useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
