@@ -225,7 +225,7 @@ def _source(train: Callable[..., Any]) -> str:
 
 def _pickle(train: Callable[..., Any]) -> bytes:
     """A function as bytes that another process can load: by its content, unless it belongs to an installed package."""
-    from joblib.externals import cloudpickle
+    import cloudpickle
 
     module = inspect.getmodule(train)
     file = Path(getattr(module, "__file__", None) or "").resolve()

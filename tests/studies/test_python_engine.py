@@ -182,9 +182,7 @@ def test_reading_planning_and_reporting_execute_nothing(write, tmp_path):
     (tmp_path / "executed").unlink()
     for command in ("list", "plan", "status", "tables", "figures", "report"):
         arguments = [] if command == "list" else [str(path)]
-        subprocess.run(
-            [sys.executable, "-m", "studies", command, *arguments], cwd=tmp_path, check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, "-m", "studies", command, *arguments], cwd=tmp_path, check=True, capture_output=True)
         assert not (tmp_path / "executed").exists(), command
     assert spec.load(str(path)).function.defaults["width"] == 32
     assert not (tmp_path / "executed").exists()
@@ -201,20 +199,44 @@ def test_the_content_of_the_file_enters_every_key(write):
 WRONG = {  # the file, replacements of the spec, the message
     "no file": (None, (), "engine.path: "),
     "no python": ("def f(:\n", (), "my_model.py:1: not valid Python"),
-    "no such function": ("def trian(split): ...\n", (), "engine.train: there is no function or class 'train'; did you mean 'trian'?"),
+    "no such function": (
+        "def trian(split): ...\n",
+        (),
+        "engine.train: there is no function or class 'train'; did you mean 'trian'?",
+    ),
     "no rows": ("def train(*, seed): ...\n", (), "my_model.py:1: train takes no rows"),
     "no default": ("def train(split, width): ...\n", (), "my_model.py:1: train takes `width` without a default: every setting"),
     "a list": ("def train(split, width=[1]): ...\n", (), "the default of `width` of train is a finite number"),
-    "a taken name": ("def train(split, width=1, fold=1): ...\n", (), "engine: 'fold' is an argument of train of my_model.py and a"),
+    "a taken name": (
+        "def train(split, width=1, fold=1): ...\n",
+        (),
+        "engine: 'fold' is an argument of train of my_model.py and a",
+    ),
     "no fit": ("class train:\n    def predict(self, x): ...\n", (), "my_model.py:1: train has no fit"),
     "a wrong key": (MODEL, (("[engine]", "[engine]\nlimt = 3"),), "engine: there is no key 'limt'; did you mean 'limit'?"),
     "a wrong factor": (MODEL, (("width =", "widht ="),), "there is no factor 'widht'; did you mean 'width'?"),
-    "a wrong setting": (MODEL, (("[[grid]]", "[base]\nrl = 1\n[[grid]]"),), "base: there is no setting 'rl'; did you mean 'lr'?"),
+    "a wrong setting": (
+        MODEL,
+        (("[[grid]]", "[base]\nrl = 1\n[[grid]]"),),
+        "base: there is no setting 'rl'; did you mean 'lr'?",
+    ),
     "a wrong type": (MODEL, (("[2, 4]", '["a"]'),), "width is a number: 'a' was given"),
-    "a setting of networks": (MODEL, (("[[grid]]", "[base]\nepochs = 1\n[[grid]]"),), "base: epochs is a setting of the suite's own"),
+    "a setting of networks": (
+        MODEL,
+        (("[[grid]]", "[base]\nepochs = 1\n[[grid]]"),),
+        "base: epochs is a setting of the suite's own",
+    ),
     "a part of a setting": (MODEL, (("width =", '"width.x" ='),), "there is no factor 'width.x'"),
-    "components too": (MODEL, (("[engine]", '[components]\npath = "my_model.py"\n[engine]'),), "my_model.py defines no component"),
-    "folds without rows": (MODEL, (('[data]\nname = "disk"\nsamples = 60\ntest_samples = 40\n', ""),), "validation.folds divides"),
+    "components too": (
+        MODEL,
+        (("[engine]", '[components]\npath = "my_model.py"\n[engine]'),),
+        "my_model.py defines no component",
+    ),
+    "folds without rows": (
+        MODEL,
+        (('[data]\nname = "disk"\nsamples = 60\ntest_samples = 40\n', ""),),
+        "validation.folds divides",
+    ),
 }
 
 
@@ -229,7 +251,7 @@ def test_what_cannot_train_is_refused_in_one_line(model, replacements, message, 
     assert "\n" not in str(told.value)
 
 
-def of_python(split, *, seed, width=4):
+def of_python(split, *, seed, width=4):  # noqa: ARG001
     """A function that is given in Python."""
     return {"test": np.where(np.arange(len(split.test.targets)) % width == 0, 1 - split.test.targets, split.test.targets)}
 
@@ -286,7 +308,7 @@ WRONG_IN_PYTHON = {
     "no name": ({"grid": []}, of_python, "a study that is no file has a name"),
     "two functions": ({**DICTIONARY, "engine": {"path": "x.py"}}, of_python, "give one of both"),
     "no function": (DICTIONARY, 3, "train is a function, or a class with fit and predict: 3 was given"),
-    "no default": (DICTIONARY, lambda split, width: None, "takes `width` without a default"),
+    "no default": (DICTIONARY, lambda split, width: (split, width), "takes `width` without a default"),
     "a wrong factor": ({**DICTIONARY, "grid": [{"widht": [1]}]}, of_python, "did you mean 'width'?"),
 }
 
