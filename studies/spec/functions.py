@@ -7,12 +7,13 @@ signature of a function that was given in Python. It is called where something t
 import ast
 import inspect
 import sysconfig
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from studies.columns import FIRST, LAST, is_taken
+from studies.columns import FIRST, LAST, is_measure, is_taken
 from studies.errors import UserError, unknown
 from studies.seeds import digest
 from studies.spec import recording
@@ -129,7 +130,7 @@ def read_function(section: object, folder: Path, train: Callable[..., Any] | Non
         path = folder / given["path"]
         found = _of_file(path, read_text("engine.path", path), given.get("train", "train"))
     for key, _ in found.settings:
-        if key in _RESERVED or (is_taken(key) and key not in DEFAULTS):
+        if key in _RESERVED or is_measure(key) or (is_taken(key) and key not in DEFAULTS):
             raise UserError(
                 f"engine: {key!r} is an argument of {found.described} and a column of the tables already; give it another name"
             )
@@ -187,9 +188,9 @@ def _require_methods(where: str, name: str, inherits: bool, methods: set[str]) -
 
 def _of_callable(train: Callable[..., Any]) -> Function:
     """The function or class that was given in Python."""
-    if not callable(train):
+    if not inspect.isfunction(train) and not inspect.isclass(train):  # others have no text, and no name that stays
         raise UserError(f"train is a function, or a class with fit and predict: {train!r} was given")
-    name = getattr(train, "__name__", type(train).__name__)
+    name = train.__name__
     given = list(inspect.signature(train).parameters.values())
     usual = [each for each in given if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     if inspect.isclass(train):
@@ -219,8 +220,13 @@ def _source(train: Callable[..., Any]) -> str:
     try:
         return inspect.getsource(train)
     except (OSError, TypeError):
-        code = getattr(train, "__code__", None)
-        return repr((code.co_code.hex(), code.co_names, [str(each) for each in code.co_consts])) if code else repr(train)
+        return repr(_bytecode(train.__code__)) if inspect.isfunction(train) else train.__qualname__
+
+
+def _bytecode(code: types.CodeType) -> tuple[Any, ...]:
+    """Instructions, names and constants of a function, and of those within it."""
+    inner = [_bytecode(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
+    return code.co_code.hex(), code.co_names, code.co_varnames, inner
 
 
 def _pickle(train: Callable[..., Any]) -> bytes:

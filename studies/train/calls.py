@@ -20,6 +20,7 @@ from studies.data.types import Floats, Labels, Split, Table
 from studies.spec.functions import SEEDS, Function
 from studies.spec.syntax import load
 
+_REASON, _DETAILS = 400, 20_000  # letters at most of a reason and of a traceback, the last ones
 OUTPUTS = {
     **{field: short for short, field in SETS.items()},
     **{short: short for short in SETS},
@@ -73,7 +74,8 @@ def answer(request: Request) -> Answer:
         return Answer(outputs, numbers, time.perf_counter() - started)
     except BaseException as error:  # SystemExit too: the process is to stay
         reason = " ".join("".join(traceback.format_exception_only(error)).split())
-        return Answer({}, {}, 0.0, reason, "".join(traceback.format_exception(error)))
+        details = "".join(traceback.format_exception(error))
+        return Answer({}, {}, 0.0, reason[:_REASON], details[-_DETAILS:])
 
 
 def _call(request: Request) -> object:

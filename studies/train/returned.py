@@ -135,7 +135,7 @@ def _of_numbers(numbers: Mapping[str, Any], judged: str, record: Record) -> Reco
                     f"{name} is a finite number: {value} was returned; return diverged = True with it if it may be"
                 )
             value = None
-        found[column] = value
+        found[column] = None if value is None else float(value)
     return found
 
 

@@ -133,6 +133,7 @@ def serve(fd: int, parent: int) -> None:
 
     os.set_inheritable(fd, False)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # what it prints is here when it dies
     connection: Connection[Any, Any] = Connection(fd)
     while True:
         try:
