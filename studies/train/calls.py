@@ -68,20 +68,21 @@ class Answer(NamedTuple):
 
 def answer(request: Request) -> Answer:
     """Make a call; whatever it raises is in the answer."""
-    started = time.perf_counter()
     try:
-        outputs, numbers = _sorted(_call(request))
-        return Answer(outputs, numbers, time.perf_counter() - started)
+        train = _loaded(request.function)
+        started = time.perf_counter()
+        found = _call(train, request)
+        seconds = time.perf_counter() - started
+        return Answer(*_sorted(found), seconds)
     except BaseException as error:  # SystemExit too: the process is to stay
         reason = " ".join("".join(traceback.format_exception_only(error)).split())
         details = "".join(traceback.format_exception(error))
         return Answer({}, {}, 0.0, reason[:_REASON], details[-_DETAILS:])
 
 
-def _call(request: Request) -> object:
-    """What the function returns, or a trained estimator."""
+def _call(train: Callable[..., Any], request: Request) -> object:
+    """What the function returns, or the outputs of a trained estimator."""
     function, rows = request.function, _given(request)
-    train = _loaded(function)
     accepted = inspect.signature(train).parameters
     settings = {name: request.settings[name] for name, _ in function.settings}
     settings |= {name: request.seed for name in SEEDS if name in accepted}
