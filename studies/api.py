@@ -4,9 +4,9 @@ import contextlib
 import functools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import from_predictions, judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading
 from studies.claims import claims, judge
-from studies.columns import MADE_BY, OUTCOMES, SETS, Record
+from studies.columns import MADE_BY, OUTCOMES, SETS, Record, is_measure
 from studies.errors import UserError
 from studies.plan import plan
 from studies.plan.units import Trial
@@ -35,8 +35,9 @@ from studies.train import engines
 
 
 def run(
-    study: str | Path | Study,
+    study: str | Path | Mapping[str, Any] | Study,
     *,
+    train: Callable[..., Any] | None = None,
     jobs: int | None = None,
     backend: str = "loky",
     scheduler: str | None = None,
@@ -50,7 +51,10 @@ def run(
     Parameters
     ----------
     study
-        A name in `studies/spec/specs`, the path of a TOML file, or a `Study`.
+        A name in `studies/spec/specs`, the path of a TOML file, the keys of such a file and a `name` as a dictionary, or a
+        `Study`.
+    train
+        A function or class that trains the models, in place of the file of the `[engine]` section.
     jobs
         Processes; by default one for each usable core or CUDA device, and with "sequential" 1.
     backend
@@ -64,7 +68,7 @@ def run(
     overrides
         `key=value` changes to the spec of a `study` that is a name or a path.
     received
-        Called with the records of each unit as it is done.
+        Called with the records of each unit as it is done, a dictionary for each trial: the columns of its row.
 
     Returns
     -------
@@ -78,8 +82,12 @@ def run(
     OSError
         The folder cannot be written to, or goes away.
     """
-    if not isinstance(study, Study):
-        study = spec.load(str(study), overrides)
+    if isinstance(study, Mapping):
+        study = spec.read(study, overrides, train)
+    elif not isinstance(study, Study):
+        study = spec.load(str(study), overrides, train=train)
+    elif train is not None:
+        raise UserError(f"train is part of a study, and {study.name!r} was read before: give it to spec.read or spec.load")
     elif overrides:
         raise UserError(
             f"overrides change a spec while it is read, and {study.name!r} was read before: give them to spec.load, or give "
@@ -291,11 +299,14 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
         raise UserError(f"{folder} has no rows to compare with; {_remedy(study, results)}")
     rows = rows.set_index("trial")
     chosen = np.random.default_rng(seed).choice(len(trials), min(sample, len(trials)), replace=False)
-    differences = []
+    differences: list[tuple[Any, ...]] = []
     for index in chosen:
         trial = trials[index]
         (unit,) = engines.plan_units(study, [trial], jobs=1)
         (alone,) = runner.train_unit(unit)
+        if alone["status"] != "ok":
+            differences.append((trial.key, "status", "ok", f"failed: {alone['reason']}"))
+            continue
         kept = rows.loc[trial.key]
         for column in MADE_BY:
             if kept[column] != alone[column]:
@@ -303,8 +314,8 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
                     f"rows are equal to the bit within one {column}: trial {trial.key} was made with {kept[column]}, "
                     f"this is {alone[column]}"
                 )
-        for column in OUTCOMES:
-            theirs, ours = kept[column], alone.get(column)
+        for column in dict.fromkeys([*OUTCOMES, *filter(is_measure, alone)]):
+            theirs, ours = kept.get(column), alone.get(column)
             if not (pd.isna(theirs) and pd.isna(ours)) and (pd.isna(theirs) or pd.isna(ours) or theirs != ours):
                 differences.append((trial.key, column, theirs, ours))
     return len(chosen), pd.DataFrame(differences, columns=["trial", "column", "in the rows", "alone"])

@@ -64,7 +64,8 @@ def run_all(
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}
-    jobs = jobs or (1 if backend == "sequential" else devices.processes(device))
+    threads = max((study.function.threads for study in studies), default=1)
+    jobs = jobs or (1 if backend == "sequential" else devices.processes(device, threads))
     made_on = devices.describe_device(device)
     with _workers(backend, jobs, scheduler, device) as (jobs, train), contextlib.ExitStack() as at_end:
         about = {"jobs": jobs, "backend": backend, **machine()}

@@ -31,6 +31,7 @@ SLOW = (
         "test_torch_nn",
         "test_plan",
         "test_pool",
+        "test_python_engine",
         "test_reference",
         "test_regions",
         "test_report",

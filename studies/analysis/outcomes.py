@@ -17,16 +17,20 @@ COUNTED = (*FLAGS, "failed")
 def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The trials with `<set>_value`, the measure on each set of rows that there is, and flags `failed` and `working`.
 
-    Errors are counted in rows, and are percentages of them here; the time of training is about no rows, and is that of the set
-    that the study is judged on. A trial that has no value, as a diverged one has no loss, counts in no mean.
+    Errors are counted in rows, and are percentages of them here, as are those that a function gives as such; the time of
+    training is about no rows, and is that of the set that the study is judged on. A trial that has no value, as a diverged one
+    has no loss, counts in no mean.
     """
     failed = trials["status"] != "ok"
     useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
-    sets = [name for name in SETS if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any()]
+    given = [name for name in SETS if f"{name}_{measure.name}" in trials and trials[f"{name}_{measure.name}"].notna().any()]
+    sets = [name for name in SETS if name in given or (trials[f"n_{name}"].fillna(0) > 0).any()] or ["train"]
     added = {"failed": failed, "working": ~(failed | useless)}
     for name in sets[:1] if measure.name == "seconds" else sets:
         if measure.name == "error":
             values = 100 * trials[f"{name}_errors"] / trials[f"n_{name}"]
+            if name in given:
+                values = values.fillna(trials[f"{name}_error"])
         else:
             column = measure.name if measure.name == "seconds" else f"{name}_{measure.name}"
             values = trials[column] if column in trials else pd.Series(float("nan"), trials.index)

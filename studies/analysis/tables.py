@@ -105,6 +105,8 @@ def guess(study: Study) -> float:
     """
     if study.measure.guess != "rows":
         return math.nan if study.measure.guess is None else float(study.measure.guess)
+    if not study.data.name:
+        return math.nan
     if study.data.task == REGRESSION:
         return study.schema.deviation if study.measure.name == "mae" else study.schema.spread
     pool = datasets.training_pool(study.data, study.schema, study.seed)

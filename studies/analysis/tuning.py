@@ -49,9 +49,8 @@ def _is_usual(configuration: Configuration, factor: str, grid: Grid) -> bool:
     if key not in configuration.settings:
         return False
     value = value_at(configuration.settings, factor)
-    optimizer = OPTIMIZERS.get(configuration.settings["optimizer"]["name"])
-    if key == "optimizer" and parameter and optimizer:
-        return bool(value == optimizer.defaults.get(parameter))
+    if key == "optimizer" and parameter and configuration.settings["optimizer"]["name"] in OPTIMIZERS:
+        return bool(value == OPTIMIZERS[configuration.settings["optimizer"]["name"]].defaults.get(parameter))
     return bool(value == value_at(grid.identity["base"], factor))
 
 

@@ -47,12 +47,16 @@ def show(study: Study, results: Path, trial: str, figures: Path) -> None:
     """Train a TRIAL of STUDY again: print its settings and results, draw it, and save its model for torch.nn.
 
     TRIAL is a key from trials.csv or how only that one begins, a configuration's label (its first trial), best or worst. Torch
-    alone loads the model's file.
+    alone loads the model's file. Of a function of your own there are the numbers alone.
     """
     from studies import api
     from studies.show import trial as one
 
-    trained = one.retrain(study, api.find_trial(study, results, trial).key)
+    key = api.find_trial(study, results, trial).key
+    if study.function.name:
+        click.echo("\n".join(one.describe_call(study, key)))
+        return
+    trained = one.retrain(study, key)
     for line in one.describe_trial(trained):
         click.echo(line)
     click.echo()

@@ -61,6 +61,8 @@ class Schema:
     @property
     def described(self) -> str:
         """The data set in a line."""
+        if not self.features:
+            return "none, the function makes its own numbers"
         return "; ".join([self.name, *self.words])
 
     @property
@@ -116,6 +118,10 @@ class Split(NamedTuple):
     shift: float = 0.0
     scale: float = 1.0
 
+    def in_unit(self, labels: Targets) -> Targets:
+        """Targets that are numbers in their own unit."""
+        return np.asarray(self.shift + self.scale * labels)
+
     @property
     def sets(self) -> dict[str, Table | None]:
         """The sets of rows by name."""
@@ -151,3 +157,7 @@ class Validation:
     folds: int
     repeats: int
     stratified: bool
+
+
+NO_DATA = Data("", 0, 0, 0, "none", 0.0, False)  # of a study whose function needs none
+NO_SCHEMA = Schema("", (), "", (), ())

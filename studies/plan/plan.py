@@ -34,6 +34,7 @@ def _shared(study: Study) -> dict[str, Any]:
         **identity("data", asdict(study.data)),
         **identity("validation", asdict(study.validation)),
         **({"components.content": study.parts.content} if study.parts.path else {}),
+        **({"engine.content": study.function.content} if study.function.name else {}),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from studies.data import splits
 from studies.data.types import Data, Schema, Split, Validation
+from studies.spec.functions import NO_FUNCTION, Function
 from studies.spec.grid import Configuration
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.settings import Settings
@@ -42,6 +43,7 @@ class Source:
     schema: Schema
     parts: Parts = NO_PARTS
     measures: tuple[str, ...] = ()
+    function: Function = NO_FUNCTION
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Unit:
         return [self.of_trials(part) for part in (self.trials[:middle], self.trials[middle:]) if part]
 
     def with_rows(self) -> Self:
-        """The unit with the rows of each of its trials; trials of one repeat and fold share them."""
+        """The unit with the rows of each of its trials, if there are any; trials of one repeat and fold share them."""
+        if not self.source.data.name:
+            return self
         source, places = self.source, [(trial.repeat, trial.fold) for trial in self.trials]
         of = {place: splits.split(source.data, source.validation, source.seed, *place) for place in dict.fromkeys(places)}
         return replace(self, splits=[of[place] for place in places])

@@ -1,5 +1,6 @@
 """A study before it trains, in lines: its grid, what it can tell, what is missing, and a rough time."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -51,7 +52,7 @@ def describe_plan(
     count = sum(reading.trials for reading in study.readings)
     lines += ["", f"rows           {count - len(missing):,} of {count:,} trials have one, {len(missing):,} are missing"]
     if missing:
-        jobs = jobs or count_processes("cpu")
+        jobs = jobs or count_processes("cpu", study.function.threads)
         units = engines.plan_units(study, missing, jobs)
         largest = max(len(unit.trials) for unit in units)
         lines.append(f"stacks         {len(units):,}, the largest of {largest} models")
@@ -64,7 +65,7 @@ def count_missing(study: Study, missing: Sequence[Trial], jobs: int | None, devi
 
     Raises UserError where the device is not here, or an engine cannot train a configuration of the study on it.
     """
-    jobs = jobs or count_processes(device)
+    jobs = jobs or count_processes(device, study.function.threads)
     counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
     trials = sum(reading.trials for reading in study.readings)
     time = rough_time(engines.plan_units(study, missing, jobs, device), jobs)
@@ -74,7 +75,7 @@ def count_missing(study: Study, missing: Sequence[Trial], jobs: int | None, devi
     return [total, *lines[:SHOWN], *more]
 
 
-def count_processes(device: str) -> int:
+def count_processes(device: str, threads: int = 1) -> int:
     """The processes of a run by default: see `devices.processes`.
 
     Raises UserError where the device is not here.
@@ -82,12 +83,15 @@ def count_processes(device: str) -> int:
     from studies.train import devices  # imports torch, which a plan of trials that are all done does without
 
     devices.require_device(device)
-    return devices.processes(device)
+    return devices.processes(device, threads)
 
 
 def rough_time(units: Sequence[Unit], jobs: int) -> str:
     """The rough time of training some units, in words."""
-    seconds = costs.rough_seconds([engines.engine_of(unit).cost(unit) for unit in units], jobs)
+    each = [engines.engine_of(unit).cost(unit) for unit in units]
+    if math.inf in each:
+        return "not known: nobody can tell how long a function of your own takes"
+    seconds = costs.rough_seconds(each, jobs)
     if seconds < 100:
         about = f"{seconds:.0f} seconds"
     else:
@@ -103,14 +107,23 @@ def _describe_reading(study: Study) -> list[str]:
     lines += [f"excluded       {count:>3} points where {rule}" for rule, count in grid.excluded]
     if grid.duplicates:
         lines.append(f"duplicates     {grid.duplicates:>3} points repeat an earlier one and are trained once")
+    if study.function.name:
+        lines.append(f"engine         {study.function.described}")
+    lines += _describe_data(study) if study.data.name else [f"data           {study.schema.described}"]
+    each = f"{validation.folds} folds" if validation.folds else "the whole pool" if study.data.name else "a run"
+    repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
+    lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")
+    return lines
+
+
+def _describe_data(study: Study) -> list[str]:
+    """Rows of one reading, with what is doubtful about them."""
     pool = datasets.pools(study.data, study.seed, 0)
     held_out = [
         f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
     ]
-    lines.append(f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows")
-    lines += [f"{'':15}{words}" for words in study.schema.words]
-    lines += [f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)]
-    each = f"{validation.folds} folds" if validation.folds else "the whole pool"
-    repeats = f" x {validation.repeats} repeats" if validation.repeats > 1 else ""
-    lines.append(f"trials         {len(grid.configurations):,} configurations x {each}{repeats} = {study.trials:,} models")
-    return lines
+    return [
+        f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows",
+        *(f"{'':15}{words}" for words in study.schema.words),
+        *(f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)),
+    ]

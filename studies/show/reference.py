@@ -11,7 +11,7 @@ from studies.claims import judge
 from studies.columns import FILES
 from studies.data import generators
 from studies.show import tables
-from studies.spec import components, settings, spec
+from studies.spec import components, functions, measures, settings, spec
 from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
@@ -57,6 +57,8 @@ def spec_page() -> str:
         _section("`[[exclude]]`", EXCLUDE),
         _section("`[reading.<name>]`", READING, _keys({"primary": spec.PRIMARY})),
         _section("`[components]`", "Components of your own: see [components.md](components.md).", _keys(spec.COMPONENTS)),
+        _section("`[engine]`", ENGINE_WORDS, _keys(functions.ENGINE)),
+        _section("`measure = { ... }`", OWN_MEASURE, _keys(measures.OWN)),
     )
 
 
@@ -93,6 +95,11 @@ READING = """\
 A study of the same source, read in another way. Tables `data`, `validation`, `base` and `baseline` replace keys of
 the study's, one by one; lists `grid` and `exclude` replace the study's as a whole. Rows of all readings lie together,
 with the reading in the column `reading`. A study without readings is one reading without a name."""
+ENGINE_WORDS = """\
+A function or estimator of your own that trains the models: see [models.md](models.md). Its arguments are the keys of
+`[base]` then, and without `[data]` there are no rows."""
+OWN_MEASURE = """\
+A measure that your function returns is described by a table, as `measure` or in the list `measures`."""
 OTHERS = {
     "`tables.md`": "The tables that `ablation tables` prints.",
     "`report.html`": "The page: `ablation report`.",

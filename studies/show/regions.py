@@ -101,6 +101,11 @@ def retraining(
     study: Study, key: str | None = None, *, on: str | None = None, epochs: int | None = None, every: int | None = None
 ) -> Scene:
     """`scene`, whether or not there is a picture of it."""
+    if study.function.name:
+        raise UserError(
+            f"a function of your own returns outputs, and no model to draw: {study.function.described} trains {study.name}; "
+            f"see a trial's numbers by `{study.command('show')} TRIAL`"
+        )
     trial = plan.trials(study)[0] if key is None else plan.find(study, key)
     source = study.named(trial.reading)
     raw, normalise = splits.raw_split(source.data, source.validation, source.seed, trial.repeat, trial.fold)

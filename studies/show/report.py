@@ -201,6 +201,8 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
             f"spread over these rows, and that over {sampling.over}. What another training pool would do, this design does not "
             "show."
         )
+    elif not sampling.rows:
+        yield f"Intervals are over {sampling.over}, each a run of the function with another seed."
     else:
         yield (
             f"Intervals are over {sampling.over} on the rows there are: they say what other first weights and batches would "

@@ -25,6 +25,7 @@ from studies.show.regions import Scene
 from studies.spec.grid import level_text
 from studies.spec.study import Study
 from studies.train import engines, runner, torch_models
+from studies.train.sandbox import FunctionError
 
 _SIZE = (10.4, 6.1)  # inches, of regions and curves side by side
 
@@ -66,6 +67,31 @@ def describe_trial(trained: Retrained) -> list[str]:
             lines.append(f"{SET_WORDS[name]:16} {wrong}loss {record[f'{name}_loss']:.6g}{''.join(values)}")
     told = [what for what in FLAGS if record[what]]
     return [*lines, *([f"{'note':16} {' and '.join(told)}"] if told else [])]
+
+
+def describe_call(study: Study, key: str) -> list[str]:
+    """Configuration and results of the trial whose key begins so, of a user's function that is called again; in lines.
+
+    Raises UserError where there is none, or several, or the function fails.
+    """
+    trial = plan.find(study, key)
+    (unit,) = engines.plan_units(study, [trial], jobs=1)
+    try:
+        (trained,) = engines.engine_of(unit).train(unit)
+    except FunctionError as error:
+        raise UserError(f"the trial failed: {error.reason}") from None
+    settings = {name: trial.configuration.settings[name] for name in study.function.defaults}
+    hidden = ("status", "reason", "wrong", "epochs_to_5_pct")
+    found = {name: value for name, value in trained.outcome.items() if name not in hidden and value is not None}
+    lines = [f"{name:16} {level_text(value)}" for name, value in settings.items()]
+    return [
+        f"{trial.key}: {trial.configuration.label}",
+        trial.place,
+        "",
+        *lines,
+        "",
+        *(f"{name:16} {level_text(value)}" for name, value in found.items()),
+    ]
 
 
 @drawing(PLAIN)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from studies.columns import is_taken
 from studies.errors import UserError, unknown
 from studies.seeds import digest
-from studies.spec.components import BUILT_IN, Known
 from studies.spec.identity import identity
+from studies.spec.keys import NETWORKS, Keys
 from studies.spec.rules import one_line, require
-from studies.spec.settings import DEFAULTS, NO_LAYERS, Settings, assign, require_setting, resolve, to_columns, value_at
+from studies.spec.settings import NO_LAYERS, Settings, assign, to_columns, value_at
 
 
 @dataclass(frozen=True)
@@ -84,26 +84,26 @@ class _Level:
     assigns: Mapping[str, Any]
 
 
-def expand(grids: object, excludes: object, base: Settings, design: str, known: Known = BUILT_IN) -> Grid:
-    """The union of the grids around a checked base; `known` has the components by setting.
+def expand(grids: object, excludes: object, base: Settings, design: str, keys: Keys = NETWORKS) -> Grid:
+    """The union of the grids around a checked base; `keys` are those that it may name.
 
     Raises UserError where a factor, level or rule is unknown, or a configuration means nothing.
     """
-    axes = [_axes(grid, f"grid {index + 1}", known) for index, grid in enumerate(_tables("grid", grids))]
+    axes = [_axes(grid, f"grid {index + 1}", keys) for index, grid in enumerate(_tables("grid", grids))]
     rules = _tables("exclude", excludes)
-    home = {factor: _home(factor, base, "optimizer.lr" not in grid, known) for grid in axes for factor in grid}
-    _require_one_meaning(axes, home, base, design, known)
+    home = {factor: _home(factor, base, "optimizer.lr" not in grid, keys) for grid in axes for factor in grid}
+    _require_one_meaning(axes, home, base, design, keys)
     points = [_point(base, home, combination) for combination in _combinations(axes, design)]
-    _require_met(rules, points, home)
+    _require_met(rules, points, home, keys)
     removed = [0] * len(rules)
     duplicates = 0
     configurations: dict[str, Configuration] = {}
     for labels, settings, point in points:
-        covering = next((index for index, rule in enumerate(rules) if _covers(rule, labels, settings)), None)
+        covering = next((index for index, rule in enumerate(rules) if _covers(rule, labels, settings, keys)), None)
         if covering is not None:
             removed[covering] += 1
             continue
-        resolved = resolve(settings, f"base with {point}" if point else "base", known)
+        resolved = keys.resolve(settings, f"base with {point}" if point else "base")
         key = digest(identity("base", resolved), 12)
         duplicates += key in configurations
         configurations.setdefault(key, Configuration(key, resolved, labels))
@@ -118,14 +118,14 @@ def expand(grids: object, excludes: object, base: Settings, design: str, known: 
         duplicates=duplicates,
         identity={
             "design": design,
-            "base": resolve(base, "base", known),
+            "base": keys.resolve(base, "base"),
             "grid": [
                 {factor: {level.label: level.assigns for level in given} for factor, given in grid.items()} for grid in axes
             ],
             "exclude": rules,
         },
         baseline={
-            factor: _baseline(factor, axes, home[factor], levels[factor], resolve(base, "base", known), configurations.values())
+            factor: _baseline(factor, axes, home[factor], levels[factor], keys.resolve(base, "base"), configurations.values())
             for factor in home
         },
     )
@@ -148,13 +148,13 @@ def _tables(key: str, tables: object) -> list[Mapping[str, Any]]:
     return tables
 
 
-def _axes(grid: Mapping[str, Any], where: str, known: Known) -> dict[str, list[_Level]]:
+def _axes(grid: Mapping[str, Any], where: str, keys: Keys) -> dict[str, list[_Level]]:
     """The factors of one grid and their levels."""
     axes = {}
     for factor, values in grid.items():
         if not isinstance(values, list) or not values:
             raise UserError(f"{where}.{factor} is a list of levels: {values!r} was given")
-        axes[factor] = [_level(factor, value, f"{where}.{factor}", "optimizer.lr" not in grid, known) for value in values]
+        axes[factor] = [_level(factor, value, f"{where}.{factor}", "optimizer.lr" not in grid, keys) for value in values]
         labels = [level.label for level in axes[factor]]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None:
@@ -165,7 +165,7 @@ def _axes(grid: Mapping[str, Any], where: str, known: Known) -> dict[str, list[_
     return axes
 
 
-def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _Level:  # noqa: ANN401
+def _level(factor: str, value: Any, where: str, rated: bool, keys: Keys) -> _Level:  # noqa: ANN401
     """One level: a value of a base key, or, under a factor of one's own, a labelled table of several keys."""
     given = None
     if isinstance(value, Mapping):
@@ -173,28 +173,28 @@ def _level(factor: str, value: Any, where: str, rated: bool, known: Known) -> _L
         value = {key: inner for key, inner in value.items() if key != "label"}
         if given is not None:
             require(f"{where}: a label", given, one_line)
-    if factor.partition(".")[0] in DEFAULTS:
-        require_setting(where, factor, "factor")
-        return _Level(_label(factor, value, where.rpartition(".")[0], rated, known, given), {factor: value})
+    if factor.partition(".")[0] in keys.defaults:
+        keys.require(where, factor, "factor")
+        return _Level(_label(factor, value, where.rpartition(".")[0], rated, keys, given), {factor: value})
     if given is None or not isinstance(value, Mapping):
         raise UserError(
-            f"{where}: {unknown('factor', factor, DEFAULTS)}; or, for a factor of your own, levels that are tables "
+            f"{where}: {unknown('factor', factor, keys.defaults)}; or, for a factor of your own, levels that are tables "
             'with a label: { label = "...", activation = "relu" }'
         )
     require(f"{where}: the name of a factor", factor, one_line)
     if is_taken(factor):
         raise UserError(f"{where}: {factor!r} is a column of the tables already; give the factor another name")
     for key in value:
-        require_setting(f"{where} ({given})", key, "key")
+        keys.require(f"{where} ({given})", key, "key")
     return _Level(given, value)
 
 
-def _label(factor: str, value: Any, where: str, rated: bool, known: Known, given: str | None = None) -> str:  # noqa: ANN401
+def _label(factor: str, value: Any, where: str, rated: bool, keys: Keys, given: str | None = None) -> str:  # noqa: ANN401
     """The name of a level. An optimizer is named with its learning rate (`rated`), unless that is a factor of the same grid."""
-    if factor != "optimizer":
+    if factor != "optimizer" or not isinstance(keys.defaults[factor], Mapping):
         return level_text(value) if given is None else given
     # In float64: the precision of a point is known once it is made.
-    table = resolve({"optimizer": value, "dtype": "float64"}, where, known)["optimizer"]
+    table = keys.resolve({"optimizer": value, "dtype": "float64"}, where)["optimizer"]
     rated = rated and "lr" in table
     if given is None:
         options = value if isinstance(value, Mapping) else {}
@@ -203,14 +203,14 @@ def _label(factor: str, value: Any, where: str, rated: bool, known: Known, given
     return given if not rated or rate in given else f"{given} lr={rate}"
 
 
-def _home(factor: str, base: Settings, rated: bool, known: Known) -> str:
+def _home(factor: str, base: Settings, rated: bool, keys: Keys) -> str:
     """The label of a factor where the base decides: in another grid, or one factor at a time."""
     key, _, parameter = factor.partition(".")
-    if key not in DEFAULTS:
+    if key not in keys.defaults:
         return "base"
     if not parameter:
-        return _label(factor, base.get(key, DEFAULTS[key]), "base", rated, known)
-    value = value_at(resolve(base, "base", known), factor, known)
+        return _label(factor, base.get(key, keys.defaults[key]), "base", rated, keys)
+    value = keys.value_at(keys.resolve(base, "base"), factor)
     return level_text("" if value is None else value)
 
 
@@ -255,37 +255,37 @@ def _set(base: Settings, assigns: Mapping[str, Any]) -> Settings:
 
 
 def _require_one_meaning(
-    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings, design: str, known: Known
+    axes: Sequence[Mapping[str, Sequence[_Level]]], home: Mapping[str, str], base: Settings, design: str, keys: Keys
 ) -> None:
     """Raise UserError where a label stands for one level in this grid and for another in that, or for the base in that."""
     meanings: dict[tuple[str, str], Mapping[str, Any]] = {}
     for factor, level in ((factor, level) for grid in axes for factor, levels in grid.items() for level in levels):
-        if not _are_equal(meanings.setdefault((factor, level.label), level.assigns), level.assigns, base, known):
+        if not _are_equal(meanings.setdefault((factor, level.label), level.assigns), level.assigns, base, keys):
             raise UserError(f"grid: {factor} = {level.label} sets one thing here and another there; write other labels")
         mixed = len(axes) > 1 or design == "one_at_a_time"
-        if mixed and level.label == home[factor] and not _are_equal(level.assigns, {}, base, known):
+        if mixed and level.label == home[factor] and not _are_equal(level.assigns, {}, base, keys):
             raise UserError(f"grid: {factor} = {level.label} is what points without {factor} are called; write another")
 
 
-def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any], base: Settings, known: Known) -> bool:
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any], base: Settings, keys: Keys) -> bool:
     """True where both levels make the same settings of the base."""
     if one == other:
         return True
     try:
-        return resolve(_set(base, one), "base", known) == resolve(_set(base, other), "base", known)
+        return keys.resolve(_set(base, one), "base") == keys.resolve(_set(base, other), "base")
     except UserError:  # a level that means something beside those of other factors only
         return False
 
 
-def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], home: Mapping[str, str]) -> None:
+def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], home: Mapping[str, str], keys: Keys) -> None:
     """Raise UserError where a rule names a key that there is not, or a level that no point has."""
     for index, rule in enumerate(rules):
         for key, value in rule.items():
-            if key not in home and key not in DEFAULTS:
-                raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *DEFAULTS])}")
-            if not any(_covers({key: value}, labels, settings) for labels, settings, _ in points):
+            if key not in home and key not in keys.defaults:
+                raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *keys.defaults])}")
+            if not any(_covers({key: value}, labels, settings, keys) for labels, settings, _ in points):
                 there = dict.fromkeys(
-                    labels[key] if key in labels else level_text(settings.get(key, DEFAULTS.get(key)))
+                    labels[key] if key in labels else level_text(settings.get(key, keys.defaults.get(key)))
                     for labels, settings, _ in points
                 )
                 raise UserError(f"exclude {index + 1}.{key}: {unknown('level', level_text(value), there)}")
@@ -311,10 +311,11 @@ def _in_words(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{factor} = {label}" for factor, label in labels.items())
 
 
-def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings) -> bool:
+def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings, keys: Keys) -> bool:
     """Whether every entry of a rule holds at a point, by a level's label or a setting's value."""
     return all(
-        levels.get(key) == level_text(value) or settings.get(key, DEFAULTS.get(key)) == value for key, value in rule.items()
+        levels.get(key) == level_text(value) or settings.get(key, keys.defaults.get(key)) == value
+        for key, value in rule.items()
     )
 
 
@@ -341,11 +342,11 @@ def _baseline(
     """The level of a factor that is the base's: called as it, or of its value in some configuration; else the first."""
     if home in present:
         return home
-    keys = {level.label: list(level.assigns) for grid in axes for level in grid.get(factor, ())}
+    assigned = {level.label: list(level.assigns) for grid in axes for level in grid.get(factor, ())}
     equal = {
         each.levels[factor]
         for each in configurations
-        if each.levels[factor] in keys
-        and all(value_at(each.settings, key) == value_at(own, key) for key in keys[each.levels[factor]])
+        if each.levels[factor] in assigned
+        and all(value_at(each.settings, key) == value_at(own, key) for key in assigned[each.levels[factor]])
     }
     return next((label for label in present if label in equal), present[0])

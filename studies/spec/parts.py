@@ -6,8 +6,6 @@ Names, parameters and defaults are read from its syntax tree. The file is execut
 import ast
 import functools
 import re
-import sys
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +13,8 @@ from pathlib import Path
 from studies.errors import UserError
 from studies.seeds import digest
 from studies.spec.components import BATCH_NORM, BUILT_IN, STEPS, Component, Known, Loss, Parameter
-from studies.spec.rules import Rule, flag, number, text
 from studies.spec.settings import Settings, components_of
+from studies.spec.syntax import PythonFile, load, named, read_text, required
 
 _BASES = {"Module": "activation", "Activation": "activation", "Loss": "loss", "Optimizer": "optimizer"}
 _FIRST = {"activation": 1, "loss": 1, "optimizer": 2}  # first arguments of __init__ that are no parameters: self, and the model
@@ -45,15 +43,8 @@ class Parts:
 
     def load(self) -> Known:
         """The same components, with the file executed, once in a process: they can be made."""
-        if self.path and _module(self.text) not in sys.modules:
-            module = types.ModuleType(_module(self.text))
-            module.__file__ = self.path
-            sys.modules[module.__name__] = module
-            try:
-                exec(compile(self.text, self.path, "exec"), vars(module))
-            except BaseException:
-                del sys.modules[module.__name__]
-                raise
+        if self.path:
+            load(self.path, self.text)
         return self.known()
 
     def train_alone(self, settings: Settings) -> bool:
@@ -73,12 +64,7 @@ def read_parts(path: Path) -> Parts:
 
     Raises UserError where it cannot be read, or a component in it cannot be one.
     """
-    try:
-        parts = Parts(str(path.absolute()), path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"components.path: {str(path)!r} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"components.path: {str(path)!r} is no text in UTF-8") from None
+    parts = Parts(str(path.absolute()), read_text("components.path", path))
     parts.known()
     return parts
 
@@ -105,50 +91,29 @@ def _known(path: str, source: str) -> Known:
     return merged
 
 
-def _module(source: str) -> str:
-    """The name of the module that a text becomes; equal texts are one."""
-    return f"studies_parts_{digest(source, 16)}"
-
-
-class _File:
+class _File(PythonFile):
     """The syntax tree of a file of components."""
-
-    def __init__(self, path: str, source: str) -> None:
-        self._name, self._module = Path(path).name, _module(source)
-        try:
-            tree = ast.parse(source)
-        except SyntaxError as error:
-            raise self.error(error.lineno or 1, f"not valid Python: {error.msg}") from None
-        except ValueError as error:
-            raise self.error(1, f"not valid Python: {error}") from None
-        self._body = tree.body
-        self._imported = dict(_imported(tree))
-        self._classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-
-    def error(self, line: int, problem: str) -> UserError:
-        """An error with file and line."""
-        return UserError(f"{self._name}:{line}: {problem}")
 
     def components(self) -> Iterator[tuple[str, str, Component, int]]:
         """Setting, name, component and line of each component of the file."""
-        for node in self._body:
+        for node in self.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 key = self._kind(node, ())
                 if key:
                     yield key, snake_case(node.name), self._of_class(key, node), node.lineno
             elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                required = _required(node.args)
-                if required[:3] == _INITIALIZES and len(required) == 4:
+                needed = required(node.args)
+                if needed[:3] == _INITIALIZES and len(needed) == 4:
                     yield "init", node.name, self._of_function(node), node.lineno
-                elif required == _SCHEDULES:
+                elif needed == _SCHEDULES:
                     yield "schedule", node.name, self._of_function(node), node.lineno
 
     def _kind(self, node: ast.ClassDef, seen: tuple[str, ...]) -> str:
         """The setting that a class is a component of; empty for none."""
         for base in node.bases:
             path = self._path(base)
-            if path in self._classes and path not in seen:
-                kind = self._kind(self._classes[path], (*seen, node.name))
+            if path in self.classes and path not in seen:
+                kind = self._kind(self.classes[path], (*seen, node.name))
                 if kind:
                     return kind
             package, _, name = path.rpartition(".")
@@ -164,7 +129,7 @@ class _File:
     def _path(self, node: ast.expr) -> str:
         """The full path of a name, such as "framework.Module" for `fw.Module`; a name of this file is itself."""
         if isinstance(node, ast.Name):
-            return self._imported.get(node.id, node.id)
+            return self.imported.get(node.id, node.id)
         if isinstance(node, ast.Attribute):
             return f"{self._path(node.value)}.{node.attr}"
         return ""
@@ -177,14 +142,14 @@ class _File:
             )
         settings = tuple(name for name in _SETTINGS[key] if name in accepted)
         inherited = self._row(node) or (Loss("") if key == "loss" else Component(""))  # the outputs that a loss takes
-        maker = f"{self._module}:{node.name}"
+        maker = f"{self.module}:{node.name}"
         return replace(inherited, maker=maker, parameters=parameters, torch="", fixed={}, settings=settings, own=True)
 
     def _row(self, node: ast.ClassDef) -> Component | None:
         """The row of the first built-in class among the ancestors of a class; None where there is none."""
         for base in node.bases:
             path = self._path(base)
-            found = self._row(self._classes[path]) if path in self._classes else _built_in().get(path.rpartition(".")[2])
+            found = self._row(self.classes[path]) if path in self.classes else _built_in().get(path.rpartition(".")[2])
             row = found[1] if isinstance(found, tuple) else found
             if row:
                 return row
@@ -194,67 +159,25 @@ class _File:
         """The parameters of a class, its own or inherited, and all arguments that it accepts by name."""
         for part in node.body:
             if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                first = [argument.arg for argument in _named(part.args)[: _FIRST[key]]]
+                first = [argument.arg for argument in named(part.args)[: _FIRST[key]]]
                 left_out = (*first, *_SETTINGS[key])
-                return self._parameters(part.args, node.name, left_out), {argument.arg for argument in _named(part.args)}
+                return self.parameters(part.args, node.name, left_out), {argument.arg for argument in named(part.args)}
         for base in node.bases:
-            if self._path(base) in self._classes:
-                return self._arguments(key, self._classes[self._path(base)])
+            if self._path(base) in self.classes:
+                return self._arguments(key, self.classes[self._path(base)])
         row = self._row(node)
         if row:
             return {name: Parameter(each.rule, each.default) for name, each in row.parameters.items()}, set(row.settings)
         return {}, set(_SETTINGS[key])
 
     def _of_function(self, node: ast.FunctionDef) -> Component:
-        parameters = self._parameters(node.args, node.name, _required(node.args))
-        return Component(f"{self._module}:{node.name}", parameters, binds=True, own=True)
-
-    def _parameters(self, arguments: ast.arguments, of: str, left_out: tuple[str, ...]) -> dict[str, Parameter]:
-        """The arguments with defaults, by which the rules of their values are found."""
-        defaults = dict(_with_defaults(arguments))
-        parameters = {}
-        for argument in _named(arguments):
-            if argument.arg in left_out:
-                continue
-            if argument.arg not in defaults:
-                raise self.error(
-                    argument.lineno, f"{of} takes `{argument.arg}` without a default: every parameter of a component has one"
-                )
-            try:
-                default = ast.literal_eval(defaults[argument.arg])
-                rule = _rule(default)
-            except (ValueError, TypeError):
-                raise self.error(
-                    argument.lineno,
-                    f"the default of `{argument.arg}` of {of} is a finite number, true or false, or a text, written out: "
-                    f"{ast.unparse(defaults[argument.arg])} was given",
-                ) from None
-            parameters[argument.arg] = Parameter(rule, rule.kept(default))
-        return parameters
+        parameters = self.parameters(node.args, node.name, required(node.args))
+        return Component(f"{self.module}:{node.name}", parameters, binds=True, own=True)
 
 
 def snake_case(name: str) -> str:
     """A name of a class in lower case, with "_" between its words: "HardSwish" as "hard_swish"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _rule(default: object) -> Rule:
-    """The rule of a parameter with this default; raises TypeError for a type that no parameter has."""
-    if isinstance(default, bool):
-        return flag
-    if isinstance(default, str):
-        return text
-    if isinstance(default, int | float):
-        finite = number()
-        if not finite.holds(default):
-            raise TypeError
-        return finite._replace(kept=_whole) if isinstance(default, int) else finite
-    raise TypeError
-
-
-def _whole(value: float) -> float:
-    """A number as a whole one, where it is one."""
-    return int(value) if value == int(value) else value
 
 
 @functools.cache
@@ -263,35 +186,3 @@ def _built_in() -> Mapping[str, tuple[str, Component]]:
     return {
         row.maker.partition(":")[2]: (key, row) for key in ("activation", "loss", "optimizer") for row in BUILT_IN[key].values()
     } | {"BatchNorm": ("activation", BATCH_NORM)}
-
-
-def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The names that a file imports, with their full paths."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
-
-
-def _named(arguments: ast.arguments) -> list[ast.arg]:
-    """All arguments that have a name."""
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-
-
-def _with_defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
-    """The arguments that have a default, with it."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    for argument, default in zip(reversed(positional), reversed(arguments.defaults), strict=False):
-        yield argument.arg, default
-    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if value is not None:
-            yield argument.arg, value
-
-
-def _required(arguments: ast.arguments) -> tuple[str, ...]:
-    """The arguments without a default."""
-    defaults = dict(_with_defaults(arguments))
-    return tuple(argument.arg for argument in _named(arguments) if argument.arg not in defaults)

@@ -16,6 +16,7 @@ class Population(StrEnum):
 
     NEW_DATA = "new data sets from the same source"
     NEW_ROWS = "this training pool, new rows to judge and new seeds"
+    NEW_RUNS = "new runs of the function"
     NEW_SEEDS = "new seeds only, on these rows"
 
 
@@ -23,8 +24,8 @@ class Population(StrEnum):
 class Sampling:
     """The design of a reading, as far as its statistics depend on it.
 
-    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that judges, with `rows`. `by_row`:
-    the value of a trial is a mean over its rows, of which each is known.
+    `folds` (0: none) and `repeats`; `fresh`: each repeat draws new data; `judged`: the set that judges, with `rows` (0: there
+    are none, a function makes its own numbers). `by_row`: the value of a trial is a mean over its rows, of which each is known.
     """
 
     folds: int
@@ -60,6 +61,8 @@ class Sampling:
         """The widest population that the design supports."""
         if self.fresh or self.left_out:
             return Population.NEW_DATA
+        if not self.rows:
+            return Population.NEW_RUNS
         return Population.NEW_ROWS if self.shared_rows else Population.NEW_SEEDS
 
     @property
@@ -96,7 +99,7 @@ class Sampling:
     @property
     def widen(self) -> str:
         """The change of the spec that makes the population wider; empty where none does."""
-        if self.population is Population.NEW_DATA:
+        if self.population in (Population.NEW_DATA, Population.NEW_RUNS):
             return ""
         again = (
             "for new data sets: data.resample = true with validation.repeats of 10 or more, where the source can be drawn again"

@@ -263,9 +263,9 @@ def to_columns(settings: Settings) -> dict[str, Any]:
     """Resolved settings as columns: a name under the key itself, its parameters in dotted form, lists joined by "-" or "+"."""
     columns: dict[str, Any] = {}
     for key, value in settings.items():
-        if key == "hidden":
+        if key == "hidden" and isinstance(value, list):
             columns[key] = "-".join(map(str, value)) or NO_LAYERS
-        elif key == "activation":
+        elif key == "activation" and isinstance(value, list):
             columns |= _columns_of_activations(value)
         elif isinstance(value, Mapping):
             columns[key] = value["name"]

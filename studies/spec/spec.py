@@ -3,9 +3,10 @@
 Every error is found here, before anything trains, and says which file and key, what was given, and what is allowed.
 """
 
+import copy
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from studies.data import datasets, generators, splits
-from studies.data.types import CLASSIFICATION, REGRESSION, Data, Schema, Table, Validation
+from studies.data.types import CLASSIFICATION, NO_DATA, NO_SCHEMA, REGRESSION, Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
 from studies.spec import parts
 from studies.spec.components import BUILT_IN
+from studies.spec.functions import Function, read_function
 from studies.spec.grid import Configuration, Grid, expand, level_text
+from studies.spec.keys import Keys, NetworkKeys
 from studies.spec.measures import DEFAULT, MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rules import Key, Rule, choice, flag, number, require, require_keys, text, whole_number
-from studies.spec.settings import DEFAULTS, assign, require_setting, resolve
+from studies.spec.settings import DEFAULTS, assign, require_setting
 from studies.spec.study import Study
 
 SPECS = Path(__file__).parent / "specs"
@@ -82,6 +85,7 @@ SECTIONS: Mapping[str, str] = {
     "exclude": "Combinations to leave out.",
     "reading": "Other interpretations of the source.",
     "components": "Components of your own.",
+    "engine": "A function or estimator of your own that trains the models.",
 }
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
@@ -133,7 +137,33 @@ def names() -> list[str]:
     return sorted(path.stem for path in SPECS.glob("*.toml"))
 
 
-def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results: Path | None = None) -> Study:
+def read(document: Mapping[str, Any], overrides: Sequence[str] = (), train: Callable[..., Any] | None = None) -> Study:
+    """The study that a dictionary describes as a file would, with a `name`; paths are relative to the working directory.
+
+    Args:
+        document: The keys of a spec.
+        overrides: What to change in it, such as "base.epochs=50".
+        train: Function or class in place of the file of the `[engine]` section.
+
+    Raises:
+        UserError: Something in it is wrong.
+    """
+    name = document.get("name")
+    if not isinstance(name, str):
+        raise UserError(f"a study that is no file has a name, of its folder of results, name = ...: {name!r} was given")
+    changed = {key: copy.deepcopy(value) for key, value in document.items() if key != "name"}
+    for override in overrides:
+        _override(changed, override)
+    return check(name, changed, train=train)
+
+
+def load(
+    study: str,
+    overrides: Sequence[str] = (),
+    quick: bool = False,
+    results: Path | None = None,
+    train: Callable[..., Any] | None = None,
+) -> Study:
     """The study of a name or path, after `key=value` overrides.
 
     Args:
@@ -141,6 +171,7 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
         overrides: What to change in the file, such as "base.epochs=50".
         quick: Keep the primary reading only, with no more than `QUICK` repeats.
         results: Folder of results whose manifest describes CSV files that are known there: they are not read, and may be gone.
+        train: Function or class in place of the file of the `[engine]` section.
 
     Raises:
         UserError: The file is missing or wrong, in a way that the message says.
@@ -164,14 +195,22 @@ def load(study: str, overrides: Sequence[str] = (), quick: bool = False, results
             _override(document, override)
         known = datasets.schemas_of(results / path.stem) if results else ()
         options = [word for override in overrides for word in ("--set", override)] + ["--quick"] * quick
-        checked = replace(check(path.stem, document, path.parent, known), given=(study, *options))
+        checked = replace(check(path.stem, document, path.parent, known, train), given=(study, *options))
         return checked.quick() if quick else checked
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None
 
 
-def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: Sequence[Schema] = ()) -> Study:
+def check(
+    name: str,
+    document: Mapping[str, Any],
+    folder: Path = Path(),
+    known: Sequence[Schema] = (),
+    train: Callable[..., Any] | None = None,
+) -> Study:
     """The study that a parsed document describes; paths in it are relative to `folder`, and files in `known` are not read.
+
+    `train` is a function or class in place of the file of the `[engine]` section.
 
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
@@ -181,12 +220,15 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
     overlays = _readings(document.get("reading", {}))
     own = _parts(document.get("components"), folder)
+    function = read_function(document.get("engine"), folder, train)
+    if function.name and own.path:
+        raise UserError("[components] are for the suite's own networks, and [engine] trains a function: leave one of both out")
     if not overlays:
-        return _one(name, document, folder, known, own)
+        return _one(name, document, folder, known, own, function)
     readings = []
     for reading, overlay in overlays.items():
         try:
-            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own), reading=reading))
+            readings.append(replace(_one(name, _overlaid(document, overlay), folder, known, own, function), reading=reading))
         except UserError as error:
             raise UserError(f"reading {reading}: {error}") from None
     return replace(readings[0], others=tuple(readings[1:]))
@@ -229,30 +271,39 @@ def _parts(section: object, folder: Path) -> Parts:
     return parts.read_parts(folder / require("components.path", section.get("path"), COMPONENTS["path"].rule))
 
 
-def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts) -> Study:
+def _one(
+    name: str, document: Mapping[str, Any], folder: Path, known: Sequence[Schema], own: Parts, function: Function
+) -> Study:
     """The study of one reading."""
     seed, design = document.get("seed", 0), document.get("design", "factorial")
-    data, schema = _data(document.get("data", {}), folder, known, seed)
-    pool = datasets.training_pool(data, schema, seed)
-    if data.task == CLASSIFICATION and len(np.unique(pool.labels)) < 2:
-        raise UserError(f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more")
-    validation = _validation(document.get("validation", {}), data, pool)
-
+    sizes: Collection[int] = ()
+    if function.name and "data" not in document:
+        data, schema, validation = NO_DATA, NO_SCHEMA, _repeats(document.get("validation", {}))
+    else:
+        data, schema = _data(document.get("data", {}), folder, known, seed)
+        pool = datasets.training_pool(data, schema, seed)
+        if data.task == CLASSIFICATION and len(np.unique(pool.labels)) < 2:
+            raise UserError(
+                f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more"
+            )
+        validation = _validation(document.get("validation", {}), data, pool)
+        sizes = splits.training_sizes(pool, validation, seed)
     base = document.get("base", {})
-    require_keys("base", base, DEFAULTS)
     components = own.known()
-    if data.task == REGRESSION:
+    if data.task == REGRESSION and not function.name:
+        require_keys("base", base, DEFAULTS)
         base = {**OF_REGRESSION, **base}
         fit = {name: loss for name, loss in components["loss"].items() if name in FOR_NUMBERS or name not in BUILT_IN["loss"]}
         components = {**components, "loss": fit}
-    resolve(base, "base", components)
-    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, components)
+    keys: Keys = function if function.name else NetworkKeys(components)
+    keys.resolve(base, "base")
+    expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, keys)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
-    sizes = splits.training_sizes(pool, validation, seed)
-    for each in expanded.configurations:
+    for each in expanded.configurations if not function.name else ():
         _check_against_data(each, data, len(schema.classes), sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
-    measure = read_measure("measure", document.get("measure", DEFAULT[data.task]), data.task)
+    task = data.task if data.name else ""
+    measure = read_measure("measure", document.get("measure", DEFAULT[data.task]), task, bool(function.name))
     margin = document.get("margin", measure.margin)
     return Study(
         name=name,
@@ -269,8 +320,9 @@ def _one(name: str, document: Mapping[str, Any], folder: Path, known: Sequence[S
         tune=tuple(document.get("tune", [])),
         margin=require("margin", margin, number(0, measure.high - measure.low)),
         measure=measure,
-        measures=read_measures("measures", document.get("measures", []), data.task),
+        measures=read_measures("measures", document.get("measures", []), task, bool(function.name)),
         parts=own,
+        function=function,
     )
 
 
@@ -412,6 +464,16 @@ def _validation(section: object, data: Data, pool: Table) -> Validation:
     if validation.folds and data.validation_samples:
         raise UserError("data.validation_samples is for folds = 0: with folds, each fold is the validation set of its trial")
     return validation
+
+
+def _repeats(section: object) -> Validation:
+    """The `[validation]` section of a study without data: repeats alone."""
+    require_keys("validation", section, VALIDATION)
+    assert isinstance(section, Mapping)
+    for key in section:
+        if key != "repeats" and section[key]:
+            raise UserError(f"validation.{key} divides rows, and without [data] there are none: write validation.repeats")
+    return Validation(0, require("validation.repeats", section.get("repeats", 1), VALIDATION["repeats"].rule), False)
 
 
 def _check_against_data(configuration: Configuration, data: Data, classes: int, sizes: Collection[int]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.data.types import Data, Schema, Validation
+from studies.spec.functions import NO_FUNCTION, Function
 from studies.spec.grid import Grid
 from studies.spec.measures import MEASURES, Measure, recorded
 from studies.spec.parts import NO_PARTS, Parts
@@ -23,7 +24,8 @@ class Study:
     and `others` are the rest. `reading` is empty where there is only one. `stack` limits how many models train together (0: as
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. It is about `measure`,
     and records `measures` beside it; `aside` is the folder of what it says of another measure than its own. `given` is the
-    study as it was named on the command line, with the options that changed it; `parts` the user's own components.
+    study as it was named on the command line, with the options that changed it; `parts` the user's own components;
+    `function` is the user's own that trains the models.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Study:
     others: tuple["Study", ...] = ()
     given: tuple[str, ...] = field(default=(), compare=False)
     parts: Parts = NO_PARTS
+    function: Function = NO_FUNCTION
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -70,7 +73,9 @@ class Study:
     def sampling(self) -> Sampling:
         """The design of this reading, as far as its statistics depend on it."""
         data, validation = self.data, self.validation
-        judged = "test" if data.test_samples else "val" if validation.folds or data.validation_samples else "train"
+        judged = (
+            "test" if data.test_samples or not data.name else "val" if validation.folds or data.validation_samples else "train"
+        )
         rows = data.test_samples or data.validation_samples or data.samples // max(validation.folds, 1)
         return Sampling.of(validation.folds, validation.repeats, data.resample, judged, rows, by_row=self.measure.of_rows)
 
@@ -80,6 +85,8 @@ class Study:
         own = {"seed": self.seed, "data": data, "validation": asdict(self.validation), **self.grid.identity}
         if self.parts.path:
             own["components"] = {"content": self.parts.content}
+        if self.function.name:
+            own["engine"] = {"train": self.function.name, "content": self.function.content}
         if not self.reading:
             return own
         return {self.reading: own, **{other.reading: replace(other, reading="").identity() for other in self.others}}

@@ -11,6 +11,7 @@ import logging
 import platform
 import re
 import sys
+import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -195,6 +196,7 @@ def _outcomes(units: Sequence[Unit], client: Client, resources: Mapping[str, flo
     """The outcome of each unit, in the order in which they end."""
     checked = set(client.nthreads())
     patience = SILENCE + 100 * max(engines.engine_of(unit).cost(unit) for unit in units) * costs.unit_seconds()
+    patience = min(patience, threading.TIMEOUT_MAX)  # of a user's function nobody knows how long it takes
     ended: SimpleQueue[Future] = SimpleQueue()  # as_completed has one timeout for all units, not one for the next
     try:
         # All at once: units that wait here would not reach workers that come later.

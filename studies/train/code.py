@@ -12,8 +12,18 @@ from studies.seeds import digest
 
 _STUDIES = Path(__file__).parents[1]
 _MAKERS = (
-    *("seeds", "data/csv_files", "data/datasets", "data/generators", "data/splits", "data/types", "data/wrong"),
-    *("spec/components", "spec/parts", "spec/recording", "spec/settings", "plan/units"),
+    *(
+        "seeds",
+        "data/csv_files",
+        "data/datasets",
+        "data/generators",
+        "data/measuring",
+        "data/splits",
+        "data/types",
+        "data/wrong",
+    ),
+    *("spec/components", "spec/functions", "spec/parts", "spec/recording", "spec/settings", "spec/syntax", "plan/units"),
+    *("train/calls", "train/returned", "train/sandbox"),
     *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
 )
 

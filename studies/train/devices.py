@@ -29,9 +29,12 @@ def require_device(device: str) -> None:
         )
 
 
-def processes(device: str) -> int:
-    """The number of processes that train at once by default: one for each usable core, or for each CUDA device."""
-    return loky.cpu_count() if device == "cpu" else torch.cuda.device_count()
+def processes(device: str, threads: int = 1) -> int:
+    """The number of processes that train at once by default: one for each usable core, or for each CUDA device.
+
+    Where trials have several threads, as many times fewer on the CPU.
+    """
+    return max(1, loky.cpu_count() // threads) if device == "cpu" else torch.cuda.device_count()
 
 
 def room(device: str) -> tuple[float, float]:

@@ -31,8 +31,7 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
         device: Kind of device that trains.
         capacity: Most models of a unit.
     """
-    measures = tuple(study.recorded)
-    source = Source(study.name, study.reading, study.seed, study.data, study.validation, study.schema, study.parts, measures)
+    source = source_of(study)
     groups: dict[tuple[str, tuple[int, int, int]], list[Trial]] = defaultdict(list)
     rows = {}
     for trial in trials:
@@ -50,6 +49,21 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
         parts = np.array_split(np.arange(len(group)), math.ceil(len(group) / size))
         units += [Unit(source, [group[index] for index in part], counts, work * len(part), device) for part in parts]
     return units
+
+
+def source_of(study: Study) -> Source:
+    """The parts of a reading that training its units needs."""
+    return Source(
+        study.name,
+        study.reading,
+        study.seed,
+        study.data,
+        study.validation,
+        study.schema,
+        study.parts,
+        tuple(study.recorded),
+        study.function,
+    )
 
 
 def structure(settings: Settings) -> str:

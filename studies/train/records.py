@@ -62,11 +62,11 @@ def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]: 
         outputs = fw.predict(model, rows.inputs)
         if not unit.source.schema.classes:
             for record, table, output, split in zip(found, tables, outputs.cpu().numpy(), splits, strict=True):
-                said = split.shift + split.scale * output[:, 0].astype(np.float64)
+                said = split.in_unit(output[:, 0].astype(np.float64))
                 if field == "train":
                     record["stuck"] = not np.square(output[:, 0] - table.labels).sum() < np.square(table.labels).sum()
                 for name in unit.source.measures:
-                    record[f"{short}_{name}"] = measuring.of_numbers(name, split.shift + split.scale * table.labels, said)
+                    record[f"{short}_{name}"] = measuring.of_numbers(name, split.in_unit(table.labels), said)
             continue
         predicted = fw.decided(outputs.mT, DECISIONS[settings["decision"]].make).long()
         for record, table, labels, output in zip(found, tables, predicted.cpu().numpy(), outputs.cpu().numpy(), strict=True):
@@ -90,8 +90,8 @@ def _predictions(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record
         return [
             {
                 "row": table.rows.tolist(),
-                "truth": (split.shift + split.scale * table.labels).tolist(),
-                "predicted": (split.shift + split.scale * output[:, 0].double()).tolist(),
+                "truth": split.in_unit(table.labels).tolist(),
+                "predicted": split.in_unit(output[:, 0].double().numpy()).tolist(),
                 "loss": each(output[:, :, None], torch.as_tensor(table.labels)[:, None, None].to(output))[0].tolist(),
             }
             for table, output, split in zip(judged, outputs, splits, strict=True)

@@ -14,6 +14,7 @@ from studies.seeds import digest
 from studies.train import devices, engines
 from studies.train.code import code
 from studies.train.products import fast_products
+from studies.train.sandbox import FunctionError
 
 
 def train_unit(unit: Unit) -> list[Record]:
@@ -27,6 +28,8 @@ def train_unit(unit: Unit) -> list[Record]:
     try:
         with one_thread():
             trained = engines.engine_of(unit).train(unit)
+    except FunctionError as error:
+        reason, details = error.reason, error.details
     except Exception as error:
         reason = " ".join("".join(traceback.format_exception_only(error)).split())
         # The CPU's allocator has no exception of its own.
@@ -46,10 +49,10 @@ def failed(unit: Unit, reason: str) -> list[Record]:
     return [{**_identity(unit, trial), "status": "failed", "reason": reason} for trial in unit.trials]
 
 
-def describe_maker(device: str) -> Record:
+def describe_maker(device: str, threads: int = 1) -> Record:
     """The columns of what trains here: rows made by equal ones are equal to the bit."""
     versions = {"torch": torch.__version__, "numpy": np.__version__}
-    made = {"device": devices.describe_device(device), "cpu": devices.instructions(), **versions, "threads": 1}
+    made = {"device": devices.describe_device(device), "cpu": devices.instructions(), **versions, "threads": threads}
     return {**made, "numerics": NUMERICS, "code": code()}
 
 
@@ -83,5 +86,5 @@ def _identity(unit: Unit, trial: Trial) -> dict[str, Any]:
         "fold": trial.fold,
         "seed": unit.source.seed,
         "stack": len(unit.trials),
-        **describe_maker(unit.device),
+        **describe_maker(unit.device, unit.source.function.threads),
     }

@@ -150,3 +150,18 @@ def test_what_regression_cannot_have_is_told(tmp_path, change, message):
     with pytest.raises(UserError) as raised:
         spec.load(str(write(tmp_path, change)))
     assert message in str(raised.value)
+
+
+def test_a_users_function_gets_and_returns_numbers_in_their_unit(tmp_path):
+    def nearest(split, *, neighbours=3):
+        from sklearn.neighbors import KNeighborsRegressor
+
+        return KNeighborsRegressor(neighbours).fit(split.train.inputs, split.train.targets)
+
+    data = {"name": "friedman1", "samples": 60, "test_samples": 40}
+    document = {"name": "own", "data": data, "validation": {"folds": 3}, "grid": [{"neighbours": [1, 5]}]}
+    rows = studies.run(document, train=nearest, results=tmp_path, jobs=1)
+    assert (rows["status"] == "ok").all(), rows["reason"].tolist()
+    assert rows.groupby("neighbours")["train_rmse"].mean().tolist() == pytest.approx([0, 3], abs=1.5)
+    assert rows["test_rmse"].between(2, 6).all()
+    assert not rows["stuck"].any()

@@ -40,6 +40,8 @@ def differently_bent(study: Study) -> bool:
 
 def scheduled(study: Study) -> bool:
     """True where a learning rate changes."""
+    if study.function.name:
+        return False
     names = {each.settings["schedule"]["name"] for each in study.grid.configurations if _is_built_in(each)}
     return bool(names - {"constant"})
 
@@ -105,6 +107,8 @@ def _activations(study: Study) -> dict[str, Any]:
 
     Softmax, a function of several numbers, is no line; of a user's own, no code is executed to draw a picture.
     """
+    if study.function.name:
+        return {}
     every = (value for each in study.grid.configurations for value in each.settings["activation"])
     return {level_text(value): value for value in every if with_name(value)["name"] in ACTIVATIONS.keys() - {"softmax"}}
 

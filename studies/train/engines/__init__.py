@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from studies.columns import Record
 from studies.errors import UserError
 from studies.plan.units import Trial, Unit
-from studies.spec.engines import ENGINES
+from studies.spec.engines import ENGINES, FUNCTIONS
 from studies.spec.settings import Settings
 
 if TYPE_CHECKING:  # a process that trains does without what reads specs: it takes longer to import than torch
@@ -47,7 +47,7 @@ class Engine(Protocol):
 @functools.cache
 def load_engine(name: str) -> Engine:
     """The engine of that name."""
-    module, _, attribute = ENGINES[name].partition(":")
+    module, _, attribute = {**ENGINES, **FUNCTIONS}[name].partition(":")
     return getattr(import_module(module), attribute)()
 
 
