@@ -1,7 +1,8 @@
 """Outcomes of a user's function, in the columns of rows: from outputs by set, or from numbers by name.
 
 Outputs are scores `(rows, classes)`, labels `(rows,)`, or a single column of two classes; for regression numbers `(rows,)`.
-Numbers by name are measures: `test_error`, or `error` for the rows that judge. What cannot be one raises ValueError with the rule, and the trial has failed.
+Numbers by name are measures: `test_error`, or `error` for the rows that judge. What cannot be one raises ValueError with
+the rule, and the trial has failed.
 """
 
 import math

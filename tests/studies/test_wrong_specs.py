@@ -109,7 +109,7 @@ WRONG = {
     "unknown factor of the baseline": ("[data]", "baseline = { activatoin = 'relu' }\n[data]", "baseline: there is no factor"),
     "unknown level of the baseline": ("[data]", "baseline = { activation = 'rellu' }\n[data]", "did you mean 'relu'?"),
     "baseline not a table": ("[data]", "baseline = 'relu'\n[data]", "baseline is a table of levels"),
-    "negative margin": ("[data]", "margin = -1\n[data]", "margin is a number from 0 to 100: -1 was given"),
+    "negative margin": ("[data]", "margin = -1\n[data]", "margin is a number from 0: -1 was given"),
     "two factors that set one key": (
         "[[grid]]",
         '[[grid]]\nmodel = [{ label = "A", activation = "elu" }, { label = "B", init = "he" }]',
