@@ -26,7 +26,7 @@ from studies.show import comparison, tables, texts, verdict_texts
 from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.identity import differing
-from studies.spec.measures import read_measure
+from studies.spec.measures import read_measure, recorded
 from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
@@ -149,7 +149,7 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
     """Raise UserError where no row has the measure that a study is asked about."""
     name = study.measure.name
     columns = [column for column in (name, *(f"{of}_{name}" for of in SETS)) if column in trials]
-    if study.recorded and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
+    if recorded([study.measure]) and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
         raise UserError(
             f"no row of {study.name} has the measure {name}: write measures = [{json.dumps(name)}] at the top of the spec, and "
             f"run it again, which trains its trials anew: {study.command('run')}"

@@ -1,8 +1,11 @@
 """A user's own function or estimator: read without being executed, called in a process that can be killed."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -397,7 +400,30 @@ def test_an_example_runs(name, tmp_path):
     rows = api.rows_of(study, tmp_path / "results").trials
     assert rows["status"].eq("ok").all(), rows["reason"].unique()
     assert len(rows) == study.trials
+    assert "<img" in api.write_report(study, tmp_path / "results", tmp_path / "figures").read_text()
     assert tomllib.loads((EXAMPLES / f"{name}.toml").read_text())["question"]
     if name == "convolution":
         assert (len(study.grid.configurations), study.validation.folds) == (6, 5)
         assert (100 * rows["val_errors"] / rows["n_val"]).mean() < 10
+
+
+def test_after_kill_9_no_finished_trial_is_called_again(commands, tmp_path):
+    (tmp_path / "calls.py").write_text(
+        "import time\n\n\ndef train(split, *, seed, width=1):\n    time.sleep(0.3)\n    return {'test_error': 10.0 * width + seed % 7}\n"
+    )
+    path = tmp_path / "killed.toml"
+    path.write_text('[engine]\npath = "calls.py"\n[validation]\nrepeats = 10\n[[grid]]\nwidth = [1, 2]\n')
+    run = commands.begin("run", path, "-j", "1", cwd=tmp_path)
+    shards = tmp_path / "results" / "killed" / "shards"
+
+    def done():
+        return sum(shard.read_text().count('"status": "ok"') for shard in shards.glob("*.jsonl"))
+
+    while done() < 3 and run.poll() is None:
+        time.sleep(0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    finished = done()
+    assert 3 <= finished < 20
+    resumed = commands.call("run", path, "-j", "1", cwd=tmp_path)
+    assert f"20 trials, of which this run trained {20 - finished}" in resumed.stdout
