@@ -133,8 +133,8 @@ _SHARES = {
     }.items()
     for column, meaning in {
         "_pct": "Share of the variance between configurations of {}, in percent.",
-        "_ci_low": "Lower end of its 95% interval.",
-        "_ci_high": "Upper end.",
+        "_ci_low_pct": "Lower end of its 95% interval.",
+        "_ci_high_pct": "Upper end.",
         "_p": "p-value of no effect, adjusted for all effects.",
     }.items()
 }

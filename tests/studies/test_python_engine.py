@@ -409,7 +409,10 @@ def test_an_example_runs(name, tmp_path):
 
 def test_after_kill_9_no_finished_trial_is_called_again(commands, tmp_path):
     (tmp_path / "calls.py").write_text(
-        "import time\n\n\ndef train(split, *, seed, width=1):\n    time.sleep(0.3)\n    return {'test_error': 10.0 * width + seed % 7}\n"
+        "import time\n\n"
+        "def train(split, *, seed, width=1):\n"
+        "    time.sleep(0.3)\n"
+        "    return {'test_error': 10.0 * width + seed % 7}\n"
     )
     path = tmp_path / "killed.toml"
     path.write_text('[engine]\npath = "calls.py"\n[validation]\nrepeats = 10\n[[grid]]\nwidth = [1, 2]\n')
