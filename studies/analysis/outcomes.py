@@ -7,7 +7,8 @@ import pandas as pd
 
 from studies.columns import FLAGS, SETS
 from studies.data import measuring
-from studies.spec.measures import Measure, recorded
+from studies.data.measures import Measure
+from studies.spec.measures import recorded
 from studies.spec.study import Study
 
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from studies.analysis.contrasts import LEADING, Contrasts, Family, Indices, blanked, family_of_leading
 from studies.analysis.estimates import Estimate, Moments, Numbers, crossed
 from studies.analysis.outcomes import judged_on, measured
+from studies.data.measures import Measure
 from studies.data.wrong import Bits, unpack
 from studies.errors import UserError
-from studies.spec.measures import MEASURES, Measure
+from studies.spec.measures import MEASURES
 from studies.spec.sampling import Sampling
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired

@@ -13,7 +13,8 @@ from studies.analysis.estimates import Estimate, Numbers, rate, within
 from studies.analysis.outcomes import COUNTED, judged_on, levels_of, measured
 from studies.analysis.scores import Scores
 from studies.columns import SETS
-from studies.spec.measures import MEASURES, Measure
+from studies.data.measures import Measure
+from studies.spec.measures import MEASURES
 
 HISTORY = ("loss", "error")  # measures that a history has by epoch
 STATISTICS = ("mean", "sd", "median", "iqm", "min", "max")

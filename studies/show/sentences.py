@@ -6,8 +6,8 @@ import pandas as pd
 
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.data.measures import Measure
 from studies.show.texts import counted, digits_of, format_interval, format_signed, kinds
-from studies.spec.measures import Measure
 from studies.spec.sampling import Population
 from studies.spec.study import Study
 

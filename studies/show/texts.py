@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
-from studies.spec.measures import Measure
+from studies.data.measures import Measure
 
 
 def configurations(order: pd.DataFrame, factors: Sequence[str], measure: Measure) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from studies.data.measures import Measure
 from studies.data.types import Data, Schema, Validation
 from studies.spec.grid import Grid
-from studies.spec.measures import MEASURES, Measure, recorded
+from studies.spec.measures import MEASURES, recorded
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.sampling import Sampling
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from studies.data.measures import Measure
 from studies.data.runs import remarks, trackers, wide, words
-from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
+from studies.data.runs.choices import Questions, choose_baseline, choose_measure, choose_share
 from studies.data.runs.given import Given
 from studies.data.runs.reading import Sheet, from_frame, is_true, read_sheet
 from studies.data.runs.roles import PREFIX, Role, Roles, assign

@@ -13,9 +13,9 @@ from studies.analysis.contrasts import LEADING
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
+from studies.data.measures import Measure
 from studies.show.figures.style import HEAT, error_bars, in_lines, length, new_figure, title_of, titled, wider
 from studies.show.texts import digits_of
-from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 SHOWN = 40  # changes at most from the baseline, and from the best

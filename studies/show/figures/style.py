@@ -28,8 +28,8 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
+from studies.data.measures import Measure
 from studies.show.texts import counted
-from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 _FONT = "DejaVu Sans"  # comes with matplotlib: pictures are the same on every machine
