@@ -15,7 +15,7 @@ from studies import files
 from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import from_predictions, judged_on
-from studies.analysis.tables import Tables, compute_tables, of_reading
+from studies.analysis.tables import Tables, compute_tables, of_reading, scores_of
 from studies.claims import claims, judge
 from studies.columns import MADE_BY, OUTCOMES, SETS, Record
 from studies.errors import UserError
@@ -31,6 +31,7 @@ from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
 from studies.store.store import Store, read_finished, read_manifest
+from studies.store.table_rows import rows_of_table
 from studies.train import engines
 
 
@@ -96,6 +97,8 @@ def rows_of(study: Study, results: str | Path) -> Rows:
 
     A measure that they lack is computed from their predictions, where they have these.
     """
+    if study.table:
+        return rows_of_table(study)
     rows = Store(Path(results), study).load(lacking=True)
     trials = [
         from_predictions(of_reading({"trials": rows.trials}, reading)["trials"], rows.predictions, reading)
@@ -141,7 +144,7 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
     """Raise UserError where no row has the measure that a study is asked about."""
     name = study.measure.name
     columns = [column for column in (name, *(f"{of}_{name}" for of in SETS)) if column in trials]
-    if study.recorded and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
+    if study.recorded and not study.table and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
         raise UserError(
             f"no row of {study.name} has the measure {name}: write measures = [{json.dumps(name)}] at the top of the spec, and "
             f"run it again, which trains its trials anew: {study.command('run')}"
@@ -204,6 +207,8 @@ def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
     found = {}
     for reading in study.readings:
         trials = of_reading(rows, reading)["trials"]
+        if study.table and not study.table.runs.paired:
+            continue
         if len(trials) and len(reading.grid.configurations) > 1:
             found[reading.reading] = power.spread(scores.of(trials, reading.sampling, measure=reading.measure))
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
@@ -246,8 +251,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
         )
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
-    start = study.grid.baseline_configuration
-    known = scores.of(trials, study.sampling, start.id if start else None, study.measure)
+    known = scores_of(study, trials)
     found = comparisons.compare_with(known, other.id, study.margin)
     return comparisons.labelled(found, study.grid.labels)
 

@@ -23,13 +23,15 @@ def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """
     failed = trials["status"] != "ok"
     useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
-    sets = [name for name in SETS if name == "train" or (trials[f"n_{name}"].fillna(0) > 0).any()]
+    there = [name for name in SETS if (trials[f"n_{name}"].fillna(0) > 0).any()]
+    sets = [name for name in SETS if name in there or (name == "train" and not measure.column)]
+    timed = measure.name == "seconds" and not measure.column
     added = {"failed": failed, "working": ~(failed | useless)}
-    for name in sets[:1] if measure.name == "seconds" else sets:
-        if measure.name == "error":
+    for name in sets[:1] if timed else sets:
+        if measure.name == "error" and not measure.column:
             values = 100 * trials[f"{name}_errors"] / trials[f"n_{name}"]
         else:
-            column = measure.name if measure.name == "seconds" else f"{name}_{measure.name}"
+            column = measure.name if timed else f"{name}_{measure.name}"
             values = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
         values = values.astype(float)
         added[f"{name}_value"] = values.where(values.abs() < float("inf"))

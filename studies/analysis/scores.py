@@ -64,6 +64,11 @@ class Scores:
         )
 
     @property
+    def comparable(self) -> NDArray[np.bool_]:
+        """Configurations that can be compared with others."""
+        return self.complete
+
+    @property
     def means(self) -> Numbers:
         """Mean of each configuration; equal values have equal means, in whatever order they were added."""
         return self.by_place.mean(1).round(9)
@@ -195,6 +200,10 @@ class Scores:
         values, rows, costs = self.measure.sign * self.by_place[known], self.row_means[known], self.costs[known]
         shown = family_of_leading(values, rows, self.sampling.overlap, costs, int(start[0]) if len(start) else None)
         return shown, Family(len(known) * (len(known) - 1) // 2, prior=shown.prior)
+
+    def estimate_alone(self, one: Indices, other: Indices) -> Estimate:
+        """The value of each of `one` less that of its partner in `other`, each difference for itself."""
+        return self.pairs(one, other).estimate()
 
     def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
         """The error of each of `one` less that of its partner in `other`, and the level of each test.

@@ -148,11 +148,11 @@ def level_weights(
             rest.groupby(list(rest), sort=False).ngroup().to_numpy() if len(rest.columns) else np.zeros(len(grid), dtype=int)
         )
         level = grid[factor].to_numpy()
-        start = np.flatnonzero((level == baseline[factor]) & scores.complete)
+        start = np.flatnonzero((level == baseline[factor]) & scores.comparable)
         partner = np.full(len(grid), -1)  # by place: the configuration there that has the baseline level
         partner[place[start]] = start
         for other in grid[factor].unique():
-            own = np.flatnonzero((level == other) & scores.complete & (partner[place] >= 0))
+            own = np.flatnonzero((level == other) & scores.comparable & (partner[place] >= 0))
             if other == baseline[factor]:
                 continue
             names.append((factor, other))

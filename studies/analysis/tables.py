@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from studies.analysis import comparisons, scores, summaries, tuning
+from studies.analysis import comparisons, outcomes, run_scores, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
+from studies.analysis.scores import Scores
 from studies.data import datasets, measuring
 from studies.spec.study import Study
 from studies.store.rows import Rows
@@ -60,9 +61,9 @@ def _compute(study: Study, rows: Tables) -> Tables:
     trials, history = rows["trials"], rows["history"]
     if trials.empty:
         return {name: pd.DataFrame() for name in NAMES}
-    grid, sampling = study.grid, study.sampling
-    factors, start = list(grid.levels), grid.baseline_configuration
-    found = scores.of(trials, sampling, start.id if start else None, study.measure)
+    grid = study.grid
+    factors = list(grid.levels)
+    found = scores_of(study, trials)
     summary = summaries.summarise(trials, ["config", "label", *factors], found)
     tuned, tuned_pairs = tuning.tune(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
@@ -80,10 +81,45 @@ def _compute(study: Study, rows: Tables) -> Tables:
         "tuned": tuned,
         "tuned_pairs": tuned_pairs,
     }
+    if study.table:
+        tables = _of_table(study, trials, tables)
     return {
         name: table.assign(measure=study.measure.name) if name in MEASURED and len(table) else table
         for name, table in tables.items()
     }
+
+
+def scores_of(study: Study, trials: pd.DataFrame) -> Scores:
+    """The scores of one reading in the study's measure."""
+    start = study.grid.baseline_configuration
+    found = scores.of(trials, study.sampling, start.id if start else None, study.measure)
+    if study.table is None:
+        return found
+    cells = trials.groupby(["repeat", "fold"])["config"].nunique()
+    complete = bool((cells == len(found.configs)).all()) and bool((trials["status"] == "ok").all())
+    return run_scores.of_table(found, study, trials, complete=complete)
+
+
+def _of_table(study: Study, trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of rows that came from a table: without effects where these do not pair, and without p of no difference."""
+    assert study.table is not None
+    runs = study.table.runs
+    changed = dict(tables)
+    if not runs.paired:
+        changed["effects"] = pd.DataFrame()
+    if runs.summarized:
+        variants = trials.drop_duplicates("config").set_index("config")["variant"]
+        summary = changed["summary"].assign(variant=lambda lines: lines["config"].map(variants))
+        named = "variant" in changed["summary"]
+        summary = run_scores.summarised(summary, runs, outcomes.judged_on(summary))
+        changed["summary"] = summary if named else summary.drop(columns="variant")
+        changed["values"] = pd.DataFrame()
+    for name in ("comparisons", "pairs"):
+        table = changed[name]
+        if len(table):
+            same = (table["difference"] == 0) & table["ci_low"].isna()
+            changed[name] = table.assign(p=table["p"].mask(same), p_adjusted=table["p_adjusted"].mask(same))
+    return changed
 
 
 def around(study: Study) -> Mapping[str, str] | None:

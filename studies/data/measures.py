@@ -49,7 +49,7 @@ class Measure:
     @property
     def of_rows(self) -> bool:
         """True where a value is a mean over rows of which each trial keeps its own, one bit each."""
-        return self.name == "error"
+        return self.name == "error" and not self.column
 
     @property
     def points(self) -> str:

@@ -9,9 +9,9 @@ from scipy import stats
 
 from studies.analysis.estimates import ALPHA, POWER, needed, resolvable
 from studies.analysis.run_comparisons import IDENTICAL, SIGN, UNTESTED
-from studies.data.runs import words
-from studies.data.runs.runs import Runs
-from studies.errors import SHOWN, listed, quoted
+from studies.data.runs.places import noun
+from studies.data.runs.runs import Runs, short_names
+from studies.errors import SHOWN, listed
 from studies.show.texts import (
     best_first,
     digits_of,
@@ -61,20 +61,6 @@ def table_of(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:
     return texts
 
 
-def short_names(runs: Runs) -> dict[str, str]:
-    """Names of variants by label: where there are several factors and a baseline, the levels that differ from it.
-
-    The baseline keeps its label.
-    """
-    if runs.baseline is None or len(runs.factors) < 2:
-        return {name: name for name in runs.variants}
-    names = {}
-    for row in runs.table.drop_duplicates("variant").to_dict("records"):
-        changed = {name: str(row[name]) for name, level in runs.baseline.items() if row[name] != level}
-        names[str(row["variant"])] = ", ".join(f"{name}={level}" for name, level in changed.items()) or str(row["variant"])
-    return names
-
-
 def reference_of(runs: Runs, variants: pd.DataFrame) -> str:
     """The variant that the others are compared with, as sentences and heads call it."""
     known = variants.loc[variants["other"] != "", "other"]
@@ -84,9 +70,7 @@ def reference_of(runs: Runs, variants: pd.DataFrame) -> str:
 
 def places(runs: Runs) -> str:
     """The values that a mean difference is over, in words."""
-    if runs.by_block:
-        return "data sets" if words.has(runs.block, words.BLOCKS) else f"values of {quoted(runs.block)}"
-    return "folds" if runs.fold else "paired runs" if runs.paired else "runs"
+    return "paired runs" if runs.paired and not (runs.by_block or runs.fold) else noun(runs)
 
 
 def heading(runs: Runs, variants: pd.DataFrame) -> str:

@@ -70,7 +70,7 @@ def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
         yield f"Reading of the source: {study.reading}, which was declared primary before anything was trained."
     trained = counted(int(summary["trials"].sum()), "trained model")
     yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}."
-    yield f"Data: {study.schema.described}."
+    yield f"Data: {study.described_data}."
 
 
 def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:

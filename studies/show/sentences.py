@@ -154,7 +154,7 @@ def _best(measure: Measure) -> str:
 
 def _better_than_half(measure: Measure) -> str:
     """The condition of the configurations that work, in words."""
-    return "err less than half of a guess" if measure.name == "error" else "are beyond half of the way from a guess to the best"
+    return "err less than half of a guess" if measure.of_rows else "are beyond half of the way from a guess to the best"
 
 
 def _unit(measure: Measure) -> str:

@@ -43,7 +43,7 @@ def write_tables(study: Study, tables: Tables, folder: Path, rows: Rows) -> None
             path.unlink(missing_ok=True)
         else:
             files.write(path, to_csv(table))
-    told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
+    told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.described_data}."])
     parts = [f"# {study.title}", told, *(f"## {each.heading}\n\n{markdown(each.table)}" for each in list_shown(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")

@@ -15,7 +15,7 @@ import numpy as np
 from studies.data import datasets, generators, splits
 from studies.data.types import Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
-from studies.spec import parts
+from studies.spec import parts, table
 from studies.spec.grid import Configuration, Grid, expand, level_text
 from studies.spec.measures import MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
@@ -79,6 +79,7 @@ SECTIONS: Mapping[str, str] = {
     "exclude": "Combinations to leave out.",
     "reading": "Other interpretations of the source.",
     "components": "Components of your own.",
+    "table": "Rows that something else produced, in place of all sections above: see [tables.md](tables.md).",
 }
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
@@ -169,6 +170,8 @@ def check(name: str, document: Mapping[str, Any], folder: Path = Path(), known: 
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source", "seed", "stack", "margin", "design", "measure", "measures"):
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
+    if "table" in document:
+        return table.read_table(name, document, folder)
     overlays = _readings(document.get("reading", {}))
     own = _parts(document.get("components"), folder)
     if not overlays:
