@@ -84,10 +84,8 @@ def of_table(scores: Scores, study: Study, trials: pd.DataFrame, *, complete: bo
     if (runs.paired and complete and not runs.summarized) or (scores.by_place.shape[1] < 2 and not runs.summarized):
         return scores
     variants = trials.drop_duplicates("config").set_index("config")["variant"]
-    return RunScores(
-        *(getattr(scores, name) for name in Scores.__dataclass_fields__),
-        runs=runs, variants=tuple(variants[scores.configs]),
-    )  # fmt: skip
+    fields = {name: getattr(scores, name) for name in Scores.__dataclass_fields__}
+    return RunScores(**fields, runs=runs, variants=tuple(variants[scores.configs]))
 
 
 def summarised(summary: pd.DataFrame, runs: Runs, judged: str) -> pd.DataFrame:

@@ -101,7 +101,8 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     untested = int(known["p_adjusted"].isna().sum())
     known = known.dropna(subset="p_adjusted")
     alike = known[known["p_adjusted"] >= ALPHA]
-    only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
+    why = "are identical or have no test" if study.table else "only guess, where no interval holds"
+    only = f" (without {untested:,} that {why})" if untested else ""
     said += f"; {_shown_worse(len(known) - len(alike), len(known))}{_where(study)}{only}"
     if len(alike):
         said += f" (a difference shows from {alike['visible'].median():.{digits}f}{measure.points} on, in the median)"

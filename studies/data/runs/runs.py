@@ -36,6 +36,7 @@ class Runs:
         searched: Settings were drawn or chosen by a search, so that level means compare unlike sets.
         attributes: Value by variant, by column.
         roles: Part of each column and why; `notes`: all else to be said, a line each.
+        made: Columns that the table lacks: they were made of several of its own.
     """
 
     table: pd.DataFrame
@@ -52,6 +53,7 @@ class Runs:
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    made: frozenset[str] = frozenset()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -118,6 +120,7 @@ def runs_from_frame(frame: pd.DataFrame, given: Given | None = None, where: str 
 
 def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     """The runs of a sheet; as `read_runs`."""
+    own = set(sheet.table.columns)
     if len(sheet.table) < 2 and len(sheet.numbers) < 2:
         raise UserError(f"{where!r} has {len(sheet.table)} row: a comparison needs the rows of two variants")
     long = wide.to_long(
@@ -152,7 +155,7 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     runs = Runs(
         table, levels, baseline, measure, tuple(others), replicate, block, is_fold, share,
         paired=bool(replicate) or blocks > 1, searched=_is_search(sheet, levels, table),
-        attributes=attributes, roles=roles.by_column,
+        attributes=attributes, roles=roles.by_column, made=frozenset(set(sheet.table.columns) - own),
     )  # fmt: skip
     if why:
         notes.append(f"baseline {quoted(runs.reference)}: {why}")

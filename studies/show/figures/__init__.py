@@ -36,6 +36,9 @@ class Picture(NamedTuple):
     shows: str
 
 
+TRAINED = (  # pictures of what trained here, which a table of runs lacks
+    *("budget", "curves", "compared", "learning", "gradients", "activations", "schedules", "data", "points"),
+)
 EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
 PICTURES = {
     "effects": Picture(
@@ -176,7 +179,7 @@ def _draw(
     for name, picture in pictures.items():
         path = folder / f"{name}.png"
         missing = [table for table in picture.needs if tables[table].empty]
-        if not picture.applies(study):
+        if (study.table and name in TRAINED) or not picture.applies(study):
             path.unlink(missing_ok=True)  # of what the study was before
             continue
         if picture.needs and nothing:

@@ -226,6 +226,8 @@ def seeds(study: Study, tables: Tables) -> Figure:
     value_axis(axes[-1], study.measure, f"{SET_WORDS[judged]} {study.measure.title}", shown, along="x")
     sampling = study.sampling
     one = "one fold" if sampling.folds and not sampling.by_repeat else "one repeat"
+    if study.table:
+        one = f"one of {sampling.over}"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
     titled(figure, title_of(study), f"{what}. Blue: their mean, with the {sampling.words}.")
     return figure

@@ -127,6 +127,8 @@ def title_of(study: Study) -> str:
 
 def over(study: Study) -> str:
     """Values behind the mean of a configuration: "10 folds"."""
+    if study.table:
+        return study.sampling.over
     folds, repeats = study.validation.folds, study.validation.repeats
     parts = [f"{folds} folds"] if folds else []
     if repeats > 1 or not folds:
