@@ -1,4 +1,4 @@
-"""Scores of a table of runs whose differences are not those of complete pairs: failed, unpaired and summarised runs."""
+"""Scores of a table of runs: differences of two variants are those of `run_comparisons`, with the tests that readers know."""
 
 import itertools
 from dataclasses import dataclass
@@ -77,23 +77,23 @@ class RunScores(Scores):
         return max(1, sum(bool({i, j} & chosen) or {i, j} <= leading for i, j in pairs))
 
 
-def of_table(scores: Scores, study: Study, trials: pd.DataFrame, *, complete: bool) -> Scores:
-    """The scores of a study with a table: those given where runs pair completely, or there is one of each."""
+def of_table(scores: Scores, study: Study, trials: pd.DataFrame) -> Scores:
+    """The scores of a study with a table: those given where there is one run of each variant."""
     assert study.table is not None
     runs = study.table.runs
-    if (runs.paired and complete and not runs.summarized) or (scores.by_place.shape[1] < 2 and not runs.summarized):
+    if scores.by_place.shape[1] < 2 and not runs.summarized:
         return scores
     variants = trials.drop_duplicates("config").set_index("config")["variant"]
     fields = {name: getattr(scores, name) for name in Scores.__dataclass_fields__}
     return RunScores(**fields, runs=runs, variants=tuple(variants[scores.configs]))
 
 
-def summarised(summary: pd.DataFrame, runs: Runs, judged: str) -> pd.DataFrame:
-    """The summary with the sd, the interval and the number of runs that a table of means gives."""
-    lines = runs.table.drop_duplicates("variant").set_index("variant").loc[summary["variant"]]
+def summarised(table: pd.DataFrame, variants: pd.Series, runs: Runs, judged: str) -> pd.DataFrame:
+    """A table whose rows are `variants` with the sd, the interval and the number of runs that a table of means gives."""
+    lines = runs.table.drop_duplicates("variant").set_index("variant").loc[variants]
     sd, count = lines["sd"].to_numpy(dtype=float), lines["n"].to_numpy(dtype=float)
     half = stats.t.ppf(1 - ALPHA / 2, count - 1) * sd / np.sqrt(count)
-    mean = summary[f"{judged}_mean"]
+    mean = table[f"{judged}_mean"]
     known = {f"{judged}_sd": sd, f"{judged}_ci_low": mean - half, f"{judged}_ci_high": mean + half}
     whole = count.astype(int)
-    return summary.assign(**known, trials=whole, working=whole)
+    return table.assign(**known, trials=whole, working=whole)

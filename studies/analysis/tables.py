@@ -95,9 +95,7 @@ def scores_of(study: Study, trials: pd.DataFrame) -> Scores:
     found = scores.of(trials, study.sampling, start.id if start else None, study.measure)
     if study.table is None:
         return found
-    cells = trials.groupby(["repeat", "fold"])["config"].nunique()
-    complete = bool((cells == len(found.configs)).all()) and bool((trials["status"] == "ok").all())
-    return run_scores.of_table(found, study, trials, complete=complete)
+    return run_scores.of_table(found, study, trials)
 
 
 def _of_table(study: Study, trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -105,20 +103,16 @@ def _of_table(study: Study, trials: pd.DataFrame, tables: dict[str, pd.DataFrame
     assert study.table is not None
     runs = study.table.runs
     changed = dict(tables)
-    if not runs.paired:
+    if not runs.paired or runs.searched:
         changed["effects"] = pd.DataFrame()
     if runs.summarized:
-        variants = trials.drop_duplicates("config").set_index("config")["variant"]
-        summary = changed["summary"].assign(variant=lambda lines: lines["config"].map(variants))
-        named = "variant" in changed["summary"]
-        summary = run_scores.summarised(summary, runs, outcomes.judged_on(summary))
-        changed["summary"] = summary if named else summary.drop(columns="variant")
+        judged, variants = outcomes.judged_on(tables["summary"]), trials.set_index("config")["variant"]
+        changed["summary"] = run_scores.summarised(tables["summary"], tables["summary"]["config"].map(variants), runs, judged)
+        if len(study.grid.levels) == 1 and len(tables["levels"]):
+            changed["levels"] = run_scores.summarised(tables["levels"], tables["levels"]["level"], runs, judged)
         changed["values"] = pd.DataFrame()
-    for name in ("comparisons", "pairs"):
-        table = changed[name]
-        if len(table):
-            same = (table["difference"] == 0) & table["ci_low"].isna()
-            changed[name] = table.assign(p=table["p"].mask(same), p_adjusted=table["p_adjusted"].mask(same))
+    if len(study.grid.levels) == 1:  # differences of levels are those of variants, over cells that tables do not list
+        changed["levels"] = changed["levels"].drop(columns=["pairs", "paired_mean", "paired_baseline"], errors="ignore")
     return changed
 
 

@@ -88,6 +88,8 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     if "ladder" in shown:  # lines can be sorted, so that each needs its kind
         kinds = tables["ladder"]["kind"].to_numpy()
         shown["ladder"] = shown["ladder"]._replace(table=shown["ladder"].table.assign(kind=kinds))
+    if study.table:
+        shown = {name: each._replace(table=texts.of_runs(each.table)) for name, each in shown.items()}
     known = {name: html.table(*each) for name, each in shown.items()}
 
     def table(name: str) -> list[str]:
@@ -121,7 +123,10 @@ def _configurations(study: Study, summary: pd.DataFrame) -> str:
     order = texts.best_first(summary, f"{judged}_mean", measure)
     title = f"All configurations by {SET_WORDS[judged]} {measure.title}"
     note = f"{study.sampling.words}; working: without trials that diverged, got stuck or failed"
-    return html.table(title, texts.every_configuration(order, factors, measure), max(1, len(factors)), note)
+    table = texts.every_configuration(order, factors, measure)
+    if study.table:
+        table, note = texts.of_runs(table), study.sampling.words
+    return html.table(title, table, max(1, len(factors)), note)
 
 
 def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -148,7 +153,7 @@ def _failures(study: Study, summary: pd.DataFrame, levels: pd.DataFrame, factors
     trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
     if study.table:
         texts_of = f"{failed:,} of {trials:,} runs failed: they are counted, and in no mean."
-        table = [html.table("Configurations with failed runs", texts.failures(hit, factors), left=len(factors))]
+        table = [html.table("Configurations with failed runs", texts.of_runs(texts.failures(hit, factors)), left=len(factors))]
         return [html.paragraph(texts_of), *(table if failed else [])]
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
     meaning = (

@@ -7,6 +7,7 @@ import pandas as pd
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
 from studies.data.measures import Measure
+from studies.errors import listed
 from studies.show.texts import counted, digits_of, format_interval, format_signed, kinds
 from studies.spec.sampling import Population
 from studies.spec.study import Study
@@ -49,7 +50,7 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     others = [
         f"{words} it is {top['effect']}, {_share(top, kind)}"
         for kind, words in (
-            ("log_share", kinds(study.measure)["log_share"]),
+            ("log_share", kinds(study.measure).get("log_share", "")),
             ("working_share", f"among configurations that work and {_better_than_half(study.measure)}"),
         )
         for _, top in known[known[f"{kind}_p"] < ALPHA].nlargest(1, f"{kind}_pct").iterrows()
@@ -108,7 +109,8 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         said += f" (a difference shows from {alike['visible'].median():.{digits}f}{measure.points} on, in the median)"
     equal = int(known["shown_equal"].sum())
     shown = _are(equal, len(known)) if len(known) > 1 else f"it is{'' if equal else ' not'}"
-    said += f"; {shown} shown to be within {study.margin:g}{measure.points} of the best"
+    if study.margin:
+        said += f"; {shown} shown to be within {study.margin:g}{measure.points} of the best"
     start = study.grid.baseline_configuration
     if start is None:
         return f"{said}; the grid has no baseline configuration."
@@ -130,6 +132,8 @@ def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     summary, levels = tables["summary"], tables["levels"]
     trials = int(summary["trials"].sum())
     failures = trials - int(summary["working"].sum())
+    if study.table:
+        return _what_runs_fail(summary, trials, failures)
     if not failures:
         return f"What fails: none of {counted(trials, 'trial')} diverged, got stuck or failed."
     kinds = ", ".join(f"{count:,} {kind}" for kind in COUNTED if (count := int(summary[kind].sum())))
@@ -146,6 +150,15 @@ def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         over = f", over {study.sampling.over}" if pd.notna(low) else ""
         said += f", most often with {where}, {worst[0]['failure_pct']:.1f}%{_range(low, high, digits=1)}{over}"
     return f"{said}."
+
+
+def _what_runs_fail(summary: pd.DataFrame, runs: int, failures: int) -> str:
+    """Runs of a table that failed: they are in no mean."""
+    if not failures:
+        return f"What fails: none of {counted(runs, 'run')}."
+    hit = summary[summary["failed"] > 0].to_dict("records")
+    named = [f"{row['failed']:,} of {row['trials']:,} of {row['label']}" for row in hit]
+    return f"What fails: {failures:,} of {counted(runs, 'run')}, which are in no mean: {listed(named)}."
 
 
 def _best(measure: Measure) -> str:

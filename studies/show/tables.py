@@ -108,9 +108,15 @@ def _noted(folder: Path) -> Any:  # noqa: ANN401
 
 
 def remembered(study: Study, tables: Tables) -> list[str]:
-    """The sentences of the primary reading; none where it has no rows."""
+    """The sentences of the primary reading, and notes on a table that its rows come from; none where it has no rows."""
     own = of_reading(tables, study)
-    return [] if own["summary"].empty else sentences(study, own)
+    notes = [_sentence(note) for note in study.table.runs.notes] if study.table else []
+    return [] if own["summary"].empty else [*sentences(study, own), *notes]
+
+
+def _sentence(note: str) -> str:
+    """A note on how a table was read, as a sentence."""
+    return f"{note[0].upper()}{note[1:]}."
 
 
 class Shown(NamedTuple):
@@ -138,7 +144,8 @@ def list_shown(study: Study, tables: Tables) -> list[Shown]:
 
 def _of_one_reading(study: Study, tables: Tables) -> list[Shown]:
     summary = tables["summary"]
-    return [] if summary.empty else [*_extremes(study, summary), *explained(study, tables).values()]
+    shown = [] if summary.empty else [*_extremes(study, summary), *explained(study, tables).values()]
+    return [each._replace(table=texts.of_runs(each.table)) for each in shown] if study.table else shown
 
 
 def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
@@ -147,6 +154,8 @@ def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
     measure = study.measure
     order = texts.best_first(summary, f"{judged}_mean", measure)
     each = f"mean and sd of the {measure.title} over {study.trials // len(study.grid.configurations)} trials each"
+    if study.table:
+        each = f"mean and sd of the {measure.title}"
     parts = {f"Configurations by {SET_WORDS[judged]} {measure.called}": order}
     if len(order) > 2 * SHOWN:
         best = f"The {SHOWN} best configurations of {len(order)} by {SET_WORDS[judged]} {measure.called}"
@@ -163,6 +172,8 @@ def explained(study: Study, tables: Tables) -> dict[str, Shown]:
     found = {}
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        if study.table and study.table.runs.searched:
+            rest += " (sampling may have been adaptive, so these means compare unlike sets)"
         title = f"Each level, {rest}, and less the factor's baseline: {judged}"
         half = (levels["difference_ci_high"] - levels["difference_ci_low"]) / 2
         found["levels"] = Shown(title, texts.levels_table(levels, measure), 2, words + texts.visible(half, measure))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studies.columns import is_taken
+from studies.columns import SETS, is_taken
 from studies.data.runs.given import Given
 from studies.data.types import Data, Schema, Validation
 from studies.errors import UserError
@@ -132,11 +132,11 @@ def study_of(
     """The study of runs; levels and names of its configurations are those of the runs."""
     from studies.data.runs.places import places_of
 
-    renamed = {factor: f"{factor} column" for factor in runs.factors if is_taken(factor)}
+    renamed = {factor: _free_name(factor, runs) for factor in runs.factors if _is_taken(factor)}
     if renamed:
         runs = replace(
             runs,
-            table=runs.table.rename(columns=renamed),
+            table=runs.table.drop(columns=[name for name in renamed.values() if name in runs.table]).rename(columns=renamed),
             factors={renamed.get(key, key): levels for key, levels in runs.factors.items()},
             baseline=runs.baseline and {renamed.get(key, key): level for key, level in runs.baseline.items()},
         )
@@ -163,6 +163,17 @@ def study_of(
         aside=aside,
         table=TableRows(path, runs, sampling, len(runs.table) - len(places.table), given),
     )
+
+
+def _is_taken(factor: str) -> bool:
+    """True where a table that has columns of factors has another of that name."""
+    prefixed = factor.startswith(tuple(f"{name}_" for name in SETS))
+    return is_taken(factor) and factor != "method" and (prefixed or not factor.endswith("_loss"))
+
+
+def _free_name(factor: str, runs: "Runs") -> str:
+    """Another name of a factor: "variant" of the only one."""
+    return "variant" if len(runs.factors) == 1 else f"{factor} column"
 
 
 def _one_at_a_time(runs: "Runs") -> bool:

@@ -33,6 +33,11 @@ def several(study: Study) -> bool:
     return len(study.grid.configurations) > 1
 
 
+def _pairing(study: Study) -> str:
+    """ "paired ", or "unpaired " where a table does not say which runs belong together."""
+    return "unpaired " if study.table and not study.table.runs.paired else "paired "
+
+
 def draw_ladder(study: Study, tables: Tables) -> Figure | str:
     """Change in the measure of each single change from the baseline, and of each choice of the best that is taken back."""
     table, judged, measure = tables["ladder"], judged_on(tables["summary"]), study.measure
@@ -77,7 +82,7 @@ def draw_ladder(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Bars: {study.sampling.words}, of paired differences, together for all pairs of configurations. Filled: adjusted p "
+        f"Bars: {study.sampling.words}, of {_pairing(study)}differences, together for all pairs of configurations. Filled: adjusted p "
         f"below {ALPHA:g}. {side} of 0: better than what it starts from.",
     )
     return figure
@@ -134,7 +139,7 @@ def matrix(study: Study, tables: Tables) -> Figure:
     titled(
         figure,
         title_of(study),
-        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, paired: {some}, the best "
+        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, {_pairing(study).strip()}: {some}, the best "
         f"first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, for {study.sampling.population}.",
     )
     return figure
