@@ -16,9 +16,11 @@ from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import from_predictions, judged_on
 from studies.analysis.tables import Tables, compute_tables, of_reading, scores_of
-from studies.claims import claims, judge
+from studies.claims import claims
+from studies.claims import judge as claim_judge
 from studies.columns import MADE_BY, OUTCOMES, SETS, Record
 from studies.errors import UserError
+from studies.judgements import judge as judge
 from studies.plan import plan
 from studies.plan.units import Trial
 from studies.runs import run_all
@@ -297,7 +299,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
 
 def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
-    """Verdicts on every claim of the reports, by default of all of them; see `judge.judge`."""
+    """Verdicts on every claim of the reports, by default of all of them; see `claims.judge.judge`."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
@@ -308,7 +310,7 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
         return study, rows
 
     return pd.concat(
-        [judge.judge(claims.load_report(name), find) for name in reports or claims.report_names()], ignore_index=True
+        [claim_judge.judge(claims.load_report(name), find) for name in reports or claims.report_names()], ignore_index=True
     )
 
 

@@ -1,15 +1,20 @@
 """Judgement of a table of runs that something else made: its numbers, what they say, and how to print it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from studies.analysis.run_tables import compare_levels, compare_variants
+from studies.analysis.tables import compute_tables
 from studies.data.runs.given import Given
 from studies.data.runs.remarks import describe
 from studies.data.runs.runs import Runs, read_runs, runs_from_frame
+from studies.seeds import digest
+from studies.spec.study import Study
+from studies.spec.table import study_of
+from studies.store.table_rows import rows_of_table
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,22 @@ class Judgement:
         from studies.show import judged
 
         return judged.sentences(self.runs, self.variants)
+
+    @property
+    def study(self) -> Study:
+        """The study of these runs, as `ablation tables` takes it."""
+        content = digest(self.runs.table.to_csv(), 16)
+        return study_of("judged", Path("runs.csv"), self.runs, Given(), {"title": "Judged"}, content)
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The tables of a study of these runs, by name."""
+        return compute_tables(self.study, rows_of_table(self.study))
+
+    def figures(self, folder: str | Path) -> dict[str, Path | str]:
+        """Draw the pictures of a study of these runs in a folder: the path of each by name, or why there is none."""
+        from studies.show.figures import draw_study  # with matplotlib, which takes a second to import
+
+        return draw_study(self.study, self.tables(), Path(folder))
 
     def __str__(self) -> str:
         return "\n".join([*self.read, *self.sentences])

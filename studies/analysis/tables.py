@@ -7,6 +7,7 @@ import pandas as pd
 
 from studies.analysis import comparisons, outcomes, run_scores, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
+from studies.analysis.run_tables import compared_factors
 from studies.analysis.scores import Scores
 from studies.data import datasets, measuring
 from studies.spec.study import Study
@@ -111,6 +112,8 @@ def _of_table(study: Study, trials: pd.DataFrame, tables: dict[str, pd.DataFrame
         if len(study.grid.levels) == 1 and len(tables["levels"]):
             changed["levels"] = run_scores.summarised(tables["levels"], tables["levels"]["level"], runs, judged)
         changed["values"] = pd.DataFrame()
+    if runs.searched and len(tables["levels"]):
+        changed["levels"] = tables["levels"][tables["levels"]["factor"].isin(compared_factors(runs))].reset_index(drop=True)
     if len(study.grid.levels) == 1:  # differences of levels are those of variants, over cells that tables do not list
         changed["levels"] = changed["levels"].drop(columns=["pairs", "paired_mean", "paired_baseline"], errors="ignore")
     return changed

@@ -15,11 +15,7 @@ def trials(study: Study) -> list[Trial]:
 
     Raises UserError for a study whose rows come from a table.
     """
-    if study.table:
-        raise UserError(
-            f"{study.name}: its rows come from {study.table.path.name}, so nothing trains: there is nothing to run, verify, "
-            f"show, animate or explain; look at its tables: {study.command('tables')}"
-        )
+    study.require_trainable()
     return [trial for reading in study.readings for trial in _trials(reading)]
 
 

@@ -30,7 +30,7 @@ REACH = float(stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER))  # standard
 def table_of(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:
     """Variants or levels as texts, at most `SHOWN`: means, counts, and the difference with its interval, p and test."""
     named = [name for name in ("factor", "level", "variant") if name in table]
-    if len(table) > SHOWN:
+    if "variant" in table and (len(table) > SHOWN or not runs.baseline):
         table = best_first(table, "mean_of_all", runs.measure).head(SHOWN)
     measure = runs.measure
     digits, fine = digits_of(measure, table["mean_of_all"]), digits_of(measure, table["difference"])
@@ -179,7 +179,7 @@ def _not_shown(runs: Runs, row: pd.Series) -> str:
 
 def _lost(others: pd.DataFrame) -> Iterator[str]:
     """Comparisons of survivors: where a run of one of both failed."""
-    for row in list(_rows(others[others["lost"] > 0]))[:SHOWN]:
+    for row in list(_rows(others[(others["lost"] > 0) & (others["test"] != UNTESTED)]))[:SHOWN]:
         yield (
             f"{row['variant']} less {row['other']} is over {row['cells']:,} cells, without {row['lost']:,} in which one of "
             f"both failed: {row['variant']} failed in {row['failed']:,.0f} of {row['runs']:,.0f} runs."

@@ -11,7 +11,7 @@ from studies.claims import judge
 from studies.columns import FILES
 from studies.data import generators
 from studies.show import tables
-from studies.spec import components, settings, spec
+from studies.spec import components, settings, spec, table
 from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
@@ -57,6 +57,13 @@ def spec_page() -> str:
         _section("`[[exclude]]`", EXCLUDE),
         _section("`[reading.<name>]`", READING, _keys({"primary": spec.PRIMARY})),
         _section("`[components]`", "Components of your own: see [components.md](components.md).", _keys(spec.COMPONENTS)),
+        _section(
+            "`[table]`",
+            "Rows that something else produced, in place of all other sections: see [tables.md](tables.md). Above it may stand "
+            + ", ".join(f"`{key}`" for key in table.TOP)
+            + " alone.",
+            _keys(table.TABLE),
+        ),
     )
 
 

@@ -110,13 +110,8 @@ def _noted(folder: Path) -> Any:  # noqa: ANN401
 def remembered(study: Study, tables: Tables) -> list[str]:
     """The sentences of the primary reading, and notes on a table that its rows come from; none where it has no rows."""
     own = of_reading(tables, study)
-    notes = [_sentence(note) for note in study.table.runs.notes] if study.table else []
+    notes = [f"{note}." for note in study.table.runs.notes] if study.table else []
     return [] if own["summary"].empty else [*sentences(study, own), *notes]
-
-
-def _sentence(note: str) -> str:
-    """A note on how a table was read, as a sentence."""
-    return f"{note[0].upper()}{note[1:]}."
 
 
 class Shown(NamedTuple):

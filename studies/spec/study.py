@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from studies.data.measures import Measure
 from studies.data.runs.given import Given
 from studies.data.types import Data, Schema, Validation
+from studies.errors import UserError
 from studies.spec.grid import Grid
 from studies.spec.measures import MEASURES, recorded
 from studies.spec.parts import NO_PARTS, Parts
@@ -129,6 +130,14 @@ class Study:
     def recorded(self) -> list[str]:
         """The measures that each row must have beside those that all have."""
         return recorded((self.measure, *self.measures))
+
+    def require_trainable(self) -> None:
+        """Raise UserError where rows come from a table, so that nothing trains."""
+        if self.table:
+            raise UserError(
+                f"{self.name}: its rows come from {self.table.path.name}, so nothing trains: there is nothing to run, verify, "
+                f"show, animate or explain; look at its tables: {self.command('tables')}"
+            )
 
     @property
     def described_data(self) -> str:

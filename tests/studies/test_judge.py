@@ -1,12 +1,17 @@
 """`ablation judge`: tables of the kinds that people have, from the command line to numbers and sentences."""
 
+import contextlib
+import io
+import math
 import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import studies
 from studies.judgements import judge
+from studies.spec import spec
 
 TABLES = Path(__file__).parents[1] / "tables"
 OPTIONS = {
@@ -155,3 +160,152 @@ def test_levels_of_a_grid_with_one_run_each_have_differences_and_no_test():
     assert levels.loc[("lr", "0.1"), "difference"] == pytest.approx(-0.25)
     assert levels["p"].isna().all()
     assert set(levels["test"]) == {"", "no test"}
+
+
+# A study of a table.
+
+SPECS = {  # p of a difference in comparisons.csv, not adjusted: variant, reference, difference, p
+    "01_seeds_and_datasets": ("w/o attention", "full", -0.020592, 0.000464539),
+    "02_full_ran_on_more": ("no_memory", "full", -0.0319556, 0.0105359),
+    "03_folds": ("MLP", "SVM", 0.01595, 0.07932),
+    "04_gridsearchcv": ("param_C=10, param_kernel=rbf", "param_C=1, param_kernel=linear", -0.0133333, 0.337502),
+    "05_plus_minus": ("- attention", "Full model", -0.031, 0.0206233),
+    "06_one_number_each": ("No BN", "Full", -6.5, math.nan),
+    "07_leave_one_out": ("use_gnn=False", "use_gnn=True, use_physics_loss=True, use_prior=True", -0.023425, 0.00518256),
+    "08_failures": ("robust", "exact", 3.21, 2.41944e-08),
+    "09_duplicates": ("cut", "base", 0.7, math.nan),
+    "10_semicolons": ("ohne Attention", "Basis", -1.255, 0.00870769),
+    "11_methods_as_columns": ("no_graph", "ours", 0.0294575, 0.104368),
+    "12_identical": ("no_scale", "full", 0.0, math.nan),
+}
+
+
+@pytest.fixture
+def made(call, tmp_path):
+    """Writes the spec of a table of the answers, and returns the study's name."""
+
+    def init(name, *options):
+        done = call("init", "mine", "--from", TABLES / f"{name}.csv", *OPTIONS.get(name, ()), *options, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return "mine.toml"
+
+    return init
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_study_of_a_table_has_the_numbers_of_the_answers(call, made, tmp_path, name):
+    path = made(name)
+    done = call("tables", path, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    variant, other, difference, p = SPECS[name]
+    table = pd.read_csv(tmp_path / "results" / "mine" / "comparisons.csv", keep_default_na=False, na_values=[""])
+    row = table[(table["label"] == variant) & (table["other_label"] == other)].iloc[0]
+    assert row["difference"] == pytest.approx(difference, abs=2e-6)
+    assert row["p"] == pytest.approx(p, abs=2e-6, nan_ok=True)
+    assert not row["p_adjusted"] < row["p"]
+
+
+DRAWN = {"05_plus_minus": {"ladder", "matrix", "models"}, "07_leave_one_out": {"ladder", "matrix", "models", "effects", "grid"}}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_pages_and_pictures_of_a_table(call, made, tmp_path, name):
+    path = made(name)
+    done = call("report", path, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "results" / "mine" / "report.html").read_text()
+    assert "Nothing was trained here" in page
+    assert {each.stem for each in (tmp_path / "figures" / "mine").iterdir()} >= DRAWN[name]
+    for command, said in {"plan": "nothing trains", "status": "nothing trains"}.items():
+        shown = call(command, path, cwd=tmp_path)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert said in shown.stdout
+
+
+@pytest.mark.parametrize("command", [("run",), ("verify",), ("show", "best"), ("explain", "best"), ("animate",)])
+def test_commands_that_train_say_that_nothing_does(call, made, tmp_path, command):
+    path = made("07_leave_one_out")
+    done = call(command[0], path, *command[1:], cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "its rows come from 07_leave_one_out.csv, so nothing trains" in done.stderr
+
+
+def test_another_measure_and_another_reference(call, made, tmp_path):
+    path = made("07_leave_one_out")
+    other = call("tables", path, "--measure", "loss", cwd=tmp_path)
+    assert "Configurations by test loss" in other.stdout
+    against = call("tables", path, "--against", "use_gnn=False", cwd=tmp_path)
+    assert "F1 less that of use_gnn=False" in against.stdout
+    missing = call("tables", path, "--measure", "acc", cwd=tmp_path)
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+
+
+def test_a_spec_may_say_less_or_more(tmp_path):
+    (tmp_path / "runs.csv").write_text("lr,loss,seed,val_acc\n" + "".join(
+        f"{lr},{loss},{seed},{0.5 + 0.1 * (lr == 1) + 0.01 * seed + 0.02 * (loss == 'mse') + 0.001 * lr * seed}\n"
+        for lr in (0.1, 1) for loss in ("mse", "mae") for seed in (0, 1, 2)
+    ))  # fmt: skip
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title = "Losses"\nmargin = 0.02\nbaseline = { lr = 0.1, loss = "mse" }\n[table]\npath = "runs.csv"\n'
+        'factors = ["loss", "l*r"]\nmeasure = { column = "val_acc", name = "accuracy", better = "higher" }\nrepeat = "seed"\n'
+    )
+    study = spec.load(str(path))
+    assert (study.measure.name, study.margin, study.title) == ("accuracy", 0.02, "Losses")
+    assert dict(study.grid.baseline) == {"loss": "mse", "lr": "0.1"}
+    assert study.sampling.population == "new values of 'seed', all else as it is"
+    assert study.sampling.count == 3
+
+
+BAD = {  # the section, what the one line says
+    "an unknown key": ('path = "runs.csv"\nvariants = "v"', "did you mean 'variant'"),
+    "no path": ('variant = "v"', "table.path"),
+    "no file": ('path = "none.csv"', "there is no file"),
+    "a text for a list": ('path = "runs.csv"\nfactors = "v"', "a list of names of columns"),
+    "a direction to ask for": ('path = "runs.csv"', 'in [table]: better = "lower"'),
+    "a section that trains": ('path = "runs.csv"\nbetter = "lower"\n[base]\nepochs = 3', "with [table] nothing trains"),
+    "an unknown key of a measure": ('path = "runs.csv"\nmeasure = { col = "cost" }', "table.measure"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_wrong_sections_are_one_clear_line(call, tmp_path, kind):
+    content, said = BAD[kind]
+    (tmp_path / "runs.csv").write_text("v,seed,cost\nfull,1,5\nfull,2,6\nno_x,1,6\nno_x,2,8\n")
+    (tmp_path / "mine.toml").write_text(f"[table]\n{content}\n")
+    done = call("tables", "mine.toml", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert said in done.stderr
+
+
+def test_options_about_columns_need_a_table(call, tmp_path):
+    done = call("init", "mine", "--better", "lower", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "add --from FILE" in done.stderr
+    asked = call("init", "mine", "--from", TABLES / "08_failures.csv", cwd=tmp_path)
+    assert "ablation init mine --from" in asked.stderr
+    assert "--better lower --baseline" in asked.stderr
+
+
+def test_notebooks_have_tables_and_pictures(tmp_path):
+    found = studies.judge(pd.read_csv(TABLES / "01_seeds_and_datasets.csv"))
+    tables = found.tables()
+    assert tables["summary"].set_index("label").loc["full", "test_mean"] == pytest.approx(0.774576)
+    assert tables["curves"].empty
+    drawn = found.figures(tmp_path)
+    assert drawn["ladder"] == tmp_path / "ladder.png"
+    assert drawn["ladder"].is_file()
+
+
+def test_examples_of_the_page_print_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for code, text in re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, names)
+        assert printed.getvalue() == text
+    names["runs"].to_csv("runs.csv", index=False)
+    Path("mine.toml").write_text(re.search(r"```toml\n(.*?)```", page, re.DOTALL).group(1))
+    assert spec.load("mine.toml").measure.name == "accuracy"

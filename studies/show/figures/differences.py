@@ -34,8 +34,8 @@ def several(study: Study) -> bool:
 
 
 def _pairing(study: Study) -> str:
-    """ "paired ", or "unpaired " where a table does not say which runs belong together."""
-    return "unpaired " if study.table and not study.table.runs.paired else "paired "
+    """Word for differences: those of a table that does not say which runs belong together are unpaired."""
+    return "unpaired" if study.table and not study.table.runs.paired else "paired"
 
 
 def draw_ladder(study: Study, tables: Tables) -> Figure | str:
@@ -82,8 +82,8 @@ def draw_ladder(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Bars: {study.sampling.words}, of {_pairing(study)}differences, together for all pairs of configurations. Filled: adjusted p "
-        f"below {ALPHA:g}. {side} of 0: better than what it starts from.",
+        f"Bars: {study.sampling.words}, of {_pairing(study)} differences, together for all pairs of configurations. Filled: "
+        f"adjusted p below {ALPHA:g}. {side} of 0: better than what it starts from.",
     )
     return figure
 
@@ -139,8 +139,9 @@ def matrix(study: Study, tables: Tables) -> Figure:
     titled(
         figure,
         title_of(study),
-        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, {_pairing(study).strip()}: {some}, the best "
-        f"first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, for {study.sampling.population}.",
+        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, {_pairing(study)}: {some}, "
+        f"the best first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, "
+        f"for {study.sampling.population}.",
     )
     return figure
 
