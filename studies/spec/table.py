@@ -14,6 +14,7 @@ from studies.seeds import digest
 from studies.spec.grid import Configuration, Grid
 from studies.spec.rules import Key, Rule, number, require, require_keys, text
 from studies.spec.sampling import TableSampling
+from studies.spec.settings import DEFAULTS
 from studies.spec.study import Study, TableRows
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def study_of(
 def _is_taken(factor: str) -> bool:
     """True where a table that has columns of factors has another of that name."""
     prefixed = factor.startswith(tuple(f"{name}_" for name in SETS))
-    return is_taken(factor) and factor != "method" and (prefixed or not factor.endswith("_loss"))
+    return is_taken(factor) and factor not in (*DEFAULTS, "method") and (prefixed or not factor.endswith("_loss"))
 
 
 def _free_name(factor: str, runs: "Runs") -> str:

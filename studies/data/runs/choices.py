@@ -122,8 +122,9 @@ def choose_baseline(
 _FLAGS = words.each_of("true false yes no on off 0 1 y n t f ✓ ✗ ✔ ✘")
 
 
-def _plain(label: str) -> str:
-    return "".join(label.split()).casefold()
+def _plain(label: str) -> list[str]:
+    """The parts of a label, in whatever order and case they are written."""
+    return sorted("".join(part.split()).casefold() for part in label.split(","))
 
 
 def _is_number(text: str) -> bool:
