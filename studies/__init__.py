@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from studies.errors import UserError
 
 if TYPE_CHECKING:
-    from studies.api import run
+    from studies.api import judge, run
 
-__all__ = ["UserError", "run"]
+__all__ = ["UserError", "judge", "run"]
 
 # matplotlib cannot be imported where MPLBACKEND names a backend that is not installed, as in a cell of a notebook that runs a
 # shell; no picture needs one.
@@ -49,9 +49,9 @@ sys.meta_path.insert(0, _OwnFramework)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """`run`, imported when it is asked for: a process that only trains does without most of the suite."""
-    if name == "run":
-        from studies.api import run
+    """`run` and `judge`, imported when they are asked for: a process that only trains does without most of the suite."""
+    if name in ("judge", "run"):
+        from studies import api
 
-        return run
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

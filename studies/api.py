@@ -15,10 +15,12 @@ from studies import files
 from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
 from studies.analysis.outcomes import from_predictions, judged_on
-from studies.analysis.tables import Tables, compute_tables, of_reading
-from studies.claims import claims, judge
+from studies.analysis.tables import Tables, compute_tables, of_reading, scores_of
+from studies.claims import claims
+from studies.claims import judge as claim_judge
 from studies.columns import MADE_BY, OUTCOMES, SETS, Record, is_measure
 from studies.errors import UserError
+from studies.judgements import judge as judge
 from studies.plan import plan
 from studies.plan.units import Trial
 from studies.runs import run_all
@@ -31,6 +33,7 @@ from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
 from studies.store.store import Store, read_finished, read_manifest
+from studies.store.table_rows import rows_of_table
 from studies.train import engines
 
 
@@ -104,6 +107,8 @@ def rows_of(study: Study, results: str | Path) -> Rows:
 
     A measure that they lack is computed from their predictions, where they have these.
     """
+    if study.table:
+        return rows_of_table(study)
     rows = Store(Path(results), study).load(lacking=True)
     trials = [
         from_predictions(of_reading({"trials": rows.trials}, reading)["trials"], rows.predictions, reading)
@@ -149,7 +154,12 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
     """Raise UserError where no row has the measure that a study is asked about."""
     name = study.measure.name
     columns = [column for column in (name, *(f"{of}_{name}" for of in SETS)) if column in trials]
-    if recorded([study.measure]) and (trials["status"] == "ok").any() and trials[columns].isna().all(axis=None):
+    if (
+        recorded([study.measure])
+        and not study.table
+        and (trials["status"] == "ok").any()
+        and trials[columns].isna().all(axis=None)
+    ):
         raise UserError(
             f"no row of {study.name} has the measure {name}: write measures = [{json.dumps(name)}] at the top of the spec, and "
             f"run it again, which trains its trials anew: {study.command('run')}"
@@ -230,6 +240,8 @@ def spreads(study: Study, results: str | Path) -> dict[str, power.Spread]:
     found = {}
     for reading in study.readings:
         trials = of_reading(rows, reading)["trials"]
+        if study.table and not study.table.runs.paired:
+            continue
         if len(trials) and len(reading.grid.configurations) > 1:
             found[reading.reading] = power.spread(scores.of(trials, reading.sampling, measure=reading.measure))
     return {reading: spread for reading, spread in found.items() if spread.trials > 0}
@@ -272,8 +284,7 @@ def against(study: Study, results: str | Path, given: str) -> pd.DataFrame:
         )
     if trials.empty or not (trials["config"] == other.id).any():
         raise UserError(f"{Path(results) / study.name} has no rows of {other.label}; {_remedy(study, results)}")
-    start = study.grid.baseline_configuration
-    known = scores.of(trials, study.sampling, start.id if start else None, study.measure)
+    known = scores_of(study, trials)
     found = comparisons.compare_with(known, other.id, study.margin)
     return comparisons.labelled(found, study.grid.labels)
 
@@ -322,7 +333,7 @@ def verify(study: Study, results: str | Path, sample: int, seed: int = 0) -> tup
 
 
 def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = ()) -> pd.DataFrame:
-    """Verdicts on every claim of the reports, by default of all of them; see `judge.judge`."""
+    """Verdicts on every claim of the reports, by default of all of them; see `claims.judge.judge`."""
 
     @functools.lru_cache(maxsize=4)
     def find(name: str) -> tuple[Study, Rows]:
@@ -333,7 +344,7 @@ def verdicts(results: str | Path, quick: bool = False, reports: Sequence[str] = 
         return study, rows
 
     return pd.concat(
-        [judge.judge(claims.load_report(name), find) for name in reports or claims.report_names()], ignore_index=True
+        [claim_judge.judge(claims.load_report(name), find) for name in reports or claims.report_names()], ignore_index=True
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.spec import spec
-from studies.spec.sampling import Population, Sampling
+from studies.spec.sampling import Sampling
 from studies.spec.study import Study
 
 SOURCES = ("disk", "moons", "circles")
@@ -56,7 +56,7 @@ class Design:
         judged, rows = ("test", view.rows) if view.rows else ("val", POOL // self.folds)
         return Sampling.of(self.folds, self.repeats, self.fresh, judged, rows)
 
-    def population(self, view: View) -> Population:
+    def population(self, view: View) -> str:
         """The population that such a study speaks of."""
         return self.sampling(view).population
 

@@ -28,8 +28,9 @@ from scipy import stats
 from studies.analysis import outcomes
 from studies.analysis.estimates import ALPHA, from_moments, resolvable
 from studies.columns import OUTCOMES
+from studies.data.measures import Measure
 from studies.spec.identity import differing
-from studies.spec.measures import MEASURES, Measure
+from studies.spec.measures import MEASURES
 
 KEYS = ("reading", "config", "repeat", "fold")
 UNITS = ("repeat", "fold")  # whose differences are independent, given the rows

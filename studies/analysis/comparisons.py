@@ -29,7 +29,7 @@ def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], m
     * `values`: the pairs there are; no statistic where one lacks its other half.
     """
     one, other = (scores.configs.get_indexer(list(names)) for names in (configs, others))
-    alone = scores.pairs(one, other).estimate()
+    alone = scores.estimate_alone(one, other)
     found, alpha = scores.estimate_pairs(one, other)
     below, equal, above = rope_probabilities(found, margin)
     better, worse = (below, above) if scores.measure.better == "lower" else (above, below)
@@ -55,7 +55,7 @@ def differences(scores: Scores, configs: Sequence[str], others: Sequence[str], m
 
 def best_of(scores: Scores) -> str | None:
     """The configuration of the best mean, of those that lack no value; None where all lack one."""
-    known = scores.take(scores.complete)
+    known = scores.take(scores.comparable)
     return str(known.configs[known.costs.argmin()]) if len(known.configs) else None
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from studies.columns import FLAGS, SETS
 from studies.data import measuring
-from studies.spec.measures import Measure, recorded
+from studies.data.measures import Measure
+from studies.spec.measures import recorded
 from studies.spec.study import Study
 
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -25,14 +26,15 @@ def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     useless = (trials[list(FLAGS)].astype("boolean").fillna(False)).any(axis=1).astype(bool)
     given = [name for name in SETS if f"{name}_{measure.name}" in trials and trials[f"{name}_{measure.name}"].notna().any()]
     sets = [name for name in SETS if name in given or (trials[f"n_{name}"].fillna(0) > 0).any()] or ["train"]
+    timed = measure.name == "seconds" and not measure.column
     added = {"failed": failed, "working": ~(failed | useless)}
-    for name in sets[:1] if measure.name == "seconds" else sets:
-        if measure.name == "error":
+    for name in sets[:1] if timed else sets:
+        if measure.name == "error" and not measure.column:
             values = 100 * trials[f"{name}_errors"] / trials[f"n_{name}"]
             if name in given:
                 values = values.fillna(trials[f"{name}_error"])
         else:
-            column = measure.name if measure.name == "seconds" else f"{name}_{measure.name}"
+            column = measure.name if timed else f"{name}_{measure.name}"
             values = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
         values = values.astype(float)
         added[f"{name}_value"] = values.where(values.abs() < float("inf"))

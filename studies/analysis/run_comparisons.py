@@ -41,13 +41,17 @@ def difference(runs: Runs, one: str, other: str, column: str = "variant") -> Dif
         The mean difference over places: over blocks, of their means over shared cells, where there are several; else over
         replicates. Folds have the standard error sd sqrt(1 / n + n_test / n_train).
     """
-    if runs.summarized:
+    of_many = column != "variant" and len(runs.factors) > 1
+    if runs.summarized and not of_many:
         return _of_summaries(runs, one, other, column)
+    if not runs.paired and not of_many:
+        return _unpaired(runs, one, other, column)
     cells = _shared_cells(runs, one, other, column)
     both = cells.dropna()
     lost = len(cells) - len(both)
-    if not runs.paired:
-        return _unpaired(runs, one, other, column)
+    if not runs.paired:  # means over the cells of the other factors, which are no replicates
+        gap = float((both[one] - both[other]).mean()) if len(both) else np.nan
+        return Difference(one, other, _without_test(gap, len(both)), UNTESTED, len(both), lost)
     values = _by_place(runs, both[one] - both[other])
     found, test = _tested(values, runs.test_share)
     return Difference(one, other, found, test, len(both), lost)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from studies.analysis.contrasts import LEADING, Contrasts, Family, Indices, blanked, family_of_leading
 from studies.analysis.estimates import Estimate, Moments, Numbers, crossed
 from studies.analysis.outcomes import judged_on, measured
+from studies.data.measures import Measure
 from studies.data.wrong import Bits, unpack
 from studies.errors import UserError
-from studies.spec.measures import MEASURES, Measure
+from studies.spec.measures import MEASURES
 from studies.spec.sampling import Sampling
 
 SHARED = ("seed", "n_train", "n_val", "n_test")  # equal for trials of one (repeat, fold) if they are paired
@@ -61,6 +62,11 @@ class Scores:
             guessing=self.guessing[rows],
             wrong=None if self.wrong is None else self.wrong[rows],
         )
+
+    @property
+    def comparable(self) -> NDArray[np.bool_]:
+        """Configurations that can be compared with others."""
+        return self.complete
 
     @property
     def means(self) -> Numbers:
@@ -194,6 +200,10 @@ class Scores:
         values, rows, costs = self.measure.sign * self.by_place[known], self.row_means[known], self.costs[known]
         shown = family_of_leading(values, rows, self.sampling.overlap, costs, int(start[0]) if len(start) else None)
         return shown, Family(len(known) * (len(known) - 1) // 2, prior=shown.prior)
+
+    def estimate_alone(self, one: Indices, other: Indices) -> Estimate:
+        """The value of each of `one` less that of its partner in `other`, each difference for itself."""
+        return self.pairs(one, other).estimate()
 
     def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
         """The error of each of `one` less that of its partner in `other`, and the level of each test.

@@ -13,7 +13,8 @@ from studies.analysis.estimates import Estimate, Numbers, rate, within
 from studies.analysis.outcomes import COUNTED, judged_on, levels_of, measured
 from studies.analysis.scores import Scores
 from studies.columns import SETS
-from studies.spec.measures import MEASURES, Measure
+from studies.data.measures import Measure
+from studies.spec.measures import MEASURES
 
 HISTORY = ("loss", "error")  # measures that a history has by epoch
 STATISTICS = ("mean", "sd", "median", "iqm", "min", "max")
@@ -147,11 +148,11 @@ def level_weights(
             rest.groupby(list(rest), sort=False).ngroup().to_numpy() if len(rest.columns) else np.zeros(len(grid), dtype=int)
         )
         level = grid[factor].to_numpy()
-        start = np.flatnonzero((level == baseline[factor]) & scores.complete)
+        start = np.flatnonzero((level == baseline[factor]) & scores.comparable)
         partner = np.full(len(grid), -1)  # by place: the configuration there that has the baseline level
         partner[place[start]] = start
         for other in grid[factor].unique():
-            own = np.flatnonzero((level == other) & scores.complete & (partner[place] >= 0))
+            own = np.flatnonzero((level == other) & scores.comparable & (partner[place] >= 0))
             if other == baseline[factor]:
                 continue
             names.append((factor, other))

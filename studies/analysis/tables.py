@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from studies.analysis import comparisons, scores, summaries, tuning
+from studies.analysis import comparisons, outcomes, run_scores, scores, summaries, tuning
 from studies.analysis.effects import measure_effects
+from studies.analysis.run_tables import compared_factors
+from studies.analysis.scores import Scores
 from studies.data import datasets, measuring
 from studies.data.types import REGRESSION
 from studies.spec.study import Study
@@ -61,9 +63,9 @@ def _compute(study: Study, rows: Tables) -> Tables:
     trials, history = rows["trials"], rows["history"]
     if trials.empty:
         return {name: pd.DataFrame() for name in NAMES}
-    grid, sampling = study.grid, study.sampling
-    factors, start = list(grid.levels), grid.baseline_configuration
-    found = scores.of(trials, sampling, start.id if start else None, study.measure)
+    grid = study.grid
+    factors = list(grid.levels)
+    found = scores_of(study, trials)
     summary = summaries.summarise(trials, ["config", "label", *factors], found)
     tuned, tuned_pairs = tuning.tune(trials, factors, study.tune, tuning.usual(grid, study.tune), found)
     drawn = [*factors, *(["label"] if len(summary) <= COMPARED else [])]
@@ -81,10 +83,41 @@ def _compute(study: Study, rows: Tables) -> Tables:
         "tuned": tuned,
         "tuned_pairs": tuned_pairs,
     }
+    if study.table:
+        tables = _of_table(study, trials, tables)
     return {
         name: table.assign(measure=study.measure.name) if name in MEASURED and len(table) else table
         for name, table in tables.items()
     }
+
+
+def scores_of(study: Study, trials: pd.DataFrame) -> Scores:
+    """The scores of one reading in the study's measure."""
+    start = study.grid.baseline_configuration
+    found = scores.of(trials, study.sampling, start.id if start else None, study.measure)
+    if study.table is None:
+        return found
+    return run_scores.of_table(found, study, trials)
+
+
+def _of_table(study: Study, trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of rows that came from a table: without effects where these do not pair, and without p of no difference."""
+    assert study.table is not None
+    runs = study.table.runs
+    changed = dict(tables)
+    if not runs.paired or runs.searched:
+        changed["effects"] = pd.DataFrame()
+    if runs.summarized:
+        judged, variants = outcomes.judged_on(tables["summary"]), trials.set_index("config")["variant"]
+        changed["summary"] = run_scores.summarised(tables["summary"], tables["summary"]["config"].map(variants), runs, judged)
+        if len(study.grid.levels) == 1 and len(tables["levels"]):
+            changed["levels"] = run_scores.summarised(tables["levels"], tables["levels"]["level"], runs, judged)
+        changed["values"] = pd.DataFrame()
+    if runs.searched and len(tables["levels"]):
+        changed["levels"] = tables["levels"][tables["levels"]["factor"].isin(compared_factors(runs))].reset_index(drop=True)
+    if len(study.grid.levels) == 1:  # differences of levels are those of variants, over cells that tables do not list
+        changed["levels"] = changed["levels"].drop(columns=["pairs", "paired_mean", "paired_baseline"], errors="ignore")
+    return changed
 
 
 def around(study: Study) -> Mapping[str, str] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from studies.cli import results, runs, specs, terminal, trials
+from studies.cli.judge import judge
 from studies.errors import UserError
 
 
@@ -54,5 +55,6 @@ for command in (
     *(runs.run, runs.show_status, runs.explain, runs.verify),
     *(results.show_tables, results.figures, results.write_report, results.show_changes, results.verdict),
     *(trials.show, trials.animate),
+    judge,
 ):
     main.add_command(command)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from studies.errors import UserError
-from studies.spec import spec
+from studies.spec import spec, table
 from studies.spec.measures import read_measure
 from studies.spec.study import Study
 
@@ -71,4 +71,6 @@ def on_study(command: Callable[..., None]) -> Callable[..., None]:
 
 def about(study: Study, measure: str | None) -> Study:
     """The study about the measure that --measure names, where it does. Raises UserError where there is none such."""
+    if measure is not None and study.table:
+        return table.about(study, measure)
     return study if measure is None else study.about(read_measure("--measure", measure, study.data.task))

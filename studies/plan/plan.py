@@ -11,7 +11,11 @@ from studies.spec.study import Study
 
 
 def trials(study: Study) -> list[Trial]:
-    """Every trial of a study, by reading, configuration, repeat and fold."""
+    """Every trial of a study, by reading, configuration, repeat and fold.
+
+    Raises UserError for a study whose rows come from a table.
+    """
+    study.require_trainable()
     return [trial for reading in study.readings for trial in _trials(reading)]
 
 

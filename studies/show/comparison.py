@@ -8,8 +8,9 @@ import pandas as pd
 
 from studies.analysis.compare import QUESTIONS, order
 from studies.columns import MADE_BY
+from studies.data.measures import Measure
 from studies.show import texts
-from studies.spec.measures import MEASURES, Measure
+from studies.spec.measures import MEASURES
 
 SHOWN = 10  # configurations at most in the table, those that changed the most beyond chance
 NOTHING, WORSE, UNTOLD = 0, 1, 3  # exit status

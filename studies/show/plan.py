@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from studies.analysis import power
 from studies.data import datasets
+from studies.data.runs.remarks import describe
 from studies.errors import SHOWN
 from studies.plan.units import Trial, Unit
 from studies.spec.study import Study
@@ -42,6 +43,13 @@ def describe_plan(
     UserError
         An engine cannot train a configuration of the study.
     """
+    if study.table:
+        return [
+            study.title,
+            *filter(None, (study.question, study.source and f"source: {study.source}")),
+            *_describe_table(study),
+            *power.power(study, (spreads or {}).get(""), difference, source),
+        ]
     engines.require_trainable(study)
     lines = [study.title, *filter(None, (study.question, study.source and f"source: {study.source}"))]
     for reading in study.readings:
@@ -58,6 +66,18 @@ def describe_plan(
         lines.append(f"stacks         {len(units):,}, the largest of {largest} models")
         lines.append(f"time           {rough_time(units, jobs)}")
     return lines
+
+
+def _describe_table(study: Study) -> list[str]:
+    """The rows of a table, and what its columns were taken for."""
+    assert study.table is not None
+    return [
+        "",
+        f"rows           {study.described_data}; nothing trains",
+        *describe(study.table.runs),
+        "",
+        *power.separation(study),
+    ]
 
 
 def count_missing(study: Study, missing: Sequence[Trial], jobs: int | None, device: str) -> list[str]:

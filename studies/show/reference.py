@@ -11,7 +11,7 @@ from studies.claims import judge
 from studies.columns import FILES
 from studies.data import generators
 from studies.show import tables
-from studies.spec import components, functions, measures, settings, spec
+from studies.spec import components, functions, measures, settings, spec, table
 from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
@@ -59,6 +59,13 @@ def spec_page() -> str:
         _section("`[components]`", "Components of your own: see [components.md](components.md).", _keys(spec.COMPONENTS)),
         _section("`[engine]`", ENGINE_WORDS, _keys(functions.ENGINE)),
         _section("`measure = { ... }`", OWN_MEASURE, _keys(measures.OWN)),
+        _section(
+            "`[table]`",
+            "Rows that something else produced, in place of all other sections: see [tables.md](tables.md). Above it may stand "
+            + ", ".join(f"`{key}`" for key in table.TOP)
+            + " alone.",
+            _keys(table.TABLE),
+        ),
     )
 
 

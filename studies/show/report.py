@@ -10,6 +10,7 @@ import pandas as pd
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
 from studies.analysis.tables import Tables, of_reading
+from studies.data.runs.remarks import describe
 from studies.show import html, texts, verdict_texts
 from studies.show.figures import PICTURES
 from studies.show.figures.style import over
@@ -52,7 +53,7 @@ def compose(
         *_verdicts(verdicts),
         *_readings(study, tables, pictures),
         *intervals,
-        ("made", "How it was made", list(_provenance(manifest, pictures))),
+        ("made", "How it was made", list(_reading_of(study, pictures) if study.table else _provenance(manifest, pictures))),
     ]
     shown = [section for section in sections if section[2]]
     top = html.heading(study.title, facts)
@@ -68,9 +69,9 @@ def _facts(study: Study, summary: pd.DataFrame) -> Iterator[str]:
         yield f"Source: {study.source}"
     if study.reading:
         yield f"Reading of the source: {study.reading}, which was declared primary before anything was trained."
-    trained = counted(int(summary["trials"].sum()), "trained model")
+    trained = counted(int(summary["trials"].sum()), "run" if study.table else "trained model")
     yield f"{counted(len(summary), 'configuration')}, {over(study)} each: {trained}."
-    yield f"Data: {study.schema.described}."
+    yield f"Data: {study.described_data}."
 
 
 def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Section]:
@@ -87,6 +88,8 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     if "ladder" in shown:  # lines can be sorted, so that each needs its kind
         kinds = tables["ladder"]["kind"].to_numpy()
         shown["ladder"] = shown["ladder"]._replace(table=shown["ladder"].table.assign(kind=kinds))
+    if study.table:
+        shown = {name: each._replace(table=texts.of_runs(each.table)) for name, each in shown.items()}
     known = {name: html.table(*each) for name, each in shown.items()}
 
     def table(name: str) -> list[str]:
@@ -99,7 +102,7 @@ def _sections(study: Study, tables: Tables, pictures: Pictures) -> Iterator[Sect
     yield "configurations", "Every configuration", [*of_section("configurations"), _configurations(study, summary)]
     compared = [_compared(study, part, summary) for _, part in _groups(tables["comparisons"], "against")]
     yield "comparisons", "Configurations compared", of_section("comparisons") + compared
-    yield "failures", "What failed", _failures(summary, tables["levels"], factors or ["label"])
+    yield "failures", "What failed", _failures(study, summary, tables["levels"], factors or ["label"])
     yield "training", "Training", of_section("training")
     yield "data", "Data", of_section("data")
 
@@ -120,7 +123,10 @@ def _configurations(study: Study, summary: pd.DataFrame) -> str:
     order = texts.best_first(summary, f"{judged}_mean", measure)
     title = f"All configurations by {SET_WORDS[judged]} {measure.title}"
     note = f"{study.sampling.words}; working: without trials that diverged, got stuck or failed"
-    return html.table(title, texts.every_configuration(order, factors, measure), max(1, len(factors)), note)
+    table = texts.every_configuration(order, factors, measure)
+    if study.table:
+        table, note = texts.of_runs(table), study.sampling.words
+    return html.table(title, table, max(1, len(factors)), note)
 
 
 def _groups(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -141,10 +147,14 @@ def _compared(study: Study, part: pd.DataFrame, summary: pd.DataFrame) -> str:
     return html.table(title, texts.comparisons(part, named, measure), len(named.columns), note)
 
 
-def _failures(summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+def _failures(study: Study, summary: pd.DataFrame, levels: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Configurations and levels that failed, with their counts; a sentence where none did."""
     hit = summary[summary["working"] < summary["trials"]]
     trials, failed = int(summary["trials"].sum()), int((summary["trials"] - summary["working"]).sum())
+    if study.table:
+        texts_of = f"{failed:,} of {trials:,} runs failed: they are counted, and in no mean."
+        table = [html.table("Configurations with failed runs", texts.of_runs(texts.failures(hit, factors)), left=len(factors))]
+        return [html.paragraph(texts_of), *(table if failed else [])]
     kinds = ", ".join(f"{int(summary[kind].sum()):,} {kind}" for kind in COUNTED)
     meaning = (
         f"{failed:,} of {trials:,} trials did not work: {kinds}. Diverged: a loss or weight was not finite. Stuck: on its "
@@ -195,6 +205,10 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
             "not independent, and intervals are longer for it (Nadeau and Bengio 2003). Configurations that mostly got stuck "
             "have none: a model that guesses errs more on the fold that it left out than on new rows."
         )
+    elif study.table:
+        told = "test rows by training rows" if sampling.overlap else ""
+        longer = f" They are longer for the overlap of folds, {told} {sampling.overlap:.3g} (Nadeau and Bengio 2003)."
+        yield f"Intervals are t intervals over {sampling.over}.{longer if told else ''}"
     elif sampling.shared_rows:
         yield (
             f"All models are judged on the same {sampling.rows:,} rows, which may be easy or hard ones: intervals contain the "
@@ -210,6 +224,9 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
         )
     if sampling.widen:
         yield f"A wider population takes another design: {sampling.widen}."
+    if study.table:
+        yield from _about_pairs(study)
+        return
     if judged != "test":
         yield f"There is no test set: the {study.measure.called} is that of {SET_WORDS[judged]} rows."
     if len(summary) > 1:
@@ -226,6 +243,30 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
             "of them: those of configurations for all pairs, so that a pair has one answer in every table, those of levels for "
             f"all levels. An adjusted p is below {ALPHA:g} exactly where its interval leaves out 0."
         )
+
+
+def _about_pairs(study: Study) -> Iterator[str]:
+    """How differences of a table's runs are made, and adjusted."""
+    assert study.table is not None
+    if study.table.runs.paired:
+        yield "Differences are between runs of one cell, which pair: what they share cancels. A failed run has none."
+    else:
+        yield "Nothing says that runs pair, so differences are Welch's, unpaired."
+    yield (
+        "Intervals of differences hold together, and adjusted p allows for all of them: those of configurations for all pairs "
+        f"that tables show, so that a pair has one answer in every table. An adjusted p is below {ALPHA:g} exactly where its "
+        "interval leaves out 0. Differences that are all 0 are identical, and have no p."
+    )
+
+
+def _reading_of(study: Study, pictures: Pictures) -> Iterator[str]:
+    """The file of a study's rows, what its columns were taken for, and why."""
+    assert study.table is not None
+    yield html.paragraph(f"Rows: {study.described_data}; the file's hash is {study.data.content}. Nothing was trained here.")
+    yield html.bullets(describe(study.table.runs))
+    reasons = [f"Picture {name}: {reason}." for name, reason in pictures.items() if isinstance(reason, str)]
+    if reasons:
+        yield html.bullets(reasons)
 
 
 def _provenance(manifest: Mapping[str, Any] | None, pictures: Pictures) -> Iterator[str]:

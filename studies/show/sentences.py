@@ -6,8 +6,9 @@ import pandas as pd
 
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
+from studies.data.measures import Measure
+from studies.errors import listed
 from studies.show.texts import counted, digits_of, format_interval, format_signed, kinds
-from studies.spec.measures import Measure
 from studies.spec.sampling import Population
 from studies.spec.study import Study
 
@@ -49,7 +50,7 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     others = [
         f"{words} it is {top['effect']}, {_share(top, kind)}"
         for kind, words in (
-            ("log_share", kinds(study.measure)["log_share"]),
+            ("log_share", kinds(study.measure).get("log_share", "")),
             ("working_share", f"among configurations that work and {_better_than_half(study.measure)}"),
         )
         for _, top in known[known[f"{kind}_p"] < ALPHA].nlargest(1, f"{kind}_pct").iterrows()
@@ -101,7 +102,8 @@ def _what_is_best(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     untested = int(known["p_adjusted"].isna().sum())
     known = known.dropna(subset="p_adjusted")
     alike = known[known["p_adjusted"] >= ALPHA]
-    only = f" (without {untested:,} that only guess, where no interval holds)" if untested else ""
+    why = "are identical or have no test" if study.table else "only guess, where no interval holds"
+    only = f" (without {untested:,} that {why})" if untested else ""
     said += f"; {_shown_worse(len(known) - len(alike), len(known))}{_where(study)}{only}"
     if len(alike):
         said += f" (a difference shows from {alike['visible'].median():.{digits}f}{measure.points} on, in the median)"
@@ -130,6 +132,8 @@ def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     summary, levels = tables["summary"], tables["levels"]
     trials = int(summary["trials"].sum())
     failures = trials - int(summary["working"].sum())
+    if study.table:
+        return _what_runs_fail(summary, trials, failures)
     if not failures:
         return f"What fails: none of {counted(trials, 'trial')} diverged, got stuck or failed."
     kinds = ", ".join(f"{count:,} {kind}" for kind in COUNTED if (count := int(summary[kind].sum())))
@@ -148,6 +152,15 @@ def _what_fails(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
     return f"{said}."
 
 
+def _what_runs_fail(summary: pd.DataFrame, runs: int, failures: int) -> str:
+    """Runs of a table that failed: they are in no mean."""
+    if not failures:
+        return f"What fails: none of {counted(runs, 'run')}."
+    hit = summary[summary["failed"] > 0].to_dict("records")
+    named = [f"{row['failed']:,} of {row['trials']:,} of {row['label']}" for row in hit]
+    return f"What fails: {failures:,} of {counted(runs, 'run')}, which are in no mean: {listed(named)}."
+
+
 def _best(measure: Measure) -> str:
     """The superlative of the better direction."""
     return "lowest" if measure.better == "lower" else "highest"
@@ -155,7 +168,7 @@ def _best(measure: Measure) -> str:
 
 def _better_than_half(measure: Measure) -> str:
     """The condition of the configurations that work, in words."""
-    return "err less than half of a guess" if measure.name == "error" else "are beyond half of the way from a guess to the best"
+    return "err less than half of a guess" if measure.of_rows else "are beyond half of the way from a guess to the best"
 
 
 def _unit(measure: Measure) -> str:

@@ -43,7 +43,7 @@ def write_tables(study: Study, tables: Tables, folder: Path, rows: Rows) -> None
             path.unlink(missing_ok=True)
         else:
             files.write(path, to_csv(table))
-    told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.schema.described}."])
+    told = "\n".join(f"* {sentence}" for sentence in [*remembered(study, tables), f"Data: {study.described_data}."])
     parts = [f"# {study.title}", told, *(f"## {each.heading}\n\n{markdown(each.table)}" for each in list_shown(study, tables))]
     files.write(folder / "tables.md", "\n\n".join(parts) + "\n")
     files.write(folder / _MADE_FROM, json.dumps(_made_from(study, folder, rows), indent=1) + "\n")
@@ -108,9 +108,10 @@ def _noted(folder: Path) -> Any:  # noqa: ANN401
 
 
 def remembered(study: Study, tables: Tables) -> list[str]:
-    """The sentences of the primary reading; none where it has no rows."""
+    """The sentences of the primary reading, and notes on a table that its rows come from; none where it has no rows."""
     own = of_reading(tables, study)
-    return [] if own["summary"].empty else sentences(study, own)
+    notes = [f"{note}." for note in study.table.runs.notes] if study.table else []
+    return [] if own["summary"].empty else [*sentences(study, own), *notes]
 
 
 class Shown(NamedTuple):
@@ -138,7 +139,8 @@ def list_shown(study: Study, tables: Tables) -> list[Shown]:
 
 def _of_one_reading(study: Study, tables: Tables) -> list[Shown]:
     summary = tables["summary"]
-    return [] if summary.empty else [*_extremes(study, summary), *explained(study, tables).values()]
+    shown = [] if summary.empty else [*_extremes(study, summary), *explained(study, tables).values()]
+    return [each._replace(table=texts.of_runs(each.table)) for each in shown] if study.table else shown
 
 
 def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
@@ -147,6 +149,8 @@ def _extremes(study: Study, summary: pd.DataFrame) -> Iterator[Shown]:
     measure = study.measure
     order = texts.best_first(summary, f"{judged}_mean", measure)
     each = f"mean and sd of the {measure.title} over {study.trials // len(study.grid.configurations)} trials each"
+    if study.table:
+        each = f"mean and sd of the {measure.title}"
     parts = {f"Configurations by {SET_WORDS[judged]} {measure.called}": order}
     if len(order) > 2 * SHOWN:
         best = f"The {SHOWN} best configurations of {len(order)} by {SET_WORDS[judged]} {measure.called}"
@@ -163,6 +167,8 @@ def explained(study: Study, tables: Tables) -> dict[str, Shown]:
     found = {}
     if not levels.empty:
         rest = "averaged over the rest of the grid" if around(study) is None else "all else as in the base"
+        if study.table and study.table.runs.searched:
+            rest += " (sampling may have been adaptive, so these means compare unlike sets)"
         title = f"Each level, {rest}, and less the factor's baseline: {judged}"
         half = (levels["difference_ci_high"] - levels["difference_ci_low"]) / 2
         found["levels"] = Shown(title, texts.levels_table(levels, measure), 2, words + texts.visible(half, measure))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
-from studies.spec.measures import Measure
+from studies.columns import FLAGS
+from studies.data.measures import Measure
 
 
 def configurations(order: pd.DataFrame, factors: Sequence[str], measure: Measure) -> pd.DataFrame:
@@ -87,7 +88,10 @@ def levels_table(levels: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 def kinds(measure: Measure) -> dict[str, str]:
     """The kinds of shares of `effects.KINDS`, in words."""
     logarithm = "its logarithm" if measure.perfect == 0 else f"the logarithm of {measure.perfect:g} less it"
-    return {"share": f"of the {measure.called}", "log_share": f"of {logarithm}", "working_share": "where it works"}
+    found = {"share": f"of the {measure.called}", "log_share": f"of {logarithm}", "working_share": "where it works"}
+    if measure.column:  # of a table, which says neither a bound nor the value of a guess
+        return {"share": found["share"]}
+    return found
 
 
 def effects_table(effects: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -101,6 +105,8 @@ def effects_table(effects: pd.DataFrame, measure: Measure) -> pd.DataFrame:
             "p": _probabilities(ordered[f"{kind}_p"]),
         }.items():
             table[" " * table.shape[1] + name] = texts
+    if measure.column:
+        return table.assign(method=ordered["method"])
     methods = ordered["method"] + " / " + ordered["working_method"]
     return table.assign(**{"method / where it works": methods})
 
@@ -155,6 +161,11 @@ def tuned_pairs(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
             "adjusted p": _probabilities(order["p_adjusted"]),
         }
     )
+
+
+def of_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of texts about runs that were not trained here: their number and that of failed ones alone."""
+    return table.drop(columns=[*FLAGS], errors="ignore").rename(columns={"trials": "runs"})
 
 
 def counted(count: int, what: str) -> str:

@@ -17,16 +17,17 @@ from studies.spec.settings import NO_LAYERS, Settings, assign, to_columns, value
 
 @dataclass(frozen=True)
 class Configuration:
-    """One point of the grid: resolved settings, and the level of each factor by its label."""
+    """One point of the grid: resolved settings, and the level of each factor by its label; of a table's rows their name."""
 
     id: str
     settings: Settings
     levels: Mapping[str, str]
+    name: str = ""
 
     @property
     def label(self) -> str:
-        """The levels in one line."""
-        return " | ".join(self.levels.values()) or "base"
+        """The name, or else the levels in one line."""
+        return self.name or " | ".join(self.levels.values()) or "base"
 
     @cached_property
     def columns(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Sampling:
         return many and not self.fresh and not self.left_out and self.judged != "train"
 
     @property
-    def population(self) -> Population:
+    def population(self) -> str:
         """The widest population that the design supports."""
         if self.fresh or self.left_out:
             return Population.NEW_DATA
@@ -120,3 +120,36 @@ class Sampling:
         if self.folds and not self.by_repeat:
             return values
         return values.groupby(list(values.index.names[:-1]), sort=False).mean(skipna=skipna)
+
+
+@dataclass(frozen=True)
+class TableSampling(Sampling):
+    """The design of a table of runs that something else made; a repeat is whatever its intervals are over.
+
+    `speaks_of` is the population and `places` the values that intervals are over, both in words; `share` is n_test / n_train of
+    folds, else 0.
+    """
+
+    speaks_of: str = ""
+    places: str = ""
+    share: float = 0.0
+
+    @property
+    def population(self) -> str:
+        """The population that the rows of the table stand for."""
+        return self.speaks_of
+
+    @property
+    def overlap(self) -> float:
+        """The term of Nadeau and Bengio 2003, test rows by training rows."""
+        return self.share
+
+    @property
+    def over(self) -> str:
+        """The values that intervals are over, in words."""
+        return self.places
+
+    @property
+    def widen(self) -> str:
+        """Nothing: rows of a table are as they are."""
+        return ""

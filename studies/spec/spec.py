@@ -16,7 +16,7 @@ import numpy as np
 from studies.data import datasets, generators, splits
 from studies.data.types import CLASSIFICATION, NO_DATA, NO_SCHEMA, REGRESSION, Data, Schema, Table, Validation
 from studies.errors import UserError, unknown
-from studies.spec import parts
+from studies.spec import parts, table
 from studies.spec.components import BUILT_IN
 from studies.spec.functions import Function, read_function
 from studies.spec.grid import Configuration, Grid, expand, level_text
@@ -86,6 +86,7 @@ SECTIONS: Mapping[str, str] = {
     "reading": "Other interpretations of the source.",
     "components": "Components of your own.",
     "engine": "A function or estimator of your own that trains the models.",
+    "table": "Rows that something else produced, in place of all sections above: see [tables.md](tables.md).",
 }
 DATA: Mapping[str, Key] = {
     "name": Key(choice(*generators.NAMES), "disk", "Data set; `csv` is a file of your own."),
@@ -218,6 +219,8 @@ def check(
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source", "seed", "stack", "margin", "design", "measure", "measures"):
         require(key, document.get(key, TOP[key].default), TOP[key].rule)
+    if "table" in document:
+        return table.read_table(name, document, folder)
     overlays = _readings(document.get("reading", {}))
     own = _parts(document.get("components"), folder)
     function = read_function(document.get("engine"), folder, train)

@@ -3,17 +3,48 @@
 import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from studies.data.measures import Measure
+from studies.data.runs.given import Given
 from studies.data.types import Data, Schema, Validation
+from studies.errors import UserError
 from studies.spec.functions import NO_FUNCTION, Function
 from studies.spec.grid import Grid
-from studies.spec.measures import MEASURES, Measure, recorded
+from studies.spec.measures import MEASURES, recorded
 from studies.spec.parts import NO_PARTS, Parts
-from studies.spec.sampling import Sampling
+from studies.spec.sampling import Sampling, TableSampling
+
+if TYPE_CHECKING:
+    from studies.data.runs.runs import Runs
 
 RESULTS = Path("results")  # by default, in the working directory
 QUICK = 10  # repeats at most, of a quick look at a study
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Rows of a study that something else produced.
+
+    Attributes:
+        path: The file.
+        runs: Its runs, with the role of each column.
+        sampling: The population that they stand for.
+        left_out: Number of runs in cells that some variant lacks, which no table has.
+        given: Options about the roles of columns.
+    """
+
+    path: Path
+    runs: "Runs"
+    sampling: TableSampling
+    left_out: int
+    given: Given = field(default_factory=Given)
+
+    @property
+    def described(self) -> str:
+        """The rows in a line."""
+        rest = f", {self.left_out:,} of them in cells that not all share" if self.left_out else ""
+        return f"{self.path.name}, {len(self.runs.table):,} runs of {len(self.runs.variants):,} variants{rest}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +56,7 @@ class Study:
     many as fit the cache): it changes times, never numbers. Nor do the factors in `tune`: see `tuning`. It is about `measure`,
     and records `measures` beside it; `aside` is the folder of what it says of another measure than its own. `given` is the
     study as it was named on the command line, with the options that changed it; `parts` the user's own components;
-    `function` is the user's own that trains the models.
+    `function` is the user's own that trains the models. Rows of a study with a `table` come from there, and nothing trains.
     """
 
     name: str
@@ -49,6 +80,7 @@ class Study:
     given: tuple[str, ...] = field(default=(), compare=False)
     parts: Parts = NO_PARTS
     function: Function = NO_FUNCTION
+    table: "TableRows | None" = field(default=None, compare=False)
 
     @property
     def readings(self) -> tuple["Study", ...]:
@@ -72,6 +104,8 @@ class Study:
     @property
     def sampling(self) -> Sampling:
         """The design of this reading, as far as its statistics depend on it."""
+        if self.table:
+            return self.table.sampling
         data, validation = self.data, self.validation
         judged = (
             "test" if data.test_samples or not data.name else "val" if validation.folds or data.validation_samples else "train"
@@ -102,6 +136,19 @@ class Study:
     def recorded(self) -> list[str]:
         """The measures that each row must have beside those that all have."""
         return recorded((self.measure, *self.measures))
+
+    def require_trainable(self) -> None:
+        """Raise UserError where rows come from a table, so that nothing trains."""
+        if self.table:
+            raise UserError(
+                f"{self.name}: its rows come from {self.table.path.name}, so nothing trains: there is nothing to run, verify, "
+                f"show, animate or explain; look at its tables: {self.command('tables')}"
+            )
+
+    @property
+    def described_data(self) -> str:
+        """The data in a line."""
+        return self.table.described if self.table else self.schema.described
 
     def about(self, measure: Measure) -> "Study":
         """The same study about another measure, whose tables and pictures lie in a folder of its name inside the study's."""

@@ -27,6 +27,9 @@ def describe_status(study: Study, results: Path) -> list[str]:
 
     Raises UserError where the folder holds results of another format.
     """
+    if study.table:
+        failed = int(study.table.runs.table["value"].isna().sum())
+        return [f"{study.name:14} {study.described_data}: {failed:,} failed; nothing trains"]
     store = Store(results, study)
     (rows, *_), kept = store.load_all()
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
@@ -49,6 +52,8 @@ def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
 
     Raises UserError where the folder holds results of another format.
     """
+    if study.table:
+        return [], []
     store = Store(results, study)
     (rows, *_), kept = store.load_all()
     done = successful(rows)

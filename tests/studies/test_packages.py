@@ -11,7 +11,7 @@ import studies
 
 ROOT = Path(studies.__file__).parent
 BASE = ("errors", "files", "seeds", "columns")
-STAGES = (*BASE, "data", "spec", "plan", "train", "store", "analysis", "claims", "show", "runs", "api", "cli")
+STAGES = (*BASE, "data", "spec", "plan", "train", "store", "analysis", "claims", "show", "runs", "judgements", "api", "cli")
 MODULES = sorted(ROOT.glob("*/**/*.py"))
 
 

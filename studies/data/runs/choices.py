@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from studies.data.measures import Measure
 from studies.data.runs import words
 from studies.data.runs.given import Given
 from studies.data.runs.reading import Sheet, is_true
@@ -16,16 +17,6 @@ from studies.data.runs.roles import Roles
 from studies.errors import UserError, listed, quoted, unknown
 
 BETTER = ("lower", "higher")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of numbers to judge runs by: its name for readers, the better direction ("" where unknown), and its unit."""
-
-    name: str
-    better: str
-    unit: str
-    column: str
 
 
 @dataclass
@@ -53,7 +44,8 @@ class Questions:
 def measures(sheet: Sheet, roles: Roles) -> list[Measure]:
     """All measures of a table, the one to judge by first: no loss and no time before other measures, test rows first."""
     columns = sorted(roles.of("measure"), key=_order)
-    return [Measure(_shown(name), words.direction(name), sheet.units.get(name, words.unit_of(name)), name) for name in columns]
+    units = [sheet.units.get(name, words.unit_of(name)) for name in columns]
+    return [Measure(_shown(name), words.direction(name), unit, column=name) for name, unit in zip(columns, units, strict=True)]
 
 
 def _shown(name: str) -> str:
@@ -85,7 +77,7 @@ def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Question
         more = f" (or --measure with one of {listed(quoted(each.column) for each in others)})" if others else ""
         rule = f"better values of {quoted(chosen.name)} may be lower or higher ones: say which{more}"
         questions.add(rule, "--better lower")
-    return Measure(given.name or chosen.name, better, given.unit or chosen.unit, chosen.column), others
+    return Measure(given.name or chosen.name, better, given.unit or chosen.unit, column=chosen.column), others
 
 
 def choose_baseline(
@@ -130,8 +122,9 @@ def choose_baseline(
 _FLAGS = words.each_of("true false yes no on off 0 1 y n t f ✓ ✗ ✔ ✘")
 
 
-def _plain(label: str) -> str:
-    return "".join(label.split()).casefold()
+def _plain(label: str) -> list[str]:
+    """The parts of a label, in whatever order and case they are written."""
+    return sorted("".join(part.split()).casefold() for part in label.split(","))
 
 
 def _is_number(text: str) -> bool:

@@ -70,6 +70,8 @@ def read_sheet(path: Path) -> Sheet:
 
     Raises UserError where it is missing, empty, no text, ragged, or has two different columns of one name.
     """
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} is a folder: give a CSV file with one row per run")
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}: give a CSV file with one row per run")
     text, notes = _decode(path)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from studies.data.measures import Measure
 from studies.data.runs import remarks, trackers, wide, words
-from studies.data.runs.choices import Measure, Questions, choose_baseline, choose_measure, choose_share
+from studies.data.runs.choices import Questions, choose_baseline, choose_measure, choose_share
 from studies.data.runs.given import Given
 from studies.data.runs.reading import Sheet, from_frame, is_true, read_sheet
 from studies.data.runs.roles import PREFIX, Role, Roles, assign
@@ -35,6 +36,7 @@ class Runs:
         searched: Settings were drawn or chosen by a search, so that level means compare unlike sets.
         attributes: Value by variant, by column.
         roles: Part of each column and why; `notes`: all else to be said, a line each.
+        made: Columns that the table lacks: they were made of several of its own.
     """
 
     table: pd.DataFrame
@@ -51,6 +53,7 @@ class Runs:
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    made: frozenset[str] = frozenset()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -84,6 +87,20 @@ def label(levels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={level}" for name, level in levels.items())
 
 
+def short_names(runs: Runs) -> dict[str, str]:
+    """Names of variants by label: where there are several factors and a baseline, the levels that differ from it.
+
+    The baseline keeps its label.
+    """
+    if runs.baseline is None or len(runs.factors) < 2:
+        return {name: name for name in runs.variants}
+    names = {}
+    for row in runs.table.drop_duplicates("variant").to_dict("records"):
+        changed = {name: str(row[name]) for name, level in runs.baseline.items() if row[name] != level}
+        names[str(row["variant"])] = ", ".join(f"{name}={level}" for name, level in changed.items()) or str(row["variant"])
+    return names
+
+
 def read_runs(path: Path, given: Given | None = None) -> Runs:
     """The runs of a CSV file.
 
@@ -103,6 +120,7 @@ def runs_from_frame(frame: pd.DataFrame, given: Given | None = None, where: str 
 
 def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     """The runs of a sheet; as `read_runs`."""
+    own = set(sheet.table.columns)
     if len(sheet.table) < 2 and len(sheet.numbers) < 2:
         raise UserError(f"{where!r} has {len(sheet.table)} row: a comparison needs the rows of two variants")
     long = wide.to_long(
@@ -137,7 +155,7 @@ def runs_of(sheet: Sheet, given: Given, where: str) -> Runs:
     runs = Runs(
         table, levels, baseline, measure, tuple(others), replicate, block, is_fold, share,
         paired=bool(replicate) or blocks > 1, searched=_is_search(sheet, levels, table),
-        attributes=attributes, roles=roles.by_column,
+        attributes=attributes, roles=roles.by_column, made=frozenset(set(sheet.table.columns) - own),
     )  # fmt: skip
     if why:
         notes.append(f"baseline {quoted(runs.reference)}: {why}")

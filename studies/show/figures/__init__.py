@@ -51,6 +51,9 @@ SCREEN = Paper()
 
 FORMATS = ("png", "pdf", "svg")
 FINE = 300  # dots per inch, of pictures for a page
+TRAINED = (  # pictures of what trained here, which a table of runs lacks
+    *("budget", "curves", "compared", "learning", "gradients", "activations", "schedules", "data", "points"),
+)
 EXPLORED = ("models", "compared", "learning")  # pictures of readings beside the primary one
 PICTURES = {
     "effects": Picture(
@@ -203,7 +206,7 @@ def _draw(
     for name, picture in pictures.items():
         path = folder / f"{name}.{paper.kind}"
         missing = [table for table in picture.needs if tables[table].empty]
-        if not picture.applies(study):
+        if (study.table and name in TRAINED) or not picture.applies(study):
             path.unlink(missing_ok=True)  # of what the study was before
             continue
         if picture.needs and nothing:

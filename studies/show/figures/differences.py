@@ -13,9 +13,9 @@ from studies.analysis.contrasts import LEADING
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables
+from studies.data.measures import Measure
 from studies.show.figures.style import HEAT, error_bars, in_lines, length, new_figure, title_of, titled, wider
 from studies.show.texts import digits_of
-from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 SHOWN = 40  # changes at most from the baseline, and from the best
@@ -31,6 +31,11 @@ def has_baseline(study: Study) -> bool:
 def several(study: Study) -> bool:
     """True where there are configurations to compare."""
     return len(study.grid.configurations) > 1
+
+
+def _pairing(study: Study) -> str:
+    """Word for differences: those of a table that does not say which runs belong together are unpaired."""
+    return "unpaired" if study.table and not study.table.runs.paired else "paired"
 
 
 def draw_ladder(study: Study, tables: Tables) -> Figure | str:
@@ -77,8 +82,8 @@ def draw_ladder(study: Study, tables: Tables) -> Figure | str:
     titled(
         figure,
         title_of(study),
-        f"Bars: {study.sampling.words}, of paired differences, together for all pairs of configurations. Filled: adjusted p "
-        f"below {ALPHA:g}. {side} of 0: better than what it starts from.",
+        f"Bars: {study.sampling.words}, of {_pairing(study)} differences, together for all pairs of configurations. Filled: "
+        f"adjusted p below {ALPHA:g}. {side} of 0: better than what it starts from.",
     )
     return figure
 
@@ -134,8 +139,9 @@ def matrix(study: Study, tables: Tables) -> Figure:
     titled(
         figure,
         title_of(study),
-        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, paired: {some}, the best "
-        f"first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, for {study.sampling.population}.",
+        f"{SET_WORDS[judged].capitalize()} {measure.change} of the row less that of the column, {_pairing(study)}: {some}, "
+        f"the best first. * and bold: p below {ALPHA:g}, adjusted for all pairs of configurations, "
+        f"for {study.sampling.population}.",
     )
     return figure
 

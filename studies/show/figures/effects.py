@@ -50,7 +50,7 @@ def draw_effects(study: Study, tables: Tables) -> Figure:
     figure = new_figure(3.5 * across + wider(shown["effect"], 2.0), down * (1.7 + 0.24 * len(shown)))
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     places = np.arange(len(shown))
-    for ax, (kind, words), marker in zip(axes, named.items(), "osD", strict=True):
+    for ax, (kind, words), marker in zip(axes, named.items(), "osD"[: len(named)], strict=True):
         sure = (shown[f"{kind}_p"] < ALPHA).to_numpy()
         for part in (sure, ~sure):
             own = shown[part]
@@ -70,7 +70,7 @@ def draw_effects(study: Study, tables: Tables) -> Figure:
     mean = f"{SET_WORDS[judged_on(tables['summary'])]} {study.measure.called}"
     what = f"Share of the variance between configurations in mean {mean}. "
     half = "the mean is over half of the way from a guess to the best"
-    works = f"Where it works: no trial failed, diverged or got stuck, and {half}. "
+    works = f"Where it works: no trial failed, diverged or got stuck, and {half}. " if "working_share" in named else ""
     tested = f"Filled: p of its F test, adjusted for all effects, below {ALPHA:g}. "
     titled(figure, title_of(study), f"{what}{some}{works}{tested}Bars: {table['interval'].iloc[0]}.")
     return figure

@@ -18,6 +18,7 @@ from matplotlib.patches import Patch
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.summaries import beside
 from studies.analysis.tables import Tables, around
+from studies.data.measures import Measure
 from studies.show.figures.style import (
     HEAT,
     error_bars,
@@ -39,7 +40,6 @@ from studies.show.figures.style import (
     wrap,
 )
 from studies.show.texts import best_first, counted, digits_of, headed
-from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 SHOWN = 12  # models at either end, where a study has more than twice as many
@@ -226,6 +226,8 @@ def seeds(study: Study, tables: Tables) -> Figure:
     value_axis(axes[-1], study.measure, f"{SET_WORDS[judged]} {study.measure.title}", shown, along="x")
     sampling = study.sampling
     one = "one fold" if sampling.folds and not sampling.by_repeat else "one repeat"
+    if study.table:
+        one = f"one of {sampling.over}"
     what = f"Grey: {one} each" if len(groups) == 1 else f"Grey: {one} each, averaged over the rest of the grid"
     titled(figure, title_of(study), f"{what}. Blue: their mean, with the {sampling.words}.")
     return figure

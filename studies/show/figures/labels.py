@@ -2,29 +2,17 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 from rich.cells import cell_len, set_cell_size
 
 from studies.analysis.tables import Tables
-from studies.spec.grid import Configuration
 from studies.spec.study import Study
 
 NAME = 30  # letters of a factor or a level
 LABEL = 80  # of a configuration
 _NAMED = ("label", "other_label", "factor", "level", "effect")  # columns of tables that hold names
-
-
-@dataclass(frozen=True)
-class _Named(Configuration):
-    """A configuration of another name."""
-
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.name
 
 
 def shorten_labels(study: Study, tables: Tables) -> tuple[Study, Tables]:
@@ -36,7 +24,7 @@ def shorten_labels(study: Study, tables: Tables) -> tuple[Study, Tables]:
         return {names[factor]: names[level] for factor, level in levels.items()}
 
     baseline = rename(grid.baseline)
-    whole = {each.label: " | ".join(rename(each.levels).values()) or each.label for each in grid.configurations}
+    whole = {each.label: each.name or " | ".join(rename(each.levels).values()) or each.label for each in grid.configurations}
     if any(cell_len(label) > LABEL for label in whole.values()):
         whole = {each.label: _changes(baseline, rename(each.levels)) for each in grid.configurations}
     fitting = shorten(whole.values(), LABEL)
@@ -47,9 +35,7 @@ def shorten_labels(study: Study, tables: Tables) -> tuple[Study, Tables]:
         return study, tables
     renamed = replace(
         grid,
-        configurations=[
-            _Named(each.id, each.settings, rename(each.levels), labels[each.label]) for each in grid.configurations
-        ],
+        configurations=[replace(each, levels=rename(each.levels), name=labels[each.label]) for each in grid.configurations],
         levels={names[factor]: [names[level] for level in levels] for factor, levels in grid.levels.items()},
         baseline=baseline,
     )

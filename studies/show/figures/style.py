@@ -30,8 +30,8 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 from rich.cells import cell_len
 
+from studies.data.measures import Measure
 from studies.show.texts import counted
-from studies.spec.measures import Measure
 from studies.spec.study import Study
 
 _FONT = "DejaVu Sans"  # comes with matplotlib: pictures are the same on every machine
@@ -206,6 +206,8 @@ def title_of(study: Study) -> str:
 
 def over(study: Study) -> str:
     """Values behind the mean of a configuration: "10 folds"."""
+    if study.table:
+        return study.sampling.over
     folds, repeats = study.validation.folds, study.validation.repeats
     parts = [f"{folds} folds"] if folds else []
     if repeats > 1 or not folds:

@@ -57,7 +57,8 @@ def engine_of(unit: Unit) -> Engine:
 
 
 def require_trainable(study: "Study", device: str = "cpu") -> None:
-    """Raise UserError where an engine cannot train a configuration of a study."""
+    """Raise UserError where an engine cannot train a configuration of a study, or nothing trains."""
+    study.require_trainable()
     for reading in study.readings:
         for each in reading.grid.configurations:
             problem = load_engine(each.settings["engine"]).check(each.settings, device)
