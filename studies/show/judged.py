@@ -9,8 +9,8 @@ from scipy import stats
 
 from studies.analysis.estimates import ALPHA, POWER, needed, resolvable
 from studies.analysis.run_comparisons import IDENTICAL, SIGN, UNTESTED
-from studies.data.runs.places import noun
-from studies.data.runs.runs import Runs, short_names
+from studies.data.runs.places import noun, short_names
+from studies.data.runs.runs import Runs
 from studies.errors import SHOWN, listed
 from studies.show.texts import (
     best_first,

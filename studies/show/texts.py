@@ -165,7 +165,8 @@ def tuned_pairs(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
 
 def of_runs(table: pd.DataFrame) -> pd.DataFrame:
     """A table of texts about runs that were not trained here: their number and that of failed ones alone."""
-    return table.drop(columns=[*FLAGS], errors="ignore").rename(columns={"trials": "runs"})
+    left_out = [column for column in table if column in FLAGS or column.startswith("working ")]
+    return table.drop(columns=left_out).rename(columns={"trials": "runs"})
 
 
 def counted(count: int, what: str) -> str:

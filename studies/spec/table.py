@@ -188,7 +188,7 @@ def _one_at_a_time(runs: "Runs") -> bool:
 
 def _grid(runs: "Runs") -> Grid:
     """The variants as configurations. Without a baseline, it is the first level of each factor, as in any grid."""
-    from studies.data.runs.runs import short_names
+    from studies.data.runs.places import short_names
 
     baseline = dict(runs.baseline or {factor: levels[0] for factor, levels in runs.factors.items()})
     names = short_names(runs)

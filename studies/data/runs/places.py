@@ -1,4 +1,4 @@
-"""Places of runs: the values that a mean is over, and what they stand for."""
+"""Places of runs: the values that a mean is over, and what they stand for; and short names of variants."""
 
 from dataclasses import dataclass
 
@@ -72,3 +72,17 @@ def _population(runs: Runs, count: int) -> str:
     if runs.replicate:
         return f"new {noun(runs)}, all else as it is"
     return "new runs of these variants, all else as it is"
+
+
+def short_names(runs: Runs) -> dict[str, str]:
+    """Names of variants by label: where there are several factors and a baseline, the levels that differ from it.
+
+    The baseline keeps its label.
+    """
+    if runs.baseline is None or len(runs.factors) < 2:
+        return {name: name for name in runs.variants}
+    names = {}
+    for row in runs.table.drop_duplicates("variant").to_dict("records"):
+        changed = {name: str(row[name]) for name, level in runs.baseline.items() if row[name] != level}
+        names[str(row["variant"])] = ", ".join(f"{name}={level}" for name, level in changed.items()) or str(row["variant"])
+    return names

@@ -87,20 +87,6 @@ def label(levels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={level}" for name, level in levels.items())
 
 
-def short_names(runs: Runs) -> dict[str, str]:
-    """Names of variants by label: where there are several factors and a baseline, the levels that differ from it.
-
-    The baseline keeps its label.
-    """
-    if runs.baseline is None or len(runs.factors) < 2:
-        return {name: name for name in runs.variants}
-    names = {}
-    for row in runs.table.drop_duplicates("variant").to_dict("records"):
-        changed = {name: str(row[name]) for name, level in runs.baseline.items() if row[name] != level}
-        names[str(row["variant"])] = ", ".join(f"{name}={level}" for name, level in changed.items()) or str(row["variant"])
-    return names
-
-
 def read_runs(path: Path, given: Given | None = None) -> Runs:
     """The runs of a CSV file.
 
