@@ -11,7 +11,7 @@ from studies.claims import judge
 from studies.columns import FILES
 from studies.data import generators
 from studies.show import tables
-from studies.spec import components, functions, measures, settings, spec, table
+from studies.spec import components, functions, measures, rows, settings, spec, table
 from studies.store import store
 
 WRITTEN = "<!-- written by `make docs`: change the code that it names, not this page -->"
@@ -40,8 +40,8 @@ def spec_page() -> str:
         "an error, and so is a value that breaks a rule. The rules are in [`studies/spec`](../studies/spec).",
         _section("Top level", "These keys stand above the first table.", _keys(spec.TOP)),
         _section("Sections", "", _table(("section", "meaning"), ((f"`[{name}]`", words) for name, words in _sections()))),
-        _section("`[data]`", "", _keys(spec.DATA), _table(("data set", "rows"), _data_sets())),
-        _section("`[validation]`", "", _keys(spec.VALIDATION)),
+        _section("`[data]`", "", _keys(rows.DATA), _table(("data set", "rows"), _data_sets())),
+        _section("`[validation]`", "", _keys(rows.VALIDATION)),
         _section(
             "`[base]`",
             'Settings of one model. A key in a `[[grid]]` may be dotted to reach a parameter: `"optimizer.lr"`.',

@@ -23,7 +23,8 @@ from studies.analysis.tables import Tables, of_reading
 from studies.seeds import digest
 from studies.show.figures import curves, differences, effects, functions, gradients, grid, points
 from studies.show.figures.labels import shorten_labels
-from studies.show.figures.style import TooLargeError, choose_fonts, drawing, fit, without_font
+from studies.show.figures.page import fit
+from studies.show.figures.style import TooLargeError, choose_fonts, drawing, without_font
 from studies.spec.identity import plain
 from studies.spec.study import Study
 
