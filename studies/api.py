@@ -28,7 +28,7 @@ from studies.show import comparison, tables, texts, verdict_texts
 from studies.show import plan as plan_texts
 from studies.spec import spec
 from studies.spec.identity import differing
-from studies.spec.measures import read_measure, recorded
+from studies.spec.measures import about, read_measure, recorded
 from studies.spec.study import Study
 from studies.store import status
 from studies.store.rows import Rows, read_table, successful
@@ -145,6 +145,9 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
         if current is None:
             with contextlib.suppress(OSError):
                 tables.write_tables(study, found, folder, rows)
+        if study.table and not study.aside:
+            with contextlib.suppress(OSError):
+                Store(Path(out or results), study).write_table(rows)
     if out is not None:
         tables.write_tables(study, found, Path(out) / study.folder, rows)
     return found, rows
@@ -360,17 +363,19 @@ class Changes(NamedTuple):
     conclusions: Sequence[str]
 
 
-def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: str = "error") -> Changes:
+def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: str = "") -> Changes:
     """The changes from the results in folder `a` to those in folder `b`, trial by trial, in a measure that both recorded.
+
+    By default in the one that the study in `a` is about.
 
     With a `margin` in its unit, the status is 1 unless the mean is shown to be worse by less than that.
 
     Raises UserError where the margin is no number above 0, a folder has no results, or there is no such measure.
     """
-    judged = read_measure("--measure", measure)
     if margin is not None and not 0 < margin < math.inf:
         raise UserError(f"a margin is a number above 0: {margin:g} was given")
     (manifest_a, trials_a), (manifest_b, trials_b) = (read_finished(Path(folder)) for folder in (a, b))
+    judged = read_measure("--measure", measure) if measure else about(manifest_a.get("measure"))
     identities = manifest_a["identity"], manifest_b["identity"]
     obstacle = versions.obstacle(*identities)
     none = obstacle or trials_a.empty or trials_b.empty

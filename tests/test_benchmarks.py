@@ -17,7 +17,7 @@ from benchmarks.host import hosts
 from benchmarks.work import FOLDS, UnavailableError, Work, first_weights, operations, products, widths
 
 ROOT = Path(__file__).parents[1]
-PEERS = ("bare", "torch_loop", "sklearn_mlp", "jax_rows", "jax_columns")  # torch_vmap and torch_compile take too long
+PEERS = ("bare", "sklearn_mlp", "jax_rows", "jax_columns")  # those of torch take too long
 COLUMNS = {
     "steps": ["engine", "round", "models", "steps", "seconds", "us_per_model_step", "compile_seconds"],
     "learned": ["stage", "engine", "models", "error_pct", "ours_pct", "difference", "standard_error", "verdict"],

@@ -29,12 +29,13 @@ from studies.analysis import outcomes
 from studies.analysis.estimates import ALPHA, from_moments, resolvable
 from studies.columns import OUTCOMES
 from studies.data.measures import Measure
+from studies.data.types import OF_RUNS
 from studies.spec.identity import differing
 from studies.spec.measures import MEASURES
 
 KEYS = ("reading", "config", "repeat", "fold")
 UNITS = ("repeat", "fold")  # whose differences are independent, given the rows
-QUESTIONS = {"mean": "the mean error", "failures": "failures", "configuration": "configurations"}  # and in words
+QUESTIONS = {"mean": "the mean", "failures": "failures", "configuration": "configurations"}  # and in words
 _MUST_AGREE = ("seed", "data", "validation")  # else the trials of one configuration are about other rows
 _OTHERS = 2.5 / 2  # of false alarms the mean may raise 2.5%, the other questions 2%
 _NO_SPREAD = 1e-9  # points: standard deviations below are of rounding
@@ -64,6 +65,8 @@ def _rows(reading: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: dict(reading[key]) if isinstance(reading[key], Mapping) else reading[key] for key in _MUST_AGREE}
     found["validation"].pop("repeats")
     found["data"].pop("path", None)  # rows of numerics 9 and less say it
+    if found["data"].get("task") == OF_RUNS:  # its content are results, and no rows that anything trained on
+        found["data"] = {}
     return found
 
 
@@ -75,7 +78,7 @@ def matched(a: pd.DataFrame, b: pd.DataFrame, measure: Measure = MEASURES["error
     """
     sides = [_judged(trials, measure) for trials in (a, b)]
     both = sides[0].merge(sides[1], on=list(KEYS), suffixes=("_a", "_b"), validate="one_to_one")
-    pairs = [(both[f"{name}_a"], both[f"{name}_b"]) for name in ("status", *OUTCOMES) if f"{name}_a" in both]
+    pairs = [(both[f"{name}_a"], both[f"{name}_b"]) for name in ("status", "value", *OUTCOMES) if f"{name}_a" in both]
     equal = np.logical_and.reduce([(one == other).fillna(False) | (one.isna() & other.isna()) for one, other in pairs])
     return both.assign(equal=equal.astype(bool), difference=both["value_b"] - both["value_a"])
 

@@ -178,7 +178,7 @@ def show_changes(a: Path, b: Path, margin: float | None, measure: str | None) ->
     from studies import api
     from studies.show.console import print_table
 
-    found = api.compare(a, b, margin, measure or "error")
+    found = api.compare(a, b, margin, measure or "")
     for line in found.facts:
         click.echo(line, err=found.table is None)
     if found.table is not None and len(found.table):

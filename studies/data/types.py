@@ -19,6 +19,7 @@ Labels = NDArray[np.int64]
 
 Targets = NDArray[Any]  # classes, integers from 0, or, for regression, numbers
 CLASSIFICATION, REGRESSION = "classification", "regression"
+OF_RUNS = "table"  # the task of data that are runs which something else made
 
 
 class DataSet(NamedTuple):

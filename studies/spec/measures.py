@@ -84,5 +84,16 @@ def recorded(measures: Iterable[Measure]) -> list[str]:
 
 
 def described(measure: Measure) -> dict[str, Any]:
-    """The measure as plain values, for what depends on it."""
-    return {"name": measure.name, "better": measure.better, "unit": measure.unit}
+    """The measure as plain values; an end that there is not is None."""
+    ends = {name: value if math.isfinite(value) else None for name, value in (("low", measure.low), ("high", measure.high))}
+    return {"name": measure.name, "better": measure.better, "unit": measure.unit, "column": measure.column, **ends}
+
+
+def about(values: Mapping[str, Any] | None) -> Measure:
+    """The measure that `described` gave, that of error where there is none, as in results of an older version."""
+    if not values:
+        return MEASURES["error"]
+    if not values["column"] and values["name"] in MEASURES:
+        return MEASURES[values["name"]]
+    ends = {name: values[name] for name in ("low", "high") if values[name] is not None}
+    return Measure(values["name"], values["better"], values["unit"], column=values["column"], **ends)

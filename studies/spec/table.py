@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studies.columns import SETS, is_taken
 from studies.data.runs.given import Given
-from studies.data.types import Data, Schema, Validation
+from studies.data.types import OF_RUNS, Data, Schema, Validation
 from studies.errors import UserError
 from studies.seeds import digest
 from studies.spec.grid import Configuration, Grid
@@ -155,7 +155,7 @@ def study_of(
         source=document.get("source", ""),
         seed=0,
         design="one_at_a_time" if _one_at_a_time(runs) else "factorial",
-        data=Data(path.name, 0, 0, 0, "none", 0.0, resample=False, path=str(path), content=content),
+        data=Data(path.name, 0, 0, 0, "none", 0.0, resample=False, path=str(path), content=content, task=OF_RUNS),
         schema=Schema(path.name, (), "", (), (), content),
         validation=Validation(0, places.count, stratified=False),
         grid=_grid(runs),

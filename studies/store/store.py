@@ -26,6 +26,7 @@ from studies.columns import FIRST, LAST, NEWER, PARTS, TEXTS, Record
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec.identity import plain
+from studies.spec.measures import described
 from studies.spec.study import Study
 from studies.store import rows, shards
 from studies.store.rows import Rows, read_table, to_csv
@@ -43,6 +44,7 @@ MANIFEST = {  # keys of manifest.json, with their meanings
     "trials": "Number of trials of all readings.",
     "data": "For each data set its name, features, target, classes, rows of each class, and the hash of a CSV file.",
     "identity": "The resolved study: all that its rows depend on.",
+    "measure": "Measure that the study is about: name, direction, unit, column of a table, and the ends of its range.",
     "runs": "For each run its shard, start, jobs, backend, machine, versions, commit, seconds and number of trials.",
 }
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
@@ -128,6 +130,11 @@ class Store:
                 left.unlink(missing_ok=True)
         return rows.as_asked(written, self.plan)
 
+    def write_table(self, found: Rows) -> None:
+        """Write the rows of a table of runs, and the manifest, as a run would have: `compare` reads them. Raises OSError."""
+        self._write(self.folder, found)
+        self._describe([])
+
     def load(self, *, lacking: bool = False) -> Rows:
         """The rows of the study's trials: what is on disk, a run that is at work included.
 
@@ -180,6 +187,7 @@ class Store:
             "trials": sum(reading.trials for reading in self.study.readings),
             "data": [asdict(schema) for schema in dict.fromkeys(reading.schema for reading in self.study.readings)],
             "identity": self.study.identity(),
+            "measure": described(self.study.measure),
             "runs": runs,
         }
         if plain(manifest) != read_manifest(self.folder):

@@ -309,3 +309,26 @@ def test_examples_of_the_page_print_what_it_says(tmp_path, monkeypatch):
     names["runs"].to_csv("runs.csv", index=False)
     Path("mine.toml").write_text(re.search(r"```toml\n(.*?)```", page, re.DOTALL).group(1))
     assert spec.load("mine.toml").measure.name == "accuracy"
+
+
+def test_two_tables_of_runs_are_compared_in_their_measure(commands, tmp_path):
+    seeds = range(8)
+    rows = pd.DataFrame(
+        [
+            {"method": name, "seed": seed, "acc": mean + seed % 3 / 100}
+            for seed in seeds
+            for name, mean in (("full", 0.9), ("cut", 0.8))
+        ]
+    )
+    rows.to_csv(tmp_path / "runs.csv", index=False)
+    assert commands.call("init", "mine", "--from", "runs.csv", cwd=tmp_path).returncode == 0
+    for change, folder in ((0.0, "one"), (0.05, "other")):
+        less = change + change * (rows["seed"] % 2) / 10
+        rows.assign(acc=rows["acc"] - less).to_csv(tmp_path / "runs.csv", index=False)
+        assert commands.call("tables", "mine", "--out", folder, cwd=tmp_path).returncode == 0
+    worse = commands.call("compare", "one/mine", "other/mine", cwd=tmp_path)
+    assert worse.returncode == 1
+    assert "the mean acc changes by -0.05" in worse.stdout
+    better = commands.call("compare", "other/mine", "one/mine", cwd=tmp_path)
+    assert better.returncode == 0
+    assert "better beyond chance: the mean" in better.stdout
