@@ -218,8 +218,8 @@ MARGINS = {
     "the bound": ([0, 1, 0, 1, 0], 0.93, 0, "upper bound of the change for the worse +0.922"),
     "not shown": ([0, 1, 0, 1, 0], 0.9, 1, "not shown: the mean error is worse by less than 0.9 points, if at all; 95% upper"),
     "wide": ([-9, 9, -8, 8, 0], 1, 1, "not shown: "),
-    "worse by less": ([5, 6, 5, 6, 5], 7, 0, "worse by less than the margin beyond chance: the mean error (1)"),
-    "worse by more": ([5, 6, 5, 6, 5], 3, 1, "worse beyond chance: the mean error (1)"),
+    "worse by less": ([5, 6, 5, 6, 5], 7, 0, "worse by less than the margin beyond chance: the mean (1)"),
+    "worse by more": ([5, 6, 5, 6, 5], 3, 1, "worse beyond chance: the mean (1)"),
     "five equal changes": ([1] * 5, 2, 0, "shown: "),
     "four equal changes": ([1] * 4, 2, 1, "too few values for a bound"),
     "one value": ([1], 2, 3, "one value of each configuration"),
@@ -308,7 +308,7 @@ def test_the_command_and_its_status(tiny, tmp_path):
     worse = call(one, two)
     assert worse.exit_code == 1, worse.stdout
     assert "torch: 2." in worse.stdout
-    assert "worse beyond chance: configurations (4), the mean error (1)" in worse.stdout
+    assert "worse beyond chance: configurations (4), the mean (1)" in worse.stdout
     assert "the mean error changes by +51.250 points, 95% interval +48.953 to +53.547" in worse.stdout
     assert comparison.POPULATION in worse.stdout
     better = call(two, one)
