@@ -4,39 +4,48 @@ from pathlib import Path
 
 import pytest
 
-SLOW = (
-    *(
+SLOW = frozenset(
+    {
         "test_benchmarks",
-        "test_readme",
-        "test_verdict_rates",
-        "test_generated_input",
         "test_chaos",
+        "test_claim_measures",
         "test_claims",
         "test_cli",
         "test_cluster",
-    ),
-    *(
         "test_compare",
         "test_comparisons",
-        "test_power",
         "test_drawn_tables",
         "test_effects",
         "test_figures",
+        "test_generated_input",
         "test_growth",
+        "test_judge",
+        "test_latex",
+        "test_measures",
         "test_named_data",
-    ),
-    *(
         "test_odd_pictures",
         "test_own_framework",
-        "test_torch_nn",
+        "test_package",
+        "test_partial_rows",
         "test_plan",
         "test_pool",
+        "test_power",
         "test_python_engine",
+        "test_readme",
         "test_reference",
         "test_regions",
+        "test_regression",
         "test_report",
-    ),
-    *("test_runner", "test_show", "test_status", "test_statements", "test_store", "test_verdicts"),
+        "test_runner",
+        "test_scores",
+        "test_show",
+        "test_statements",
+        "test_status",
+        "test_store",
+        "test_torch_nn",
+        "test_verdict_rates",
+        "test_verdicts",
+    }
 )
 
 
