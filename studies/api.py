@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +49,7 @@ def run(
     results: str | Path = "results",
     overrides: Sequence[str] = (),
     received: Callable[[Sequence[Record]], None] = lambda records: None,  # noqa: ARG005
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Train the trials of a study that are not yet in `results/<study>/`, write its tables, and return one row per trial.
 
@@ -72,6 +74,8 @@ def run(
         `key=value` changes to the spec of a `study` that is a name or a path.
     received
         Called with the records of each unit as it is done, a dictionary for each trial: the columns of its row.
+    progress
+        Show a bar; by default in notebooks and other interactive sessions.
 
     Returns
     -------
@@ -96,9 +100,19 @@ def run(
             f"overrides change a spec while it is read, and {study.name!r} was read before: give them to spec.load, or give "
             "the study's name or path"
         )
-    (rows,) = run_all(
-        [study], jobs=jobs, backend=backend, scheduler=scheduler, device=device, results=results, received=received
-    )
+    given: dict[str, Any] = {"jobs": jobs, "backend": backend, "scheduler": scheduler, "device": device, "results": results}
+    if not (hasattr(sys, "ps1") if progress is None else progress):
+        (rows,) = run_all([study], **given, received=received)
+        return rows
+    from studies.show.progress import Screen  # with rich
+
+    with Screen(Path(results), tables=False) as screen:
+
+        def both(records: Sequence[Record]) -> None:
+            screen.received(records)
+            received(records)
+
+        (rows,) = run_all([study], **given, started=screen.started, received=both, finished=screen.finished, said=screen.said)
     return rows
 
 

@@ -25,14 +25,15 @@ EVERY = 5.0  # seconds from line to line where no bar can move
 class Screen:
     """Callbacks of `runs.run_all`: `started`, `received`, `finished`; counts the trials of this run.
 
-    On a terminal, a bar moves for each study; elsewhere, a line every few seconds says how far the run is. `quiet`: print
-    neither, and no tables.
+    On a terminal and in a notebook, a bar moves for each study; elsewhere, a line every few seconds says how far the run is.
+    `quiet`: print neither, and no tables. `tables`: print these at the end of a study.
     """
 
-    def __init__(self, results: Path, quiet: bool = False) -> None:
-        self._results = results
+    def __init__(self, results: Path, quiet: bool = False, *, tables: bool = True) -> None:
+        self._results, self._tables = results, tables
         self._console = Console(quiet=quiet)
-        self._moves = self._console.file.isatty() and not self._console.is_dumb_terminal
+        on_terminal = self._console.file.isatty() and not self._console.is_dumb_terminal
+        self._moves = on_terminal or self._console.is_jupyter
         self._ended = threading.Event()
         self._lines = threading.Thread(target=self._print_lines, daemon=True)
         self._progress = Progress(
@@ -94,7 +95,9 @@ class Screen:
         """Print the tables of a study, what was trained, and what failed."""
         seconds, trained = time.perf_counter() - self._clock, self._counts[study.name]["trials"]
         folder = self._results / study.name
-        self._progress.update(self._bars[study.name], visible=False)
+        self._progress.update(self._bars[study.name], visible=not self._tables)
+        if not self._tables:
+            return
         console.print_tables(study, tables, self._console)
         self._say(
             f"{study.name}: {len(rows):,} trials, of which this run trained {trained:,} in {seconds:.1f} s "

@@ -14,7 +14,7 @@ from studies.data.wrong import unpack
 from studies.errors import UserError
 from studies.plan import plan
 from studies.seeds import seed_for
-from studies.show import figures
+from studies.show import figures, progress
 from studies.spec import spec
 from studies.train import engines, fitting, networks, records, runner
 
@@ -398,3 +398,13 @@ def test_a_sample_trained_alone_is_verified_to_the_bit_and_a_changed_row_is_name
         api.verify(study, tmp_path / "r", sample=1)
     with pytest.raises(UserError, match="no rows to compare with"):
         api.verify(study, tmp_path / "nowhere", sample=1)
+
+
+def test_a_run_from_python_shows_how_far_it_is_where_it_is_asked_to(tiny, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.001)
+    seen = []
+    studies.run(tiny(), results=tmp_path / "one", jobs=1, progress=True, received=seen.extend)
+    assert re.search(r"of 12 trials, \d+\.\d trials/s", capsys.readouterr().out)
+    assert len(seen) == 12
+    studies.run(tiny(), results=tmp_path / "other", jobs=1)
+    assert capsys.readouterr().out == ""
