@@ -49,7 +49,7 @@ docs: .venv ## Write docs/spec.md and docs/files.md from the code
 test: .venv ## Run the tests, in two processes (PYTEST="-k regions" chooses)
 	.venv/bin/pytest -n 2 --dist worksteal $(PYTEST)
 
-test-fast: .venv ## Run the tests that start no processes and train little, in under a minute
+test-fast: .venv ## Run the tests that start no processes and train little
 	.venv/bin/pytest -n 2 --dist worksteal -m 'not slow' $(PYTEST)
 
 coverage: .venv ## Run the fast tests, and fail where these alone cover less than the floor in pyproject.toml

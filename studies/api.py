@@ -170,6 +170,7 @@ def _tables_and_rows(study: Study, results: str | Path, out: str | Path | None =
 def _require_measured(study: Study, trials: pd.DataFrame) -> None:
     """Raise UserError where no row has the measure that a study is asked about."""
     name = study.measure.name
+    asked = [*(each.name for each in study.measures), name]
     columns = [column for column in (name, *(f"{of}_{name}" for of in SETS)) if column in trials]
     if (
         recorded([study.measure])
@@ -178,7 +179,7 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
         and trials[columns].isna().all(axis=None)
     ):
         raise UserError(
-            f"no row of {study.name} has the measure {name}: write measures = [{json.dumps(name)}] at the top of the spec, and "
+            f"no row of {study.name} has the measure {name}: write measures = {json.dumps(asked)} at the top of the spec, and "
             f"run it again, which trains its trials anew: {study.command('run')}"
         )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from studies.analysis.estimates import ALPHA
 from studies.analysis.outcomes import SET_WORDS, judged_on
 from studies.analysis.tables import Tables, of_reading
-from studies.show.texts import best_first, counted
+from studies.show.texts import best_first, counted, digits_of
 from studies.spec.measures import Measure
 from studies.spec.study import Study
 
@@ -57,7 +57,7 @@ def latex(study: Study, tables: Tables, spread: str = "sd") -> str:
     heads = [*map(escape, factors or ["configuration"]), escape(measure.title)]
     if len(from_start):
         heads += ["change", "$p$"]
-    lines = []
+    lines, decimals = [], digits_of(measure, order[f"{judged}_mean"])
     for row in shown.to_dict("records"):
         levels = [str(row[factor]) for factor in factors] or [str(row["label"])]
         value = _value(row, judged, spread)
@@ -67,7 +67,7 @@ def latex(study: Study, tables: Tables, spread: str = "sd") -> str:
             value += _AS_GOOD
         cells = [*map(escape, levels), f"${value}$" if value else "--"]
         if len(from_start):
-            cells += _change(from_start, row["config"], start is not None and row["config"] == start.id)
+            cells += _change(from_start, row["config"], start is not None and row["config"] == start.id, decimals)
         lines.append(" & ".join(cells) + r" \\")
     columns = "l" * len(levels) + "r" * (len(heads) - len(levels))
     note = _note(study, judged, spread, len(order), bool(len(from_start)), measure)
@@ -127,7 +127,7 @@ def _value(row: dict[str, float], judged: str, spread: str) -> str:
     return f"{mean:.{digits}f}" + (f" \\pm {sd:.{digits}f}" if pd.notna(sd) else "")
 
 
-def _change(from_start: pd.DataFrame, config: str, is_start: bool) -> Sequence[str]:
+def _change(from_start: pd.DataFrame, config: str, is_start: bool, digits: int) -> Sequence[str]:
     """The change from the baseline, and its adjusted p."""
     if is_start:
         return ["baseline", ""]
@@ -135,9 +135,8 @@ def _change(from_start: pd.DataFrame, config: str, is_start: bool) -> Sequence[s
     difference, p = row["difference"], row["p_adjusted"]
     if pd.isna(difference):
         return ["--", "--"]
-    digits = digits_by(row["visible"] if pd.notna(row["visible"]) else abs(difference))
     told = "--" if pd.isna(p) else "$<$0.001" if p < 0.001 else f"{p:.3f}"
-    return [f"${round(difference, digits) + 0.0:+.{digits}f}$", told]
+    return [f"${difference:+.{digits}f}$", told]
 
 
 def _note(study: Study, judged: str, spread: str, count: int, has_start: bool, measure: Measure) -> str:

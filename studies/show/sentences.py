@@ -42,6 +42,8 @@ def _what_matters(study: Study, tables: Mapping[str, pd.DataFrame]) -> str:
         said += f"; then {second['effect']}, {_share(second, 'share')}"
         if not second["share_ci_high_pct"] < first["share_ci_low_pct"]:
             said += ", so that the order of the two is not sure"
+    if len(ranked) > 2:
+        said += f"; {counted(len(ranked) - 2, 'smaller effect')} {'is' if len(ranked) == 3 else 'are'} shown too"
     unseen = len(known) - len(ranked)
     if unseen:
         said += f"; {counted(unseen, 'other effect')} of {len(known)} {'is' if unseen == 1 else 'are'} not shown"

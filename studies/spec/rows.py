@@ -106,7 +106,8 @@ def _fixed(data: Data, schema: Schema) -> Data:
         of_classes = f" of {classes} classes" if classes else ""
         raise UserError(
             f"data: {data.name} has {count} rows{of_classes}: samples = {data.samples or 'the rest'}, "
-            f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit"
+            f"validation_samples = {data.validation_samples} and test_samples = {data.test_samples} do not fit; "
+            "give smaller ones, or leave samples out"
         )
     return Data(**{**asdict(data), "samples": data.samples or left})
 

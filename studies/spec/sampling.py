@@ -108,8 +108,8 @@ class Sampling:
         if self.population is Population.NEW_ROWS:
             return f"{again}; {folds}"
         rows = f"for new rows: {MANY_ROWS} or more test rows" if self.judged != "train" else "for new rows: data.test_samples"
-        if not self.by_row:
-            rows = "for new rows: the error as the measure, of which each row is known"
+        if not self.by_row:  # more rows of such a measure say nothing of new ones
+            return f"{again}; {folds}"
         return f"{rows}; {again}; {folds}"
 
     def samples(self, values: "pd.Series", skipna: bool = True) -> "pd.Series":

@@ -24,8 +24,10 @@ from studies.spec.keys import Keys, NetworkKeys
 from studies.spec.measures import DEFAULT, MEASURES, read_measure, read_measures
 from studies.spec.parts import NO_PARTS, Parts
 from studies.spec.rows import (
+    DATA,
     FOR_NUMBERS,
     OF_REGRESSION,
+    VALIDATION,
     read_data,
     read_repeats,
     read_validation,
@@ -186,6 +188,10 @@ def check(
     Raises UserError where anything in it is unknown, out of range or contradicts the rest.
     """
     require("the name of the file, and so of the study,", name, NAME)
+    for key in document:
+        for section, keys in (("data", DATA), ("validation", VALIDATION), ("base", DEFAULTS)):
+            if key in keys and key not in _SECTIONS:
+                raise UserError(f"{key} is a key of [{section}]: write it there, or give {section}.{key} to --set")
     require_keys("the file", document, dict.fromkeys(_SECTIONS))
     for key in ("title", "question", "source", "seed", "stack", "margin", "design", "measure", "measures"):
         require(key, document.get(key, TOP[key].default), TOP[key].rule)

@@ -97,7 +97,7 @@ def choose_baseline(
         label = next((each for each in labels if _plain(each) == _plain(given.baseline)), None)
         if label is None:
             raise UserError(f"--baseline: {unknown('variant', given.baseline, labels)}")
-        return _levels(configs, label, factors), "given by --baseline"
+        return _levels(configs, label, factors), "given as baseline"
     if len(labels) < 2:
         return None, ""
     flags = [name for name in factors if {each.casefold() for each in levels[name]} <= _FLAGS]
@@ -164,7 +164,7 @@ def choose_share(sheet: Sheet, roles: Roles, given: Given, folds: int, questions
     if given.test_share is not None:
         if not 0 < given.test_share <= 10:
             raise UserError(f"--test-share is n_test / n_train, a number above 0: {given.test_share:g} was given")
-        return given.test_share, "given by --test-share"
+        return given.test_share, "given as test_share"
     sizes = roles.of("size")
     train = [name for name in sizes if "train" in name.casefold()]
     test = sorted((name for name in sizes if "train" not in name.casefold()), key=lambda name: "test" not in name.casefold())

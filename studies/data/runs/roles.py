@@ -79,7 +79,7 @@ def _from_options(roles: Roles, sheet: Sheet, given: Given) -> None:
         if not found:
             raise UserError(f"--factor: {unknown('column', pattern, names)}")
         for name in found:
-            roles.put(name, "factor", "given by --factor")
+            roles.put(name, "factor", "given as factor")
     options = {"variant": given.variant, "measure": given.measure, "block": given.block, "replicate": given.repeat}
     options |= {"fold": given.fold, "sd": given.sd, "n": given.n if isinstance(given.n, str) else ""}
     for kind, name in options.items():
@@ -90,7 +90,7 @@ def _from_options(roles: Roles, sheet: Sheet, given: Given) -> None:
             raise UserError(f"--{option}: {unknown('column', name, names)}")
         if kind in ("measure", "sd", "n") and not sheet.is_number(name):
             raise UserError(f"--{option} is a column of numbers: {quoted(name)} has texts; name another column")
-        roles.put(name, "replicate" if kind == "fold" else kind, f"given by --{option}")
+        roles.put(name, "replicate" if kind == "fold" else kind, f"given as {option}")
     if given.sd:
         measure = given.measure or next((each for each in sheet.numbers if words.direction(each)), "")
         roles.spreads[measure] = (given.sd, False)

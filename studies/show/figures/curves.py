@@ -15,6 +15,7 @@ from studies.analysis.tables import COMPARED, Tables
 from studies.columns import SETS
 from studies.show.figures.style import (
     chosen,
+    column,
     height_of_legend,
     in_lines,
     legend_below,
@@ -70,7 +71,7 @@ def draw_curves(study: Study, tables: Tables) -> Figure:
     judged = _sets(table)[0]
     measures = [("train_loss", "training loss"), _second(table, judged)]
     down, across = shape(len(factors), _ACROSS)
-    width = max(5.0 / across, 3.3)
+    width = column(max(5.0 / across, 3.3))
     below = max(height_of_legend(names, width) for names in shown.values())
     figure = new_figure(width * across, 0.8 + down * (5.4 + below))
     axes = figure.subplots(2 * down, across, squeeze=False)
@@ -107,7 +108,7 @@ def draw_budget(study: Study, tables: Tables) -> Figure:
     factors = {factor: names for factor, names in study.grid.levels.items() if len(names) > 1}
     shown = {factor: chosen(names) for factor, names in factors.items()}
     down, across = shape(len(factors), _ACROSS)
-    width = max(6.0 / across, 3.6)
+    width = column(max(6.0 / across, 3.6))
     below = max(height_of_legend(names, width) for names in shown.values())
     figure = new_figure(width * across, 0.9 + down * (3.5 + below))
     axes = used(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat, len(factors))
@@ -158,7 +159,7 @@ def compared(study: Study, tables: Tables) -> Figure:
     for each in study.grid.configurations:
         if each.label in lines:
             columns[level_text(each.settings["loss"])].append(each.label)
-    width = 7.5 if len(columns) == 1 else 4.4
+    width = column(7.5 if len(columns) == 1 else 4.4)
     below = max(height_of_legend(labels, width) for labels in columns.values())
     figure = new_figure(width * len(columns), 5.8 + below)
     axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)

@@ -67,6 +67,8 @@ def drawing(style: Mapping[str, Any] = STYLE, width: float = math.inf) -> Iterat
     """A style on top of matplotlib's own defaults, whatever a user's matplotlibrc says; for a page of `width` inches."""
     page = _PAGE.set(width)
     with warnings.catch_warnings(), styles.context(dict(style), after_reset=True):
+        if width < math.inf:  # `page.fit` says so
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # `choose_fonts` says so once
         yield
     _PAGE.reset(page)
@@ -352,6 +354,11 @@ def legend_beside(
         ncols=columns,
         markerscale=markerscale,
     )
+
+
+def column(inches: float) -> float:
+    """The width of a panel, at most that of the page's column."""
+    return min(inches, _PAGE.get())
 
 
 def shape(count: int, most: int) -> tuple[int, int]:
