@@ -45,7 +45,7 @@ def from_predictions(trials: pd.DataFrame, predictions: pd.DataFrame, study: Stu
     """The trials with the study's measure on the rows that judge, computed from their predictions where they lack it."""
     name = study.measure.name
     column = f"{study.sampling.judged}_{name}"
-    if not study.recorded or name not in recorded([study.measure]) or predictions.empty or trials.empty:
+    if not recorded([study.measure]) or predictions.empty or trials.empty:
         return trials
     known = trials[column] if column in trials else pd.Series(float("nan"), trials.index)
     lacking = trials[known.isna()].set_index("trial")

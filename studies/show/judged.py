@@ -86,7 +86,7 @@ def heading_of_levels(runs: Runs) -> str:
 
 
 def sentences(runs: Runs, variants: pd.DataFrame) -> list[str]:
-    """What differs, is identical, is not shown, and cannot be told; then failures and attributes. One line each."""
+    """Lines about differences that are shown, not shown or none, and what cannot be told; then failures and attributes."""
     others = variants[variants["other"] != ""]
     if others.empty:
         return ["One variant: there is nothing to compare it with."]

@@ -246,7 +246,7 @@ def _about_intervals(study: Study, tables: Tables) -> Iterator[str]:
 
 
 def _about_pairs(study: Study) -> Iterator[str]:
-    """How differences of a table's runs are made, and adjusted."""
+    """The way in which differences of a table's runs are made, and adjusted."""
     assert study.table is not None
     if study.table.runs.paired:
         yield "Differences are between runs of one cell, which pair: what they share cancels. A failed run has none."

@@ -60,7 +60,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a call gave: arrays of outputs and numbers by name, or the reason why none, with the traceback."""
+    """The result of a call: arrays of outputs and numbers by name, or the reason why none, with the traceback."""
 
     outputs: Mapping[str, Any]
     numbers: Mapping[str, Any]
@@ -84,7 +84,7 @@ def answer(request: Request) -> Answer:
 
 
 def _call(train: Callable[..., Any], request: Request) -> object:
-    """What the function returns, or the outputs of a trained estimator."""
+    """The value that the function returns, or the outputs of a trained estimator."""
     function, rows = request.function, _given(request)
     accepted = inspect.signature(train).parameters
     settings = {name: request.settings[name] for name, _ in function.settings}

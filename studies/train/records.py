@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import framework as fw
-from studies.columns import Record
+from studies.columns import SETS, Record
 from studies.data import measuring
 from studies.data.types import Labels, Split, Table
 from studies.data.wrong import pack_rows
@@ -54,7 +54,7 @@ def _measures(unit: Unit, model: Any, splits: Sequence[Split]) -> list[Record]: 
     A model of numbers is stuck where its training rows are no nearer than their mean is, which is 0 after normalisation.
     """
     settings, found = unit.settings, [dict[str, Any]() for _ in splits]
-    for field, short in (("train", "train"), ("validation", "val"), ("test", "test")):
+    for short, field in reversed(SETS.items()):
         tables = [getattr(split, field) for split in splits]
         rows = join_rows([table for table in tables if table])
         if rows is None:
@@ -116,7 +116,7 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
     sizes = {name: len(table.labels) if table else 0 for name, table in split.sets.items()}
     curves = {"epoch": history.epochs}
     final: Record = {}
-    for name, short in (("train", "train"), ("validation", "val"), ("test", "test")):
+    for short, name in reversed(SETS.items()):
         final[f"n_{short}"] = sizes[name]
         if name in history.loss:
             curves[f"{short}_loss"] = history.loss[name][:, replica].tolist()
@@ -137,7 +137,7 @@ def outcome(history: fw.History, replica: int, split: Split) -> Record:
 
 
 def _of_errors(history: fw.History, replica: int, split: Split, curves: Mapping[str, Any]) -> Record:
-    """What follows from the number of rows that a model gets wrong."""
+    """The columns that follow from the number of rows that a model gets wrong."""
     errors, labels = curves["train_errors"], split.train.labels
     return {
         "stuck": is_stuck(errors[-1], labels),

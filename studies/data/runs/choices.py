@@ -21,7 +21,7 @@ BETTER = ("lower", "higher")
 
 @dataclass
 class Questions:
-    """What a table does not say and must not be guessed: rules, and the options that answer them, all in one error."""
+    """Questions that a table leaves open and nobody may guess: rules, and the options that answer them, all in one error."""
 
     where: str
     given: Given = field(default_factory=Given)

@@ -237,7 +237,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _made_from(study: Study, tables: Tables) -> str:
-    """What pictures are made from, as they carry it: the study and its measure, and hashes of its spec and its tables."""
+    """The origin that pictures carry: the study and its measure, and hashes of its spec and its tables."""
     contents = [table.to_csv(index=False) for _, table in sorted(tables.items())]
     return f"{study.name}, {study.measure.name}; spec {digest(plain(study.described()), 16)}; tables {digest(contents, 16)}"
 
