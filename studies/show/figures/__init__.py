@@ -183,6 +183,8 @@ def draw_study(
         outcome |= _draw(study, PICTURES, of_reading(known, study), folder, save, paper)
         explored = {name: PICTURES[name] for name in EXPLORED}
         for other in study.others:
+            for name in PICTURES.keys() - explored.keys():  # of what was the primary reading once
+                (folder / other.reading / f"{name}.{paper.kind}").unlink(missing_ok=True)
             drawn = _draw(other, explored, of_reading(known, other), folder / other.reading, save, paper)
             outcome |= {f"{other.reading}/{name}": result for name, result in drawn.items()}
     for each in written:
