@@ -48,6 +48,7 @@ _LAST = {
     "status": "`ok`, or `failed` where the model raised an exception or its process died.",
     "reason": "Exception of a failed trial, in a line.",
     "wrong": "Judged rows that the model gets wrong: base64 of one bit a row. Test rows, else validation, else training rows.",
+    "trained_by": 'Engine that trained the model: what `engine = "auto"` came to.',
     "stack": "Models that trained together with this one.",
     "device": "Device that trained the model.",
     "cpu": "Instruction sets of the processor that numbers depend on.",
@@ -64,9 +65,9 @@ OUTCOMES = (  # what a trial's numbers are: equal to the bit, however it is run
     *("train_errors", "val_errors", "test_errors", "train_loss", "val_loss", "test_loss"),
     *("diverged", "stuck", "epochs_to_5_pct", "wrong"),
 )
-MADE_BY = ("device", "cpu", "torch", "numpy", "threads", "numerics")  # within which they are
-NEWER = ("numpy", "wrong", "code", "cpu")  # columns that rows of numerics 5, 8 and 9, and less, lack
-TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code", "cpu", "truth", "predicted")
+MADE_BY = ("trained_by", "device", "cpu", "torch", "numpy", "threads", "numerics")  # within which they are
+NEWER = ("numpy", "wrong", "code", "cpu", "trained_by")  # columns that rows of numerics 5, 8, 9 and 10, and less, lack
+TEXTS = (*FIRST, "status", "reason", "wrong", "device", "torch", "numpy", "code", "cpu", "trained_by", "truth", "predicted")
 FLAGS = ("diverged", "stuck")
 COUNTS = (
     *("repeat", "fold", "seed", "n_train", "n_val", "n_test", "train_errors", "val_errors", "test_errors"),

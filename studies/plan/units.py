@@ -56,6 +56,7 @@ class Unit:
         rows: Training, validation and test rows of each trial.
         work: Rough count of floating-point operations: units with more of them start first.
         device: Kind of device that trains, one of `DEVICES`.
+        engine: Name of the engine that trains.
         splits: Rows of each trial; empty where they are drawn by `with_rows` in the process that trains.
     """
 
@@ -64,6 +65,7 @@ class Unit:
     rows: tuple[int, int, int]
     work: float
     device: str = "cpu"
+    engine: str = ""
     splits: Sequence[Split] = ()
 
     @property

@@ -52,7 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "history_every": 20,
     "gradient_norms": False,
     "keep_predictions": False,
-    "engine": "stack",
+    "engine": engines.AUTO,
     "dtype": "float32",
 }
 
@@ -137,7 +137,7 @@ _SIMPLE: dict[str, Rule] = {
     "history_every": whole_number(0),
     "gradient_norms": flag,  # in history.csv, of every layer
     "keep_predictions": flag,  # of the test rows, else validation, else training, in predictions.csv
-    "engine": choice(*ENGINES),
+    "engine": choice(engines.AUTO, *ENGINES),
     "dtype": choice(*DTYPES),
 }
 _POSITION = {"position": choice("before", "after")}  # of batch norm: before or after the activation

@@ -1,4 +1,4 @@
-"""Training of a unit by `framework.fit`, the loop that the engines share: rows, first weights and orders come from seeds."""
+"""Training of a unit by `framework.fit`, or a loop that does the same: rows, first weights and orders come from seeds."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,33 +13,48 @@ from studies.spec.settings import Settings
 from studies.train import devices, networks, records
 from studies.train.engines import Observe, Trained
 
+Fit = Callable[..., tuple[fw.History, list[float]]]  # arguments of `framework.fit` to its history, and seconds of each model
 Twin = Callable[[fw.Sequential, Settings], tuple[Any, Any, Any]]  # model, loss and optimizer in the framework's place
 
 
 class Fitted(NamedTuple):
-    """A trained stack of models: the stack, its history, the rows of each trial, and the seconds of training."""
+    """A trained stack of models: the stack, its history, the rows of each trial, and the seconds of each."""
 
     model: Any
     history: fw.History
     splits: Sequence[Split]
-    seconds: float
+    seconds: Sequence[float]
 
 
-def train(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> list[Trained]:
+def fit_together(model: Any, *arguments: Any, **options: Any) -> tuple[fw.History, list[float]]:  # noqa: ANN401
+    """`framework.fit`; all models of a stack take the same time."""
+    device = model.parameters.device
+    devices.wait(device)
+    started = time.perf_counter()
+    history = fw.fit(model, *arguments, **options)
+    devices.wait(device)
+    models = len(options["seeds"])
+    return history, [(time.perf_counter() - started) / models] * models
+
+
+def train(unit: Unit, observe: Observe | None = None, twin: Twin | None = None, fit: Fit = fit_together) -> list[Trained]:
     """Train a unit and judge its models; see `fit_unit`."""
-    fitted = fit_unit(unit, observe, twin)
+    fitted = fit_unit(unit, observe, twin, fit)
     outcomes = records.outcomes(unit, fitted.model, fitted.history, fitted.splits)
-    seconds = fitted.seconds / len(unit.trials)
-    return [Trained({**outcome, "seconds": seconds}, fitted.model) for outcome in outcomes]
+    return [
+        Trained({**outcome, "seconds": seconds}, fitted.model)
+        for outcome, seconds in zip(outcomes, fitted.seconds, strict=True)
+    ]
 
 
-def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None) -> Fitted:
+def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = None, fit: Fit = fit_together) -> Fitted:
     """Train a unit.
 
     Args:
         unit: Trials of one structure.
         observe: Gets epoch and model at every record of the history.
         twin: Makes another model, loss and optimizer from the initialized stack, which train in its place.
+        fit: What trains them.
     """
     if not unit.splits:
         unit = unit.with_rows()
@@ -63,9 +78,7 @@ def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = Non
     loss, optimizer = networks.loss(shared, known), networks.optimizer(model, settings, known)
     if twin:
         model, loss, optimizer = twin(model, shared)
-    devices.wait(device)
-    started = time.perf_counter()
-    history = fw.fit(
+    history, seconds = fit(
         model,
         loss,
         optimizer,
@@ -83,5 +96,4 @@ def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = Non
         gradient_norms=shared["gradient_norms"],
         observe=observe and (lambda epoch: observe(epoch, model)),
     )
-    devices.wait(device)
-    return Fitted(model, history, unit.splits, time.perf_counter() - started)
+    return Fitted(model, history, unit.splits, seconds)

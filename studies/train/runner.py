@@ -85,6 +85,7 @@ def _identity(unit: Unit, trial: Trial) -> dict[str, Any]:
         "repeat": trial.repeat,
         "fold": trial.fold,
         "seed": unit.source.seed,
+        "trained_by": unit.engine,
         "stack": len(unit.trials),
         **describe_maker(unit.device, unit.source.function.threads),
     }

@@ -6,13 +6,14 @@ An engine imports what trains in the methods that need it, so that planning impo
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from studies.columns import Record
 from studies.errors import UserError
 from studies.plan.units import Trial, Unit
-from studies.spec.engines import ENGINES, FUNCTIONS
+from studies.spec.engines import AUTO, ENGINES, FUNCTIONS
 from studies.spec.settings import Settings
 
 if TYPE_CHECKING:  # a process that trains does without what reads specs: it takes longer to import than torch
@@ -53,7 +54,13 @@ def load_engine(name: str) -> Engine:
 
 def engine_of(unit: Unit) -> Engine:
     """The engine that trains a unit."""
-    return load_engine(unit.settings["engine"])
+    return load_engine(unit.engine)
+
+
+def engine_for(settings: Settings, device: str) -> str:
+    """The name of the engine that trains these settings on a device: of `auto`, the first that can."""
+    asked = settings["engine"]
+    return next(name for name in ENGINES if not load_engine(name).check(settings, device)) if asked == AUTO else asked
 
 
 def require_trainable(study: "Study", device: str = "cpu") -> None:
@@ -61,7 +68,7 @@ def require_trainable(study: "Study", device: str = "cpu") -> None:
     study.require_trainable()
     for reading in study.readings:
         for each in reading.grid.configurations:
-            problem = load_engine(each.settings["engine"]).check(each.settings, device)
+            problem = load_engine(engine_for(each.settings, device)).check(each.settings, device)
             if problem:
                 name = f"{study.name}.toml: " + f"reading {reading.reading}: " * bool(reading.reading)
                 point = ", ".join(f"{factor} = {level}" for factor, level in each.levels.items())
@@ -85,9 +92,9 @@ def plan_units(study: "Study", trials: Iterable[Trial], jobs: int, device: str =
     require_trainable(study, device)
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
     for trial in trials:
-        groups[trial.reading, trial.configuration.settings["engine"]].append(trial)
+        groups[trial.reading, engine_for(trial.configuration.settings, device)].append(trial)
     planned = [
-        unit
+        replace(unit, engine=engine)
         for (reading, engine), group in groups.items()
         for unit in load_engine(engine).units(study.named(reading), group, jobs, device)
     ]

@@ -1,0 +1,359 @@
+// One model that trains, and the C functions by which Python drives it. See library.py for the same structures.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "layers.h"
+#include "losses.h"
+#include "optimizers.h"
+#include "random.h"
+
+extern "C" {
+
+// One layer. `kind` is of LayerKind; `a` and `b` are the numbers of an activation, or p of dropout, or eps and momentum.
+struct LayerSpec {
+    int32_t kind, takes, features, flags;
+    double a, b;
+    uint64_t seed;
+};
+
+// Rows of samples: inputs `(samples, features)`, and labels or, where these are null, targets.
+struct RowsSpec {
+    const void* inputs;
+    const int32_t* labels;
+    const void* targets;
+    int64_t samples;
+};
+
+struct ModelSpec {
+    const LayerSpec* layers;
+    int32_t layer_count, loss, loss_is_mean, rule, decision, shuffle;
+    double loss_parameter;
+    Hyperparameters hyperparameters;
+    int64_t batch_size, most_rows;  // of an evaluation
+    uint64_t order_seed;
+    RowsSpec train;
+};
+}
+
+namespace {
+
+enum class LayerKind {
+    linear, batch_norm, dropout, identity, relu, leaky_relu, prelu, elu, selu, gelu, silu, mish, softplus, hardtanh, tanh,
+    sigmoid, softmax
+};
+enum class Decision { argmax, threshold, rounded };
+enum class Shuffle { epoch, once, never };
+
+template <class T>
+struct Identity {
+    static constexpr bool reads_input = false;
+    T value(T x) const { return x; }
+    T slope(T, T) const { return 1; }
+};
+
+template <class T>
+struct LeakyReLU {
+    static constexpr bool reads_input = false;
+    T below;
+    T value(T x) const { return x < 0 ? below * x : x; }
+    T slope(T, T y) const { return y > 0 ? T(1) : below; }
+};
+
+template <class T>
+struct ReLU {
+    static constexpr bool reads_input = false;
+    T value(T x) const { return at_least(x, T(0)); }
+    T slope(T, T y) const { return y > 0 ? T(1) : T(0); }
+};
+
+// scale (max(x, 0) + alpha (e^min(x, 0) - 1)): SELU, and ELU with a scale of 1.
+template <class T>
+struct ELU {
+    static constexpr bool reads_input = false;
+    T alpha, scale;
+    T value(T x) const {
+        T below = at_most(x, T(0)), raised = exponential(below) - T(1);
+        return scale * (at_least(x, T(0)) + alpha * (raised < below ? below : raised));  // e^x - 1 is nowhere below x
+    }
+    T slope(T, T y) const { return y > 0 ? scale : y + scale * alpha; }
+};
+
+template <class T>
+struct GELU {
+    static constexpr bool reads_input = true;
+    static T phi(T x) { return T(0.5) * (T(1) + error_function(x * T(0.70710678118654752440))); }
+    T value(T x) const { return x * phi(x); }
+    T slope(T x, T) const { return phi(x) + x * exponential(T(-0.5) * x * x) * T(0.39894228040143267794); }
+};
+
+template <class T>
+struct SiLU {
+    static constexpr bool reads_input = true;
+    T value(T x) const { return x * sigmoid(x); }
+    T slope(T x, T) const {
+        T share = sigmoid(x);
+        return share * (T(1) + x * (T(1) - share));
+    }
+};
+
+template <class T>
+struct Mish {
+    static constexpr bool reads_input = true;
+    T value(T x) const { return x * hyperbolic_tangent(softplus(x)); }
+    T slope(T x, T) const {
+        T t = hyperbolic_tangent(softplus(x));
+        return t + x * (T(1) - t * t) * sigmoid(x);
+    }
+};
+
+template <class T>
+struct Softplus {
+    static constexpr bool reads_input = true;
+    T beta;
+    T value(T x) const { return softplus(beta * x) / beta; }
+    T slope(T x, T) const { return sigmoid(beta * x); }
+};
+
+template <class T>
+struct Hardtanh {
+    static constexpr bool reads_input = false;
+    T low, high;
+    T value(T x) const { return at_most(at_least(x, low), high); }
+    T slope(T, T y) const { return y > low && y < high ? T(1) : T(0); }
+};
+
+template <class T>
+struct Tanh {
+    static constexpr bool reads_input = false;
+    T value(T x) const { return hyperbolic_tangent(x); }
+    T slope(T, T y) const { return T(1) - y * y; }
+};
+
+template <class T>
+struct Sigmoid {
+    static constexpr bool reads_input = false;
+    T value(T x) const { return sigmoid(x); }
+    T slope(T, T y) const { return y * (T(1) - y); }
+};
+
+template <class T>
+std::unique_ptr<Layer<T>> made(const LayerSpec& spec, bool is_first, bool over_input) {
+    auto elementwise = [&](auto function) -> std::unique_ptr<Layer<T>> {
+        return std::make_unique<Elementwise<T, decltype(function)>>(spec.features, function, over_input);
+    };
+    const T a = T(spec.a), b = T(spec.b);
+    switch (LayerKind(spec.kind)) {
+        case LayerKind::linear: return std::make_unique<Linear<T>>(spec.takes, spec.features, is_first);
+        case LayerKind::batch_norm: {
+            BatchNormOptions options = {bool(spec.flags & 1), bool(spec.flags & 2), bool(spec.flags & 4), bool(spec.flags & 8),
+                                        spec.a, spec.b};
+            return std::make_unique<BatchNorm<T>>(spec.features, options);
+        }
+        case LayerKind::dropout: return std::make_unique<Dropout<T>>(spec.features, spec.a, spec.seed);
+        case LayerKind::identity: return elementwise(Identity<T>());
+        case LayerKind::relu: return elementwise(ReLU<T>());
+        case LayerKind::leaky_relu: return elementwise(LeakyReLU<T>{a});
+        case LayerKind::prelu: return std::make_unique<PReLU<T>>(spec.features);
+        case LayerKind::elu: return elementwise(ELU<T>{a, T(1)});
+        case LayerKind::selu: return elementwise(ELU<T>{a, b});
+        case LayerKind::gelu: return elementwise(GELU<T>());
+        case LayerKind::silu: return elementwise(SiLU<T>());
+        case LayerKind::mish: return elementwise(Mish<T>());
+        case LayerKind::softplus: return elementwise(Softplus<T>{a});
+        case LayerKind::hardtanh: return elementwise(Hardtanh<T>{a, b});
+        case LayerKind::tanh: return elementwise(Tanh<T>());
+        case LayerKind::sigmoid: return elementwise(Sigmoid<T>());
+        default: return std::make_unique<Softmax<T>>(spec.features);
+    }
+}
+
+template <class T>
+class Model {
+public:
+    Model(const ModelSpec& spec, const T* parameters)
+        : spec_(spec), orders_(spec.order_seed), order_(spec.train.samples),
+          loss_(LossKind(spec.loss), spec.loss_parameter, spec.loss_is_mean, spec.layers[spec.layer_count - 1].features) {
+        size_t size = 0;
+        bool over_input = false;
+        long widest = 0;
+        for (int index = 0; index < spec.layer_count; ++index) {
+            const LayerSpec& each = spec.layers[index];
+            layers_.push_back(made<T>(each, index == 0, over_input));
+            // These need their output no more once the next layer has read it.
+            over_input = LayerKind(each.kind) == LayerKind::linear || LayerKind(each.kind) == LayerKind::batch_norm;
+            Layer<T>& layer = *layers_.back();
+            layer.reserve(spec.most_rows);
+            layer.places(places_, size);
+            size += layer.size();
+            widest = std::max({widest, layer.step, long(padded<T>(each.takes))});
+            if (auto* linear = dynamic_cast<Linear<T>*>(&layer)) linear_.push_back(linear);
+            if (auto* norm = dynamic_cast<BatchNorm<T>*>(&layer)) norms_.push_back(norm);
+        }
+        parameters_ = Numbers<T>(size), gradients_ = Numbers<T>(size);
+        size = 0;
+        for (auto& layer : layers_) layer->bind(parameters_ + size, gradients_ + size), size += layer->size();
+        for (size_t index = 0; index < places_.size(); ++index) parameters_[places_[index]] = parameters[index];
+        optimizer_ = std::make_unique<Optimizer<T>>(Rule(spec.rule), spec.hyperparameters, size);
+        loss_.reserve(spec.most_rows);
+        features_ = spec.layers[0].takes;
+        batch_ = Numbers<T>(spec.most_rows * features_), targets_ = Numbers<T>(spec.most_rows);
+        labels_.resize(spec.most_rows);
+        gradient_ = Numbers<T>(spec.most_rows * widest), other_gradient_ = Numbers<T>(spec.most_rows * widest);
+        std::iota(order_.begin(), order_.end(), 0);
+        if (Shuffle(spec.shuffle) == Shuffle::once) orders_.draw(order_);
+    }
+
+    // Train for some epochs at these factors on the learning rate. The norms, where not null, get those of the first and the
+    // last batch's gradients. Returns whether all losses and parameters stayed finite.
+    bool train(int64_t epochs, const double* factors, double* first_norms, double* last_norms) {
+        const int64_t samples = spec_.train.samples;
+        bool finite = true;
+        for (int64_t epoch = 0; epoch < epochs; ++epoch) {
+            if (Shuffle(spec_.shuffle) == Shuffle::epoch) orders_.draw(order_);
+            T total = 0;
+            for (int64_t start = 0; start < samples; start += spec_.batch_size) {
+                int rows = int(std::min(spec_.batch_size, samples - start));
+                total += step(order_.data() + start, rows, T(factors[epoch]));
+                if (first_norms) norms(first_norms), first_norms = nullptr;
+            }
+            T sum = total * 0;
+            const T* p = parameters_;
+            for (size_t place : places_) sum += p[place] * 0;  // 0 times what is not finite is not 0
+            finite = finite && sum == 0;
+        }
+        if (last_norms) norms(last_norms);
+        return finite;
+    }
+
+    // Norms of the last batch's gradients of the weights of all linear layers.
+    void norms(double* found) const {
+        for (Linear<T>* layer : linear_) {
+            double sum = 0;
+            const T* gradient = layer->weight_gradient;
+            for (long i = 0; i < layer->takes * layer->step; ++i) sum += double(gradient[i]) * double(gradient[i]);
+            *found++ = std::sqrt(sum);
+        }
+    }
+
+    // The mean loss of rows, and which of them are wrong. Of a model that normalizes by the batch, `most_rows` hold them all.
+    double evaluate(const RowsSpec& given, uint8_t* wrong) {
+        double total = 0;
+        const Layer<T>& last = *layers_.back();
+        for (int64_t start = 0; start < given.samples; start += spec_.most_rows) {
+            int rows = int(std::min(spec_.most_rows, given.samples - start));
+            T* x = const_cast<T*>(static_cast<const T*>(given.inputs)) + start * features_;
+            if (given.labels)
+                loss_.set_labels(given.labels + start, rows);
+            else
+                loss_.set_targets(static_cast<const T*>(given.targets) + start, rows);
+            const T* output = forward(x, rows, false);
+            total += loss_.evaluate(output, last.step, rows);
+            for (int row = 0; wrong && row < rows; ++row)
+                wrong[start + row] = decided(output + row * last.step, last.features) != given.labels[start + row];
+        }
+        return total / given.samples;
+    }
+
+    void read(T* parameters, T* moments) const {
+        for (size_t index = 0; index < places_.size(); ++index) parameters[index] = parameters_[places_[index]];
+        for (const BatchNorm<T>* norm : norms_)
+            for (const Numbers<T>* each : {&norm->running_mean, &norm->running_variance})
+                for (int feature = 0; feature < norm->features; ++feature) *moments++ = (*each)[feature];
+    }
+
+private:
+    // One step on the samples at these places; the loss before it.
+    T step(const int32_t* places, int rows, T factor) {
+        T* batch = batch_;
+        const T* inputs = static_cast<const T*>(spec_.train.inputs);
+        for (int row = 0; row < rows; ++row)
+            for (int feature = 0; feature < features_; ++feature)
+                batch[row * features_ + feature] = inputs[places[row] * long(features_) + feature];
+        if (spec_.train.labels) {
+            for (int row = 0; row < rows; ++row) labels_[row] = spec_.train.labels[places[row]];
+            loss_.set_labels(labels_.data(), rows);
+        } else {
+            const T* targets = static_cast<const T*>(spec_.train.targets);
+            for (int row = 0; row < rows; ++row) targets_[row] = targets[places[row]];
+            loss_.set_targets(targets_, rows);
+        }
+        const T* output = forward(batch, rows, true);
+        const long step = layers_.back()->step;
+        T *gradient = gradient_, *other = other_gradient_;
+        std::memset(gradient, 0, rows * step * sizeof(T));
+        T value = loss_(output, step, rows, gradient);
+        for (size_t index = layers_.size(); --index > 0;) {
+            T* passed = layers_[index]->backward(gradient, other, rows);
+            if (passed == other) std::swap(gradient, other);
+        }
+        layers_[0]->accumulate(gradient, rows);
+        optimizer_->step(parameters_, gradients_, factor);
+        return value;
+    }
+
+    T* forward(T* x, int rows, bool train) {
+        long step = features_;
+        for (auto& layer : layers_) x = layer->forward(x, step, rows, train), step = layer->step;
+        return x;
+    }
+
+    // The label of outputs: class 0 where one is not finite.
+    T decided(const T* output, int outputs) const {
+        T check = 0;
+        for (int i = 0; i < outputs; ++i) check += output[i] * 0;
+        if (check != 0) return 0;
+        switch (Decision(spec_.decision)) {
+            case Decision::threshold: return output[0] > T(0.5);
+            case Decision::rounded: return std::nearbyint(output[0]);
+            default: {
+                int best = 0;
+                for (int i = 1; i < outputs; ++i)
+                    if (output[i] > output[best]) best = i;
+                return T(best);
+            }
+        }
+    }
+
+    ModelSpec spec_;
+    Orders orders_;
+    std::vector<int32_t> order_, labels_;
+    Loss<T> loss_;
+    std::vector<std::unique_ptr<Layer<T>>> layers_;
+    std::vector<Linear<T>*> linear_;
+    std::vector<BatchNorm<T>*> norms_;
+    std::vector<size_t> places_;  // of the framework's parameters among the padded ones
+    Numbers<T> parameters_, gradients_, batch_, targets_, gradient_, other_gradient_;
+    std::unique_ptr<Optimizer<T>> optimizer_;
+    int features_ = 0;
+};
+
+}  // namespace
+
+#define FUSED_FUNCTIONS(T, NAME)                                                                                       \
+    void* fused_new_##NAME(const ModelSpec* spec, const void* parameters) {                                            \
+        try {                                                                                                          \
+            return new Model<T>(*spec, static_cast<const T*>(parameters));                                             \
+        } catch (const std::bad_alloc&) {                                                                              \
+            return nullptr;                                                                                            \
+        }                                                                                                              \
+    }                                                                                                                  \
+    int32_t fused_train_##NAME(void* model, int64_t epochs, const double* factors, double* first_norms, double* norms) {  \
+        return static_cast<Model<T>*>(model)->train(epochs, factors, first_norms, norms);                              \
+    }                                                                                                                  \
+    double fused_evaluate_##NAME(void* model, const RowsSpec* rows, uint8_t* wrong) {                                  \
+        return static_cast<Model<T>*>(model)->evaluate(*rows, wrong);                                                  \
+    }                                                                                                                  \
+    void fused_read_##NAME(void* model, void* parameters, void* moments) {                                             \
+        static_cast<Model<T>*>(model)->read(static_cast<T*>(parameters), static_cast<T*>(moments));                    \
+    }                                                                                                                  \
+    void fused_free_##NAME(void* model) { delete static_cast<Model<T>*>(model); }
+
+extern "C" {
+FUSED_FUNCTIONS(float, float)
+FUSED_FUNCTIONS(double, double)
+}

@@ -1,0 +1,363 @@
+// Layers: forward and backward over rows of samples. The formulas are the framework's, in which samples are columns.
+#pragma once
+
+#include <numeric>
+#include <vector>
+
+#include "columns.h"
+#include "functions.h"
+#include "products.h"
+#include "random.h"
+
+// One layer. `step` is the padded number of features that it gives. Gradients of padding are 0, and parameters of padding are 0.
+template <class T>
+class Layer {
+public:
+    Layer(int takes, int features) : takes(takes), features(features), step(padded<T>(features)) {}
+    virtual ~Layer() = default;
+
+    // Numbers of its parameters with their padding; where they begin; the place of each of the framework's among them.
+    virtual size_t size() const { return 0; }
+    virtual void bind(T*, T*) {}
+    virtual void places(std::vector<size_t>&, size_t) const {}
+
+    // Room for batches of so many rows.
+    virtual void reserve(int rows) = 0;
+
+    // y from x `(rows, x_step)`; in training, x stays as it is until the next call of backward.
+    virtual T* forward(T* x, long x_step, int rows, bool train) = 0;
+
+    // dL/dx from dL/dy `(rows, step)`, in either of two buffers; fills the gradients of its parameters.
+    virtual T* backward(T* gradient, T* spare, int rows) = 0;
+
+    // The gradients of its parameters alone, of the first layer.
+    virtual void accumulate(T* gradient, int rows) = 0;
+
+    int takes, features;
+    long step;
+};
+
+template <class T>
+class Linear final : public Layer<T> {
+public:
+    Linear(int inputs, int outputs, bool is_first)
+        : Layer<T>(inputs, outputs), input_step_(padded<T>(inputs)), transposed_(is_first ? 0 : outputs * input_step_) {}
+
+    size_t size() const override { return (this->takes + 1) * this->step; }
+
+    void bind(T* parameters, T* gradients) override {
+        weight_ = parameters, bias_ = parameters + this->takes * this->step;
+        weight_gradient = gradients, bias_gradient_ = gradients + this->takes * this->step;
+    }
+
+    // The framework has W `(outputs, inputs)`, then b. Here W^T lies row by row, then b.
+    void places(std::vector<size_t>& found, size_t start) const override {
+        for (int output = 0; output < this->features; ++output)
+            for (int input = 0; input < this->takes; ++input) found.push_back(start + input * this->step + output);
+        for (int output = 0; output < this->features; ++output) found.push_back(start + this->takes * this->step + output);
+    }
+
+    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step); }
+
+    T* forward(T* x, long x_step, int rows, bool) override {
+        x_ = x, x_step_ = x_step;
+        product<T, false>(rows, this->takes, this->step, x, x_step, weight_, this->step, bias_, out_, this->step);
+        return out_;
+    }
+
+    T* backward(T* gradient, T* spare, int rows) override {
+        accumulate(gradient, rows);
+        turn(weight_, this->takes, this->features, this->step, static_cast<T*>(transposed_), input_step_);
+        product<T, false>(rows, this->features, input_step_, gradient, this->step, transposed_, input_step_, nullptr, spare,
+                          input_step_);
+        return spare;
+    }
+
+    void accumulate(T* gradient, int rows) override {
+        const long step = this->step;
+        product<T, true>(this->takes, rows, step, x_, x_step_, gradient, step, nullptr, weight_gradient, step);
+        each_vector<T>(step, [&](int at, auto bytes) {
+            using V = typename Vector<T, decltype(bytes)::value>::type;
+            vector_at<V>(bias_gradient_ + at) =
+                sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(gradient + row * step + at); });
+        });
+    }
+
+    T* weight_gradient = nullptr;
+
+private:
+    long input_step_, x_step_ = 0;
+    Numbers<T> transposed_, out_;
+    const T* x_ = nullptr;
+    T *weight_ = nullptr, *bias_ = nullptr, *bias_gradient_ = nullptr;
+};
+
+// y = f(x) number by number. `Function` has `value(x)`, `slope(x, y)`, and `reads_input`: whether the slope needs x.
+template <class T, class Function>
+class Elementwise final : public Layer<T> {
+public:
+    Elementwise(int features, Function function, bool over_input)
+        : Layer<T>(features, features), function_(function), in_place_(over_input && !Function::reads_input) {}
+
+    void reserve(int rows) override { out_ = Numbers<T>(in_place_ ? 0 : rows * this->step); }
+
+    T* forward(T* x, long, int rows, bool) override {
+        const Function function = function_;
+        const long count = rows * this->step;
+        x_ = x, y_ = in_place_ ? x : static_cast<T*>(out_);
+        T* y = y_;
+#pragma GCC ivdep
+        for (long i = 0; i < count; ++i) y[i] = function.value(x[i]);
+        return y;
+    }
+
+    T* backward(T* gradient, T*, int rows) override {
+        const Function function = function_;
+        const long count = rows * this->step;
+        const T *x = x_, *y = y_;
+#pragma GCC ivdep
+        for (long i = 0; i < count; ++i) gradient[i] *= function.slope(x[i], y[i]);
+        return gradient;
+    }
+
+    void accumulate(T*, int) override {}
+
+private:
+    Function function_;
+    bool in_place_;
+    Numbers<T> out_;
+    T *x_ = nullptr, *y_ = nullptr;
+};
+
+// max(x, 0) + a min(x, 0) with one learned slope a.
+template <class T>
+class PReLU final : public Layer<T> {
+public:
+    explicit PReLU(int features) : Layer<T>(features, features) {}
+
+    size_t size() const override { return padded<T>(1); }
+    void bind(T* parameters, T* gradients) override { slope_ = parameters, slope_gradient_ = gradients; }
+    void places(std::vector<size_t>& found, size_t start) const override { found.push_back(start); }
+    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), below_ = Numbers<T>(rows * this->step); }
+
+    T* forward(T* x, long, int rows, bool) override {
+        x_ = x;
+        T *out = out_, slope = *slope_;
+#pragma GCC ivdep
+        for (long i = 0; i < rows * this->step; ++i) out[i] = at_least(x[i], T(0)) + slope * at_most(x[i], T(0));
+        return out;
+    }
+
+    T* backward(T* gradient, T*, int rows) override {
+        T *below = below_, slope = *slope_;
+        const T* x = x_;
+#pragma GCC ivdep
+        for (long i = 0; i < rows * this->step; ++i) {
+            below[i] = at_most(x[i], T(0)) * gradient[i];
+            gradient[i] *= x[i] > 0 ? T(1) : slope;
+        }
+        *slope_gradient_ = sum_of(below, rows * this->step);
+        return gradient;
+    }
+
+    void accumulate(T* gradient, int rows) override { backward(gradient, nullptr, rows); }
+
+private:
+    Numbers<T> out_, below_;
+    const T* x_ = nullptr;
+    T *slope_ = nullptr, *slope_gradient_ = nullptr;
+};
+
+// y_i = e^x_i / sum_j e^x_j over the features.
+template <class T>
+class Softmax final : public Layer<T> {
+public:
+    explicit Softmax(int features) : Layer<T>(features, features) {}
+
+    void reserve(int rows) override {
+        width_ = padded<T>(rows);
+        out_ = Numbers<T>(rows * this->step), y_ = Numbers<T>(width_ * this->features);
+        gradient_ = Numbers<T>(width_ * this->features), row_ = Numbers<T>(width_);
+    }
+
+    T* forward(T* x, long x_step, int rows, bool) override {
+        T *y = y_, *row = row_;
+        turn(x, rows, this->features, x_step, y, width_);
+        softmax(y, row, rows, this->features, width_);
+        turn_back(y, rows, this->features, width_, static_cast<T*>(out_), this->step);
+        return out_;
+    }
+
+    T* backward(T* gradient, T*, int rows) override {
+        T *y = y_, *turned = gradient_, *row = row_;
+        turn(gradient, rows, this->features, this->step, turned, width_);
+        std::memset(row, 0, width_ * sizeof(T));
+        for (int feature = 0; feature < this->features; ++feature)
+            for (int i = 0; i < rows; ++i) row[i] += y[feature * width_ + i] * turned[feature * width_ + i];
+        for (int feature = 0; feature < this->features; ++feature)
+            for (int i = 0; i < rows; ++i)
+                turned[feature * width_ + i] = (turned[feature * width_ + i] - row[i]) * y[feature * width_ + i];
+        turn_back(turned, rows, this->features, width_, gradient, this->step);
+        return gradient;
+    }
+
+    void accumulate(T*, int) override {}
+
+    // e^z / sum e^z over rows of features, in place; `row` then holds the logarithm's argument, the sum, above the largest z.
+    static void softmax(T* z, T* row, int rows, int features, long width) {
+        std::memcpy(row, z, rows * sizeof(T));
+        for (int feature = 1; feature < features; ++feature)
+            for (int i = 0; i < rows; ++i) row[i] = z[feature * width + i] > row[i] ? z[feature * width + i] : row[i];
+        for (int feature = 0; feature < features; ++feature)
+            for (int i = 0; i < rows; ++i) z[feature * width + i] = exponential(z[feature * width + i] - row[i]);
+        std::memcpy(row, z, rows * sizeof(T));
+        for (int feature = 1; feature < features; ++feature)
+            for (int i = 0; i < rows; ++i) row[i] += z[feature * width + i];
+        for (int feature = 0; feature < features; ++feature)
+            for (int i = 0; i < rows; ++i) z[feature * width + i] /= row[i];
+    }
+
+private:
+    long width_ = 0;
+    Numbers<T> out_, y_, gradient_, row_;
+};
+
+struct BatchNormOptions {
+    bool affine, running, exact, unbiased;
+    double eps, momentum;
+};
+
+// y = gain (x - mean) / sqrt(variance + eps) + shift, over the samples of the batch.
+template <class T>
+class BatchNorm final : public Layer<T> {
+public:
+    BatchNorm(int features, BatchNormOptions options)
+        : Layer<T>(features, features), options_(options), ones_(this->step), inverse_sd_(this->step),
+          running_mean(this->step), running_variance(this->step) {
+        for (int feature = 0; feature < features; ++feature) ones_[feature] = running_variance[feature] = 1;
+    }
+
+    size_t size() const override { return options_.affine ? 2 * this->step : 0; }
+
+    void bind(T* parameters, T* gradients) override {
+        gain_ = parameters, shift_ = parameters + this->step;
+        gain_gradient_ = gradients, shift_gradient_ = gradients + this->step;
+    }
+
+    void places(std::vector<size_t>& found, size_t start) const override {
+        for (int part = 0; part < 2 * options_.affine; ++part)
+            for (int feature = 0; feature < this->features; ++feature) found.push_back(start + part * this->step + feature);
+    }
+
+    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), normalized_ = Numbers<T>(rows * this->step); }
+
+    T* forward(T* x, long, int rows, bool train) override {
+        const long step = this->step;
+        T *out = out_, *normalized = normalized_;
+        const bool by_batch = train || !options_.running, remembers = train && options_.running;
+        const T eps = options_.eps, momentum = options_.momentum, divisor = T(rows - options_.unbiased);
+        each_vector<T>(step, [&](int at, auto bytes) {
+            using V = typename Vector<T, decltype(bytes)::value>::type;
+            V mean = vector_at<V>(running_mean + at), variance = vector_at<V>(running_variance + at);
+            if (by_batch) {
+                V squares;
+                mean = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(x + row * step + at); }) / T(rows);
+                squares = sum_over_rows<V>(rows, [&](int row) {
+                    V centred = vector_at<V>(x + row * step + at) - mean;
+                    return centred * centred;
+                });
+                if (remembers) {
+                    V &old_mean = vector_at<V>(running_mean + at), &old_variance = vector_at<V>(running_variance + at);
+                    old_mean += momentum * (mean - old_mean);
+                    old_variance += momentum * (squares / T(rows - 1) - old_variance);
+                }
+                variance = squares / divisor;
+            }
+            V inverse_sd = T(1) / square_root<V>(variance + eps);
+            vector_at<V>(inverse_sd_ + at) = inverse_sd;
+            V gain = vector_at<V>((options_.affine ? gain_ : static_cast<T*>(ones_)) + at);
+            V shift = options_.affine ? vector_at<V>(shift_ + at) : V{};
+            for (int row = 0; row < rows; ++row) {
+                V value = (vector_at<V>(x + row * step + at) - mean) * inverse_sd;
+                vector_at<V>(normalized + row * step + at) = value;
+                vector_at<V>(out + row * step + at) = value * gain + shift;
+            }
+        });
+        return out;
+    }
+
+    // With n samples, u = 1 if unbiased, and x' the normalized x:
+    // dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
+    T* backward(T* gradient, T*, int rows) override {
+        const long step = this->step;
+        const T* normalized = normalized_;
+        each_vector<T>(step, [&](int at, auto bytes) {
+            using V = typename Vector<T, decltype(bytes)::value>::type;
+            V total = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(gradient + row * step + at); });
+            V along = sum_over_rows<V>(rows, [&](int row) {
+                return vector_at<V>(gradient + row * step + at) * vector_at<V>(normalized + row * step + at);
+            });
+            V scale = vector_at<V>((options_.affine ? gain_ : static_cast<T*>(ones_)) + at);
+            if (options_.affine) vector_at<V>(shift_gradient_ + at) = total, vector_at<V>(gain_gradient_ + at) = along;
+            if (options_.exact) {
+                scale *= vector_at<V>(inverse_sd_ + at), total /= T(rows), along /= T(rows - options_.unbiased);
+                for (int row = 0; row < rows; ++row) {
+                    V& here = vector_at<V>(gradient + row * step + at);
+                    here = (here - total - vector_at<V>(normalized + row * step + at) * along) * scale;
+                }
+            } else {
+                for (int row = 0; row < rows; ++row) vector_at<V>(gradient + row * step + at) *= scale;
+            }
+        });
+        return gradient;
+    }
+
+    void accumulate(T* gradient, int rows) override { backward(gradient, nullptr, rows); }
+
+private:
+    BatchNormOptions options_;
+    Numbers<T> ones_, inverse_sd_, out_, normalized_;
+    T *gain_ = nullptr, *shift_ = nullptr, *gain_gradient_ = nullptr, *shift_gradient_ = nullptr;
+
+public:
+    Numbers<T> running_mean, running_variance;
+};
+
+// y = x m / (1 - p) in training, with m = 0 at probability p, else 1.
+template <class T>
+class Dropout final : public Layer<T> {
+public:
+    Dropout(int features, double p, uint64_t seed)
+        : Layer<T>(features, features), threshold_(uint64_t(std::nearbyint(std::ldexp(p, 32)))), scale_(T(1) / (T(1) - T(p))),
+          bits_(seed) {}
+
+    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), mask_ = Numbers<T>(rows * this->step); }
+
+    T* forward(T* x, long, int rows, bool train) override {
+        if (!train) return x;
+        T *mask = mask_, *out = out_;
+        const StepBits bits = bits_.next();
+        const uint32_t features = this->features;
+        for (int row = 0; row < rows; ++row)
+            for (uint32_t feature = 0; feature < features; ++feature)
+                mask[row * this->step + feature] = bits(row * features + feature) < threshold_ ? T(0) : scale_;
+#pragma GCC ivdep
+        for (long i = 0; i < rows * this->step; ++i) out[i] = x[i] * mask[i];
+        return out;
+    }
+
+    T* backward(T* gradient, T*, int rows) override {
+        const T* mask = mask_;
+#pragma GCC ivdep
+        for (long i = 0; i < rows * this->step; ++i) gradient[i] *= mask[i];
+        return gradient;
+    }
+
+    void accumulate(T*, int) override {}
+
+private:
+    uint64_t threshold_;
+    T scale_;
+    CountedBits bits_;
+    Numbers<T> out_, mask_;
+};

@@ -1,0 +1,328 @@
+"""The engine `fused` against the framework, over the components of all tables, in float64; its random numbers and builds."""
+
+import ctypes
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+import framework as fw
+from framework.streams import derive, generator
+from studies.spec.components import ACTIVATIONS, BATCH_NORM, BUILT_IN, DECISIONS, LOSSES, OPTIMIZERS, SCHEDULES
+from studies.spec.settings import resolve
+from studies.train import networks
+from studies.train.engines.fused import builds, library, training
+
+FEATURES, CLASSES, TRAIN, VALIDATION = 3, 4, 25, 11
+core = pytest.mark.skipif(not builds.any_built(), reason="the core is not built: no C++ compiler was here at installation")
+pytestmark = core
+
+NORMS = [
+    "none",
+    *(
+        {
+            "name": "affine" if affine else "simplified",
+            **dict(zip(("evaluate", "gradient", "unbiased", "position"), rest, strict=True)),
+        }
+        for affine, *rest in itertools.product(
+            (True, False), ("running", "batch"), ("exact", "straight_through"), (False, True), ("before", "after")
+        )
+    ),
+]
+RULES = [
+    {"name": "sgd", "momentum": 0.9},
+    {"name": "sgd", "lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.02},
+    {"name": "sgd", "lr": 0.2},
+    # An eps that is no rounding error: batch norm leaves of the gradient of a bias before it nothing but these.
+    *({"name": name, "eps": 1e-3, "weight_decay": 0.01} for name in OPTIMIZERS if name != "sgd"),
+]
+CLIPS = [0.0, 0.5, 0.05]
+
+
+def _settings(index, activation, loss, outputs):
+    """Settings of one model for each rule; what the others do not cross runs through its values with the index."""
+    norm = NORMS[index % len(NORMS)]
+    schedule = list(SCHEDULES)[index % len(SCHEDULES)]
+    shared = {
+        "hidden": [5, 9],
+        "activation": activation,
+        "loss": loss,
+        "outputs": outputs,
+        "batchnorm": norm,
+        "dropout": 0.0,
+        "schedule": schedule,
+        "reduction": ("mean", "sum")[index % 2],
+        "shuffle": ("epoch", "once", "never")[index % 3],
+        "batch_size": (7, "full", 10)[index // 2 % 3],
+        "bias_init": "uniform",
+        "init": "xavier",
+        "epochs": 3,
+        "history_every": (1, 0, 3)[index // 3 % 3],
+        "gradient_norms": True,
+        "dtype": "float64",
+    }
+    if loss == "bce" and outputs == "classes":
+        shared["output"] = ("sigmoid", "softmax")[index % 2]
+    scale = 0.1 if shared["reduction"] == "sum" else 1.0  # sums make steps so long that rounding errors grow by themselves
+    rules = [{**rule, "lr": scale * rule.get("lr", 0.05)} for rule in RULES]
+    return [resolve({**shared, "optimizer": rule, "clip": CLIPS[place % 3]}, "base") for place, rule in enumerate(rules)]
+
+
+def _rows(samples, seed, outputs, dtype=torch.float64):
+    stream = generator(seed)
+    inputs = torch.randn(2, samples, FEATURES, generator=stream, dtype=torch.float64).to(dtype)
+    return fw.Rows(inputs, torch.randint(0, CLASSES if outputs == "classes" else 2, (2, samples), generator=stream))
+
+
+def _fit(fit, settings, epochs=None, observe=None, rows=None):
+    """A trained stack and its history, by the framework's loop or that of the core."""
+    shared = settings[0]
+    replicas = len(settings)
+    model = networks.model(settings, FEATURES, CLASSES)
+    networks.draw_first_weights(model, settings, [5] * replicas)
+    model.forward(torch.zeros(replicas, FEATURES, 2, dtype=model.parameters.dtype), train=False)
+    train, validation = rows or (_rows(TRAIN, 0, shared["outputs"]), _rows(VALIDATION, 1, shared["outputs"]))
+    history = fit(
+        model,
+        networks.loss(shared),
+        networks.optimizer(model, settings),
+        train,
+        validation,
+        epochs=epochs or shared["epochs"],
+        batch_size=TRAIN if shared["batch_size"] == "full" else shared["batch_size"],
+        shuffle=shared["shuffle"],
+        schedule=networks.schedule(shared),
+        seeds=[7 + index % 2 for index in range(replicas)],
+        sets=[index % 2 for index in range(replicas)],
+        decide=DECISIONS[shared["decision"]].make,
+        history_every=shared["history_every"],
+        gradient_norms=shared["gradient_norms"],
+        observe=observe,
+    )
+    return model, history[0] if isinstance(history, tuple) else history
+
+
+def _distance(a, b):
+    """The largest difference, relative to 1 and to the larger; 0 where both are no numbers, infinite where one is none."""
+    a, b = a.double(), b.double()
+    far = torch.where(a.isnan() & b.isnan(), 0.0, (a - b).abs() / torch.maximum(a.abs(), b.abs()).clamp(min=1.0))
+    return float(far.nan_to_num(torch.inf).max()) if far.numel() else 0.0
+
+
+CASES = [
+    (activation, loss, outputs)
+    for activation in ACTIVATIONS
+    for loss in LOSSES
+    for outputs in ("classes", "single")
+    if not (outputs == "single" and LOSSES[loss].several)
+]
+
+
+@pytest.mark.parametrize("steps", ["one", "several"])
+@pytest.mark.parametrize(("index", "activation", "loss", "outputs"), [(index, *case) for index, case in enumerate(CASES)])
+def test_parameters_and_history_are_the_frameworks(index, activation, loss, outputs, steps):
+    settings = _settings(index + 5 * (steps == "one"), activation, loss, outputs)
+    epochs = None
+    if steps == "one":
+        settings, epochs = [{**each, "batch_size": "full"} for each in settings], 1
+    (theirs, expected), (ours, found) = (_fit(fit, settings, epochs) for fit in (fw.fit, training.fit))
+    assert found.epochs == expected.epochs
+    assert _distance(ours.parameters, theirs.parameters) < 1e-10
+    for name in ("train", "validation"):
+        assert _distance(found.loss[name], expected.loss[name]) < 1e-10
+        assert torch.equal(found.errors[name], expected.errors[name])
+        assert torch.equal(found.wrong[name], expected.wrong[name])
+    assert _distance(found.gradient_norms, expected.gradient_norms) < 1e-10
+    assert torch.equal(found.diverged, expected.diverged)
+    inputs = torch.randn(9, FEATURES, generator=generator(2), dtype=torch.float64)  # by running moments, where there are
+    assert _distance(fw.predict(ours, inputs), fw.predict(theirs, inputs)) < 1e-10
+
+
+def test_every_component_is_among_the_cases():
+    assert {case[0] for case in CASES} == set(ACTIVATIONS)
+    assert {case[1] for case in CASES} == set(LOSSES)
+    assert {rule["name"] for rule in RULES} == set(OPTIMIZERS)
+    assert len(CASES) > len(NORMS)
+    assert set(BATCH_NORM.parameters) == {"affine", "evaluate", "gradient", "unbiased", "eps", "momentum"}
+
+
+def test_regression_is_the_frameworks():
+    settings = [
+        resolve(
+            {"hidden": [6], "outputs": "single", "output": "linear", "loss": "huber", "dtype": "float64", "optimizer": rule},
+            "base",
+        )
+        for rule in RULES
+    ]
+    inputs = torch.randn(2, TRAIN, FEATURES, generator=generator(3), dtype=torch.float64)
+    rows = fw.Rows(inputs, inputs.sum(2)), fw.Rows(inputs[:, :5], inputs[:, :5].prod(2))
+    settings = [{**each, "batch_size": 6, "epochs": 3} for each in settings]
+    (theirs, expected), (ours, found) = (_fit(fit, settings, rows=rows) for fit in (fw.fit, training.fit))
+    assert _distance(ours.parameters, theirs.parameters) < 1e-10
+    assert _distance(found.loss["validation"], expected.loss["validation"]) < 1e-10
+    assert not found.errors
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 100, 1000, 70_000])
+def test_orders_are_torchs(samples):
+    """A linear model of one step a sample with inputs that mark their places: the weights tell the order."""
+    seed = 12345
+    inputs = torch.arange(1.0, samples + 1, dtype=torch.float64)[None, :, None]
+    rows = fw.Rows(inputs, torch.zeros(1, samples, dtype=torch.float64))
+    model = fw.Sequential(fw.Linear(1, 1), dtype=torch.float64)
+    model.parameters.fill_(1.0)
+    model.initialized.add(0)
+    options = {"epochs": 2, "batch_size": 1, "shuffle": "epoch", "schedule": fw.constant, "seeds": [seed], "sets": [0]}
+    rate = 1e-3 / samples**2
+    weights = []
+    for fit in (fw.fit, training.fit) if samples <= 1000 else (training.fit,):
+        model.parameters.fill_(1.0)
+        more = {"decide": fw.threshold, "history_every": 0, "gradient_norms": False, "observe": None}
+        fit(model, fw.MSELoss(), fw.Several([fw.SGD(model, lr=rate)]), rows, **options, **more)
+        weights.append(model.parameters.clone())
+    if samples > 1000:  # the framework takes long: the same steps by hand
+        stream = generator(derive(seed, 0))
+        weight, bias = 1.0, 1.0
+        for _ in range(2):
+            for place in torch.randperm(samples, generator=stream).tolist():
+                gradient = 2 * (weight * (place + 1) + bias)
+                weight, bias = weight - rate * gradient * (place + 1), bias - rate * gradient
+        weights.append(torch.tensor([[weight, bias]], dtype=torch.float64))
+    assert _distance(*weights) < 1e-13
+
+
+def _tiny_settings(**changes):
+    return resolve({"hidden": [6], "epochs": 5, "history_every": 2, "batch_size": 5, "dropout": 0.0, **changes}, "base")
+
+
+def test_a_model_has_the_same_bits_alone_and_observed():
+    rules = [{"name": "adam", "lr": lr} for lr in (0.1, 0.01, 0.001)]
+    settings = [_tiny_settings(optimizer=rule, batchnorm="affine") for rule in rules]
+    rows = _rows(TRAIN, 0, "classes", torch.float32), _rows(VALIDATION, 1, "classes", torch.float32)
+    together, history = _fit(training.fit, settings, rows=rows)
+    seen = []
+    observed, _ = _fit(training.fit, settings, observe=seen.append, rows=rows)
+    assert torch.equal(observed.parameters, together.parameters)
+    assert seen == history.epochs == [0, 2, 4, 5]
+    alone, first = _fit(training.fit, settings[:1], rows=rows)
+    assert torch.equal(alone.parameters, together.parameters[:1])
+    assert torch.equal(first.loss["train"], history.loss["train"][:, :1])
+
+
+@pytest.mark.parametrize("batchnorm", ["none", "affine"])
+def test_a_model_that_diverges_is_marked_and_harms_nobody(batchnorm):
+    rules = [{"name": "sgd", "lr": lr} for lr in (0.1, 1e30, 0.1)]
+    settings = [
+        _tiny_settings(optimizer=rule, activation="relu", loss="mse", output="linear", batchnorm=batchnorm) for rule in rules
+    ]
+    rows = _rows(TRAIN, 0, "classes", torch.float32), _rows(VALIDATION, 1, "classes", torch.float32)
+    together, history = _fit(training.fit, settings, rows=rows)
+    assert history.diverged.tolist() == [False, True, False]
+    healthy, _ = _fit(training.fit, settings[:1], rows=rows)
+    assert torch.equal(healthy.parameters, together.parameters[:1])
+    assert int(history.errors["train"][-1, 1]) == int((rows[0].labels[1] != 0).sum())  # judged as one that always says class 0
+
+
+def test_its_structures_are_those_of_the_core():
+    """Sizes of a C structure by the rules of alignment that ctypes follows too; a field that one side lacks changes them."""
+    source = (Path(library.__file__).parent / "core" / "fused.cpp").read_text()
+    for structure in (library.LayerSpec, library.RowsSpec, library.ModelSpec):
+        fields = source.split(f"struct {structure.__name__} {{")[1].split("};")[0]
+        found = [re.search(rf"\b{name}\b", fields) for name, _ in structure._fields_]
+        assert all(found), structure
+        positions = [each.start() for each in found]
+        assert positions == sorted(positions), structure
+    assert ctypes.sizeof(library.LayerSpec) == 40
+
+
+BUILDS = {"DEFAULT": "core", "AVX2": "core_avx2", "AVX512": "core_avx512"}
+
+
+@pytest.mark.parametrize("capability", BUILDS)
+def test_builds_agree(capability, monkeypatch):
+    able = torch.backends.cpu.get_cpu_capability()
+    if list(BUILDS).index(capability) > list(BUILDS).index(able if able in BUILDS else "DEFAULT"):
+        pytest.skip(f"this processor has {able} only")
+    built = builds.best_build(capability)
+    assert built.name.split(".")[0] == BUILDS[capability]
+    functions = library.Functions(ctypes.CDLL(str(built)), torch.float64)
+    monkeypatch.setattr(training, "functions", lambda _: functions)
+    settings = _settings(1, "tanh", "cross_entropy", "classes")
+    (theirs, _), (ours, _) = (_fit(fit, settings) for fit in (fw.fit, training.fit))
+    assert _distance(ours.parameters, theirs.parameters) < 1e-10
+
+
+def test_a_missing_build_is_said_with_the_cure(monkeypatch, tmp_path):
+    monkeypatch.setattr(builds, "_FOLDER", tmp_path)
+    assert not builds.any_built()
+    with pytest.raises(FileNotFoundError, match=r"not built: install a C\+\+ compiler"):
+        builds.best_build("AVX2")
+
+
+COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+
+
+@pytest.mark.skipif(not COMPILER, reason="no C++ compiler here")
+def test_sanitizers_find_nothing(tmp_path):
+    """A core with checks of addresses and undefined behaviour trains all components, and a model that diverges."""
+    source = Path(library.__file__).parent / "core" / "fused.cpp"
+    built = tmp_path / "core.so"
+    flags = [
+        "-std=c++17",
+        "-O1",
+        "-g",
+        "-fPIC",
+        "-shared",
+        "-Wno-psabi",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ]
+    subprocess.run([COMPILER, *flags, str(source), "-o", str(built)], check=True, capture_output=True)
+    # The second, of exceptions, must be there when the first looks for what it replaces.
+    names = ("libasan.so", "libstdc++.so")
+    libraries = [
+        subprocess.run([COMPILER, f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+        for name in names
+    ]
+    if not all(Path(path).exists() for path in libraries):
+        pytest.skip("this compiler has no library of the address sanitizer")
+    script = textwrap.dedent("""
+        import ctypes, sys
+        import torch
+        from studies.train.engines.fused import library, training
+        import test_fused as cases
+        library.functions.cache_clear()
+        functions = library.Functions(ctypes.CDLL(sys.argv[1]), torch.float64)
+        training.functions = lambda dtype: functions
+        torch.set_grad_enabled(False)
+        for index, case in enumerate(cases.CASES):
+            cases._fit(training.fit, cases._settings(index, *case))
+        hot = cases._tiny_settings(optimizer={"name": "sgd", "lr": 1e300}, activation="relu", dtype="float64")
+        _, history = cases._fit(training.fit, [hot])
+        print("diverged", history.diverged.tolist())
+    """)
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(built)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "diverged [True]" in run.stdout
+
+
+def test_settings_of_every_built_in_component_are_trained_by_it():
+    engine = __import__("studies.train.engines.fused", fromlist=["FusedEngine"]).FusedEngine()
+    assert not engine.check(_tiny_settings(), "cpu")
+    assert "trains on the CPU" in engine.check(_tiny_settings(), "cuda")
+    assert set(BUILT_IN) >= {"activation", "loss", "optimizer"}
