@@ -11,11 +11,11 @@ import time
 from functools import partial
 
 import torch
+from studies.train.products import fast_products
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
 from framework.ops import Repeated, prepared_inner, prepared_product, sqrt, times_tanh_slope, where_positive
-from studies.train.products import fast_products
 
 EPS = 1e-5  # of batch norm
 MOMENTUM = 0.1  # of its running averages
