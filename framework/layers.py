@@ -54,7 +54,7 @@ class Linear(Module):
 
     def accumulate(self, gradient: Tensor) -> None:
         self.weight_gradient.copy_(ops.product(gradient, self._x.mT))
-        self.bias_gradient.copy_(gradient.sum(2, keepdim=True))
+        torch.sum(gradient, 2, keepdim=True, out=self.bias_gradient)
 
 
 class BatchNorm(Module):

@@ -2,7 +2,7 @@
 
 A hyperparameter is one number or one for each replica, and enters as an `(R, 1)` tensor. In the formulas p are the parameters,
 g their gradient, t counts steps from 1, and lr is the learning rate times the schedule's factor. Rules and defaults are those
-of torch.optim, but for SGD's lr. All optimizers take `weight_decay` and `clip` by name: see `Optimizer`.
+of torch.optim, but for SGD's lr.
 """
 
 import math
@@ -128,9 +128,10 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, model: Stack, lr: Number = 0.1, momentum: Number = 0.0, nesterov: bool = False, **options: Number
-    ) -> None:
-        super().__init__(model, lr, **options)
+        self, model: Stack, lr: Number = 0.1, momentum: Number = 0.0, nesterov: bool = False,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, weight_decay, clip)
         self.momentum, self.nesterov = self._column("momentum", momentum), nesterov
         self._has_momentum = bool(self.momentum.any())
         if nesterov and not self._has_momentum:
@@ -149,8 +150,10 @@ class SGD(Optimizer):
 class Adagrad(Optimizer):
     """s <- s + g^2; p <- p - lr g / (sqrt(s) + eps) (Duchi et al. 2011)."""
 
-    def __init__(self, model: Stack, lr: Number = 0.01, eps: Number = 1e-10, **options: Number) -> None:
-        super().__init__(model, lr, **options)
+    def __init__(
+        self, model: Stack, lr: Number = 0.01, eps: Number = 1e-10, weight_decay: Number = 0.0, clip: Number = 0.0
+    ) -> None:
+        super().__init__(model, lr, weight_decay, clip)
         self.eps = self._column("eps", eps)
         self._sum = self._state()
 
@@ -162,8 +165,11 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; p <- p - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012, lecture 6.5)."""
 
-    def __init__(self, model: Stack, lr: Number = 0.01, alpha: Number = 0.99, eps: Number = 1e-8, **options: Number) -> None:
-        super().__init__(model, lr, **options)
+    def __init__(
+        self, model: Stack, lr: Number = 0.01, alpha: Number = 0.99, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, weight_decay, clip)
         self.alpha, self.eps = self._column("alpha", alpha, below=1), self._column("eps", eps)
         self._square = self._state()
 
@@ -178,8 +184,11 @@ class Adadelta(Optimizer):
     Zeiler 2012, Algorithm 1, where lr is 1.
     """
 
-    def __init__(self, model: Stack, lr: Number = 1.0, rho: Number = 0.9, eps: Number = 1e-6, **options: Number) -> None:
-        super().__init__(model, lr, **options)
+    def __init__(
+        self, model: Stack, lr: Number = 1.0, rho: Number = 0.9, eps: Number = 1e-6,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, weight_decay, clip)
         self.rho, self.eps = self._column("rho", rho, below=1), self._column("eps", eps)
         self._square, self._step_square = self._state(), self._state()
 
@@ -198,15 +207,10 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self,
-        model: Stack,
-        lr: Number = 0.001,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        **options: Number,
-    ) -> None:
-        super().__init__(model, lr, **options)
+        self, model: Stack, lr: Number = 0.001, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, weight_decay, clip)
         self.beta1, self.beta2 = self._column("beta1", beta1, below=1), self._column("beta2", beta2, below=1)
         self.eps = self._column("eps", eps)
         self._mean, self._square = self._state(), self._state()
@@ -225,19 +229,14 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: p <- p (1 - lr weight_decay) before the step, not through g.
 
-    Loshchilov and Hutter 2019, Algorithm 2. The default of `weight_decay` is 0.01.
+    Loshchilov and Hutter 2019, Algorithm 2.
     """
 
     def __init__(
-        self,
-        model: Stack,
-        lr: Number = 0.001,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        **options: Number,
-    ) -> None:
-        super().__init__(model, lr, beta1, beta2, eps, **{"weight_decay": 0.01, **options})
+        self, model: Stack, lr: Number = 0.001, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.01, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, beta1, beta2, eps, weight_decay, clip)
         self._decays = False
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
@@ -249,15 +248,10 @@ class Adamax(Optimizer):
     """m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps); p <- p - lr / (1 - b1^t) m / u (Kingma and Ba 2015, Algorithm 2)."""
 
     def __init__(
-        self,
-        model: Stack,
-        lr: Number = 0.002,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        **options: Number,
-    ) -> None:
-        super().__init__(model, lr, **options)
+        self, model: Stack, lr: Number = 0.002, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, weight_decay, clip)
         self.beta1, self.beta2 = self._column("beta1", beta1, below=1), self._column("beta2", beta2, below=1)
         self.eps = self._column("eps", eps)
         self._mean, self._largest = self._state(), self._state()
