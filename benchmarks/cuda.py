@@ -111,7 +111,7 @@ def traffic(work: Work, started: Started) -> tuple[int, int]:
         model.accumulate(gradient)
         optimizer.step(factor)
 
-    step()  # makes its buffers
+    step()  # what only the first step does
     with _Traffic() as counted:
         step()
     return counted.kernels, counted.bytes

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 import pandas as pd
-from torch import Tensor
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import data, scale
 from benchmarks.engines import ours
 from benchmarks.work import steps
-from framework import ops
 from studies import files
 from studies.show.tables import markdown
 from studies.store.rows import to_csv
-from studies.train import products, runner
+from studies.train import runner
 
 
 def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> tuple[float, pd.DataFrame]:
@@ -37,7 +35,7 @@ def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> 
             seconds.append(time.perf_counter() - begin)
         for _ in range(2):  # what only the first profile of a process pays would be on the account of single operations
             started = ours.start(work, stack, rows, 0)
-            with ops.products_by(NAMED), profile(activities=[ProfilerActivity.CPU]) as recorded:
+            with profile(activities=[ProfilerActivity.CPU]) as recorded:
                 ours.fit(work, stack, rows, 0, started)
     each = 1e6 * min(seconds[1:]) / count / len(stack.trials)
     events = recorded.key_averages()
@@ -48,28 +46,6 @@ def operations(activation: str, optimizer: str, batchnorm: str, epochs: int) -> 
         columns=["operation", "calls_per_step", "share_pct", "us_per_model_step"],
     )
     return each, table.sort_values("share_pct", ascending=False, ignore_index=True)
-
-
-def _product(a: Tensor, b: Tensor, out: Tensor, transposed: ops.Transposed = "") -> ops.Call:
-    first, second = (f"{'-'.join(map(str, x.shape[1:]))}{'T' * (name == transposed)}" for name, x in (("a", a), ("b", b)))
-    return _named(f"product {first} x {second}", products.product(a, b, out, transposed))
-
-
-def _inner(a: Tensor, b: Tensor, out: Tensor) -> ops.Call:
-    return _named("inner product", products.inner(a, b, out))
-
-
-def _named(name: str, call: ops.Call) -> ops.Call:
-    """A product of the suite's under a name that the profiler sees."""
-
-    def named() -> object:
-        with record_function(name):
-            return call()
-
-    return named
-
-
-NAMED = ops.Kernels(_product, _inner)
 
 
 @click.command("profile")

@@ -8,14 +8,11 @@ import dataclasses
 import itertools
 import math
 import time
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.work import Prepared, Rows, Trained, UnavailableError, Work, first_weights, percent_wrong, widths
-from framework.ops import Repeated, prepared_inner, prepared_product, sqrt, times_tanh_slope, where_positive
-from studies.train.products import fast_products
 
 EPS = 1e-5  # of batch norm
 MOMENTUM = 0.1  # of its running averages
@@ -35,7 +32,7 @@ def _train(work: Work, rows: Rows, seed: int) -> Trained:
     inputs = torch.from_numpy(rows.train_inputs).mT.contiguous()
     targets = torch.nn.functional.one_hot(torch.from_numpy(rows.train_labels)).float().mT.contiguous()
     folds = torch.tensor(work.folds)
-    with torch.inference_mode(), fast_products():
+    with torch.inference_mode():
         net = _Net(work, rows, seed)
         stream = torch.Generator().manual_seed(seed)
         begin = time.perf_counter()
@@ -74,10 +71,6 @@ class _Net:
         self.sums = [torch.empty(2, count, units, 1) for units in work.hidden]
         self.running = [torch.stack([torch.zeros(count, units, 1), torch.ones(count, units, 1)]) for units in work.hidden]
         self.back = [torch.empty(count, units, batch) for units in work.hidden]
-        self.multiply, self.multiply_transposed, self.multiply_by_transposed = (
-            [Repeated(partial(prepared_product, transposed=transposed)) for _ in self.layers] for transposed in ("", "a", "b")
-        )
-        self.squaring, self.along = ([Repeated(prepared_inner) for _ in self.layers] for _ in range(2))
         self.lr = torch.tensor(work.rates)[:, None]
         self.average, self.square, self.work = torch.zeros(3, count, total)
         self.steps = 0
@@ -89,14 +82,14 @@ class _Net:
         """Forward, backward and update on a batch `(models, features, samples)`."""
         inputs, scales = [x], []
         for index, (weight, bias, *affine) in enumerate(self.layers):
-            out = self.multiply[index](weight, inputs[index], self.outputs[index])
+            out = torch.bmm(weight, inputs[index], out=self.outputs[index])
             if not affine:  # batch norm subtracts the bias again
                 out.add_(bias)
             else:
                 mean, squares = moments = self.moments[index]
                 torch.mean(out, 2, keepdim=True, out=mean)
                 out.sub_(mean)
-                self.squaring[index](out, out, squares)
+                torch.sum(out * out, 2, keepdim=True, out=squares)
                 inverse_sd = squares.div(self.samples).add_(self.eps).rsqrt_()
                 squares.div_(self.unbiased)
                 mean.add_(bias)
@@ -114,16 +107,16 @@ class _Net:
             weight_gradient, bias_gradient, *affine = self.gradients[index]
             if affine:
                 gradient = self._through_norm(gradient, index, *scales[index])
-            self.multiply_by_transposed[index](gradient, inputs[index], weight_gradient)
+            weight_gradient.copy_(torch.bmm(gradient, inputs[index].mT))
             if not affine:
                 torch.sum(gradient, 2, keepdim=True, out=bias_gradient)
             if index:
                 y = inputs[index]
-                gradient = self.multiply_transposed[index](self.layers[index][0], gradient, self.back[index - 1])
+                gradient = torch.bmm(self.layers[index][0].mT, gradient, out=self.back[index - 1])
                 if self.tanh:
-                    times_tanh_slope(gradient, y, gradient)
+                    gradient.mul_(1 - y * y)
                 else:
-                    where_positive(gradient, y, 0.0, gradient)
+                    gradient.mul_(y.sign())
         self._update()
 
     def predict(self, x: Tensor) -> Tensor:
@@ -147,7 +140,7 @@ class _Net:
         centred, (along, total) = self.outputs[index], self.sums[index]
         _, _, gain_gradient, shift_gradient = self.gradients[index]
         torch.sum(gradient, 2, keepdim=True, out=total)
-        self.along[index](gradient, centred, along).mul_(inverse_sd)
+        torch.sum(gradient * centred, 2, keepdim=True, out=along).mul_(inverse_sd)
         gain_gradient.copy_(along)
         shift_gradient.copy_(total)
         gradient.addcmul_(centred, along.mul_(inverse_sd), value=-1.0 / gradient.shape[2])
@@ -161,7 +154,7 @@ class _Net:
         correction = math.sqrt(1 - BETA2**self.steps)
         self.average.lerp_(self.flat_gradient, self.newest1)
         self.square.lerp_(torch.mul(self.flat_gradient, self.flat_gradient, out=self.work), self.newest2)
-        root = sqrt(self.square, self.work).add_(ADAM_EPS * correction)
+        root = torch.sqrt(self.square, out=self.work).add_(ADAM_EPS * correction)
         self.flat.addcmul_(torch.div(self.average, root, out=root), self.lr, value=-correction / (1 - BETA1**self.steps))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.work import Prepared, Rows, Trained, Work, steps, widths
-from studies.train.products import product
 
 LARGE = 1024  # rows and columns
 
@@ -33,15 +32,13 @@ def _step(work: Work, rows: Rows) -> Callable[[], None]:
     weights = [torch.rand(count, outputs, inputs) for inputs, outputs in itertools.pairwise(sizes)]
     weight_gradients = [torch.rand_like(weight) for weight in weights]
 
-    calls = [product(weight, activations[index], activations[index + 1]) for index, weight in enumerate(weights)]
-    for index in reversed(range(len(weights))):
-        calls.append(product(gradients[index + 1], activations[index], weight_gradients[index], "b"))
-        if index:
-            calls.append(product(weights[index], gradients[index + 1], gradients[index], "a"))
-
     def step() -> None:
-        for call in calls:
-            call()
+        for index, weight in enumerate(weights):
+            torch.bmm(weight, activations[index], out=activations[index + 1])
+        for index in reversed(range(len(weights))):
+            torch.bmm(gradients[index + 1], activations[index].mT, out=weight_gradients[index])
+            if index:
+                torch.bmm(weights[index].mT, gradients[index + 1], out=gradients[index])
 
     step()
     return step
@@ -50,11 +47,10 @@ def _step(work: Work, rows: Rows) -> Callable[[], None]:
 def gigaflops(repeats: int) -> list[float]:
     """Billions of operations a second in the product of two large matrices, each time it was measured."""
     a, b, out = torch.rand(3, 1, LARGE, LARGE)
-    multiply = product(a, b, out)
-    multiply()
+    torch.bmm(a, b, out=out)
     speeds = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        multiply()
+        torch.bmm(a, b, out=out)
         speeds.append(2e-9 * LARGE**3 / (time.perf_counter() - begin))
     return speeds
