@@ -10,6 +10,7 @@ from studies.columns import FIRST, FLAGS, LAST, MADE_BY, is_measure
 from studies.plan import plan
 from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
+from studies.spec.engines import AUTO
 from studies.spec.grid import level_text
 from studies.spec.identity import differing, plain
 from studies.spec.study import Study
@@ -62,10 +63,14 @@ def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
 
 def mixed(rows: pd.DataFrame) -> list[str]:
     """A line for each thing that rows were made by several of."""
+    if rows.empty:
+        return []
+    chosen = rows["trained_by"].where(rows["engine"] == AUTO)  # a study may have engines as levels
+    values = {column: rows[column] if column != "trained_by" else chosen.dropna() for column in MADE_BY}
     return [
-        f"mixed          rows of several {column}: {_counted(rows[column])}; rows are equal to the bit within one only"
-        for column in MADE_BY
-        if len(rows) and len(rows[column].unique()) > 1
+        f"mixed          rows of several {column}: {_counted(found)}; rows are equal to the bit within one only"
+        for column, found in values.items()
+        if found.nunique() > 1
     ]
 
 
