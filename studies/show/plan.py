@@ -138,12 +138,10 @@ def _describe_reading(study: Study) -> list[str]:
 
 def _describe_data(study: Study) -> list[str]:
     """Rows of one reading, with what is doubtful about them."""
-    pool = datasets.pools(study.data, study.seed, 0)
-    held_out = [
-        f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
-    ]
+    sizes = {"training": study.data.samples, "validation": study.data.validation_samples, "test": study.data.test_samples}
+    counts = ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size)
     return [
-        f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows",
+        f"data           {study.schema.name}: {counts} rows",
         *(f"{'':15}{words}" for words in study.schema.words),
         *(f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)),
     ]

@@ -266,7 +266,7 @@ def _one(
                 f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more"
             )
         validation = read_validation(document.get("validation", {}), data, pool)
-        sizes = splits.training_sizes(pool, validation, seed)
+        sizes = splits.training_sizes(len(pool.labels), validation.folds)
     base = document.get("base", {})
     components = own.known()
     if data.task == REGRESSION and not function.name:
