@@ -161,7 +161,7 @@ def _count_chosen(counts: Labels, size: int, seed: int) -> Labels:
     shares = counts / counts.sum() * (counts.sum() - size)
     others = np.floor(shares)
     fractions = shares - others
-    rng = np.random.RandomState(seed % 2**32)  # noqa: NPY002 - scikit-learn's
+    rng = np.random.RandomState(seed % 2**32)
     for fraction in np.unique(fractions)[::-1]:
         tied = np.flatnonzero(fractions == fraction)
         left = counts.sum() - size - int(others.sum())
@@ -174,8 +174,8 @@ def _require_proportion(counts: Labels, size: int) -> None:
     rows, there = int(counts.sum()), counts[counts > 0]
     if there.min() < 2 or min(size, rows - size) < len(there):
         raise UserError(
-            f"data: {size} of {rows} rows cannot have the classes in proportion: that takes two rows of each class, of which the "
-            f"smallest has {there.min()}, and {len(there)} rows in both parts; give other sizes, or drop small classes"
+            f"data: {size} of {rows} rows cannot have the classes in proportion: that takes two rows of each class, of which "
+            f"the smallest has {there.min()}, and {len(there)} rows in both parts; give other sizes, or drop small classes"
         )
 
 
