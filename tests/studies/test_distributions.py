@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -27,11 +24,3 @@ PAIRS = {
 @pytest.mark.parametrize(("own", "other"), PAIRS.values(), ids=PAIRS)
 def test_distributions_are_those_of_scipy_stats(own, other):
     assert np.array_equal(own, other, equal_nan=True)
-
-
-def test_what_plans_and_prints_tables_imports_neither_torch_nor_what_takes_as_long():
-    code = (
-        "import sys, studies.cli, studies.api, studies.show.plan; print({'torch', 'scipy.stats', 'sklearn'} & {*sys.modules})"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "set()\n"
