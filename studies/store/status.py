@@ -33,6 +33,9 @@ def describe_status(study: Study, results: Path) -> list[str]:
     store = Store(results, study)
     (rows, *_), kept = store.load_all()
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
+    failed = len(rows) - len(successful(rows))
+    if failed:
+        lines.append(f"again          {study.command('run', results)} trains the {failed:,} failed trials again")
     if rows.empty and kept.empty and (store.folder / "summary.csv").exists():
         lines.append(
             f"tables         committed in {store.folder}, without the rows that they were computed from: "

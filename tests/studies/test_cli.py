@@ -264,6 +264,29 @@ def test_advice_can_be_pasted(call, tiny, tmp_path, arguments, advice):
     assert call(*pasted, *dry, cwd=tmp_path).returncode == 0
 
 
+def test_what_failed_is_told_with_the_command_that_trains_it_again(call, tiny, tmp_path):
+    path = tiny(name="mine")
+    studies.run(path, jobs=1, results=tmp_path / "results")
+    trials = tmp_path / "results" / "mine" / "trials.csv"
+    rows = pd.read_csv(trials).astype({"reason": object})
+    rows.loc[:1, ["status", "reason"]] = "failed", "OSError: full"
+    rows.to_csv(trials, index=False)
+    told = call("status", "mine", cwd=tmp_path).stdout
+    assert "failed         2: OSError: full\n" in told
+    assert "again          ablation run mine trains the 2 failed trials again\n" in told
+    assert "this run trained 2 in" in call("run", "mine", "-j", "1", cwd=tmp_path).stdout
+    assert "failed trials" not in call("status", "mine", cwd=tmp_path).stdout
+
+
+def test_a_run_of_which_trials_failed_ends_with_the_command_that_trains_them_again(call, tiny, tmp_path):
+    data, _, _ = tiny(name="mine").read_text().partition("[base]")
+    (tmp_path / "mine.toml").write_text(data + '[engine]\npath = "own.py"\n[[grid]]\nwidth = [1, 2]\n')
+    (tmp_path / "own.py").write_text("def train(split, *, seed, width=3):\n    raise ValueError('no luck')\n")
+    ran = call("run", "mine", "-j", "1", "--results", "my results", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("to train them again: ablation run mine --results 'my results'\n")
+
+
 def test_a_dry_run_says_what_is_missing_and_writes_nothing(call, tiny, tmp_path):
     path = tiny()
     called = call("run", path, "--dry-run", "-j", "2", cwd=tmp_path)

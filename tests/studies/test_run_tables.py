@@ -484,8 +484,8 @@ def test_refused_in_one_line(table, kind):
 def test_cells_of_failed_runs_are_counted_and_the_first_is_placed(table):
     runs = table("v,seed,acc\nfull,1,2.5\nfull,2,2\nno_x,1,failed\nno_x,2,3\nno_x,3,OOM\nfull,3,2\nno_x,4,2\n", baseline="full")
     assert (
-        "'acc': cells that are no numbers ('failed' in 1, 'OOM' in 1; the first in row 3 below the header) are failed or missing "
-        "runs, which no mean counts"
+        "'acc': cells that are no numbers ('failed' in 1, 'OOM' in 1; the first in row 3 below the header) are failed or "
+        "missing runs, which no mean counts"
     ) in runs.notes
 
 
