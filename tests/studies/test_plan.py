@@ -165,4 +165,4 @@ def test_commands_that_train_nothing_import_nothing_that_takes_a_second(tiny, tm
 
 
 def test_rows_are_evaluated_in_blocks_of_the_framework():
-    assert packing.BLOCK == training.BLOCK
+    assert packing.BLOCK == history.BLOCK
