@@ -20,7 +20,6 @@ from studies.spec.settings import Settings
 START = 15_000.0  # of a process that trains: it imports torch
 END = 4_000.0  # of a run: its rows become files and tables
 _MODEL = 10.0  # to draw the rows and the first weights of a model
-_RECORD = 3.0  # to evaluate a stack on one set of rows, beside a third of what these rows cost in training
 _ROUNDS, _ROUND, _CALLS = 9, 1000, 50  # rounds of so many calls that measure the unit, and calls of a unit
 
 
@@ -37,6 +36,7 @@ class Costs(NamedTuple):
     normed: float  # of a row, in a layer with batch norm
     weight: float  # of a row
     update: float  # of a weight
+    record: float  # of a set of rows, beside a third of what its rows cost in training
 
 
 def count_units_and_weights(features: int, classes: int, settings: Settings) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def training_cost(unit: Unit, costs: Costs) -> float:
     training = epochs * (
         math.ceil(unit.rows[0] / batch) * (call + models * weights * costs.update) + models * unit.rows[0] * row
     )
-    return training + records * (_RECORD * sets + models * sum(unit.rows) * row / 3) + _MODEL * models
+    return training + records * (costs.record * sets + models * sum(unit.rows) * row / 3) + _MODEL * models
 
 
 def unit_seconds() -> float:

@@ -152,6 +152,18 @@ def test_every_component_is_among_the_cases():
     assert set(BATCH_NORM.parameters) == {"affine", "evaluate", "gradient", "unbiased", "eps", "momentum"}
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_few_rows_at_a_time_are_the_frameworks(batch_size, activation):
+    settings = [
+        {**each, "batch_size": batch_size, "batchnorm": resolve({}, "base")["batchnorm"], "epochs": 2}
+        for each in _settings(2, activation, "cross_entropy", "classes")
+    ]
+    (theirs, expected), (ours, found) = (_fit(fit, settings) for fit in (fw.fit, training.fit))
+    assert _distance(ours.parameters, theirs.parameters) < 1e-10
+    assert _distance(found.loss["validation"], expected.loss["validation"]) < 1e-10
+
+
 def test_regression_is_the_frameworks():
     settings = [
         resolve(

@@ -11,7 +11,7 @@ from studies.train.engines import Observe, Trained
 if TYPE_CHECKING:
     from studies.spec.study import Study
 
-COSTS = costs.Costs(0.33, 0.32, 1.0, 0.9, 0.06, 1.1e-3, 1.1e-5, 4e-6, 4e-7, 1e-5)
+COSTS = costs.Costs(0.33, 0.32, 1.0, 0.9, 0.06, 1.1e-3, 1.1e-5, 4e-6, 4e-7, 1e-5, 3.0)
 
 
 class StackEngine:

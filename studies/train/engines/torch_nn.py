@@ -12,7 +12,7 @@ from studies.train.engines import Observe, Trained
 if TYPE_CHECKING:
     from studies.spec.study import Study
 
-COSTS = costs.Costs(0.0, 1.35, 1.0, 0.9, 0.7, 6e-3, 1.1e-5, 4e-6, 4e-7, 4e-5)
+COSTS = costs.Costs(0.0, 1.35, 1.0, 0.9, 0.7, 6e-3, 1.1e-5, 4e-6, 4e-7, 4e-5, 3.0)
 
 
 class TorchEngine:

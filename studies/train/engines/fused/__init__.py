@@ -14,7 +14,7 @@ from studies.train.engines.fused.components import MAKERS
 if TYPE_CHECKING:
     from studies.spec.study import Study
 
-COSTS = costs.Costs(0.33, 0.32, 1.0, 0.9, 0.06, 1.1e-3, 1.1e-5, 4e-6, 4e-7, 1e-5)
+COSTS = costs.Costs(5e-3, 2e-3, 4e-3, 4e-3, 2e-3, 1.5e-4, 4.5e-6, 8e-6, 1.2e-6, 5e-6, 0.08)
 
 
 class FusedEngine:
@@ -37,7 +37,8 @@ class FusedEngine:
 
     def cost(self, unit: Unit) -> float:
         """Rough time of training."""
-        return costs.training_cost(unit, COSTS)
+        first = unit.of_trials(unit.trials[:1])
+        return len(unit.trials) * costs.training_cost(first, COSTS)
 
     def train(self, unit: Unit, observe: Observe | None = None) -> list[Trained]:
         """Train the models of a unit, one after the other."""

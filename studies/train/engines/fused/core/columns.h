@@ -40,14 +40,30 @@ inline V square_root(V x) {
     return x;
 }
 
+template <class V>
+inline auto sum_of_lanes(V x) {
+    auto sum = x[0];
+    for (size_t lane = 1; lane < sizeof(V) / sizeof(sum); ++lane) sum += x[lane];
+    return sum;
+}
+
+// The sum of the products of two rows of `step` numbers.
+template <class T>
+inline T inner(const T* a, const T* b, int step) {
+    T sum = 0;
+    each_vector<T>(step, [&](int at, auto bytes) {
+        using V = typename Vector<T, decltype(bytes)::value>::type;
+        sum += sum_of_lanes<V>(vector_at<V>(a + at) * vector_at<V>(b + at));
+    });
+    return sum;
+}
+
 // The sum of `count` numbers.
 template <class T>
 inline T sum_of(const T* x, int count) {
     using V = typename Vector<T, VECTOR_BYTES>::type;
     constexpr int LANES = VECTOR_BYTES / sizeof(T);
-    V sums = sum_over_rows<V>(count / LANES, [&](int row) { return vector_at<V>(x + row * LANES); });
-    T sum = 0;
-    for (int lane = 0; lane < LANES; ++lane) sum += sums[lane];
+    T sum = sum_of_lanes<V>(sum_over_rows<V>(count / LANES, [&](int row) { return vector_at<V>(x + row * LANES); }));
     for (int i = count / LANES * LANES; i < count; ++i) sum += x[i];
     return sum;
 }

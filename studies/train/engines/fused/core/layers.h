@@ -67,6 +67,13 @@ public:
 
     T* backward(T* gradient, T* spare, int rows) override {
         accumulate(gradient, rows);
+        if (rows <= FEW) {
+            for (int row = 0; row < rows; ++row)
+                for (int input = 0; input < input_step_; ++input)
+                    spare[row * input_step_ + input] =
+                        input < this->takes ? inner(gradient + row * this->step, weight_ + input * this->step, this->step) : 0;
+            return spare;
+        }
         turn(weight_, this->takes, this->features, this->step, static_cast<T*>(transposed_), input_step_);
         product<T, false>(rows, this->features, input_step_, gradient, this->step, transposed_, input_step_, nullptr, spare,
                           input_step_);
@@ -86,6 +93,8 @@ public:
     T* weight_gradient = nullptr;
 
 private:
+    static constexpr int FEW = 2;  // rows, for which turning the weights takes longer than sums across vectors
+
     long input_step_, x_step_ = 0;
     Numbers<T> transposed_, out_;
     const T* x_ = nullptr;
@@ -328,8 +337,7 @@ template <class T>
 class Dropout final : public Layer<T> {
 public:
     Dropout(int features, double p, uint64_t seed)
-        : Layer<T>(features, features), threshold_(uint64_t(std::nearbyint(std::ldexp(p, 32)))), scale_(T(1) / (T(1) - T(p))),
-          bits_(seed) {}
+        : Layer<T>(features, features), threshold_(std::nearbyint(std::ldexp(p, 32))), scale_(T(1) / (T(1) - T(p))), bits_(seed) {}
 
     void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), mask_ = Numbers<T>(rows * this->step); }
 
@@ -337,10 +345,14 @@ public:
         if (!train) return x;
         T *mask = mask_, *out = out_;
         const StepBits bits = bits_.next();
-        const uint32_t features = this->features;
-        for (int row = 0; row < rows; ++row)
-            for (uint32_t feature = 0; feature < features; ++feature)
-                mask[row * this->step + feature] = bits(row * features + feature) < threshold_ ? T(0) : scale_;
+        const uint32_t features = this->features, step = this->step, last = threshold_ > 0 ? uint32_t(threshold_ - 1) : 0;
+        const T scale = scale_, at_last = threshold_ > 0 ? T(0) : scale;
+        for (int row = 0; row < rows; ++row) {
+            T* here = mask + row * this->step;
+            const uint32_t place = row * features;
+#pragma GCC ivdep
+            for (uint32_t feature = 0; feature < step; ++feature) here[feature] = bits(place + feature) <= last ? at_last : scale;
+        }
 #pragma GCC ivdep
         for (long i = 0; i < rows * this->step; ++i) out[i] = x[i] * mask[i];
         return out;
@@ -356,7 +368,7 @@ public:
     void accumulate(T*, int) override {}
 
 private:
-    uint64_t threshold_;
+    double threshold_;  // 32 random bits below this drop a unit
     T scale_;
     CountedBits bits_;
     Numbers<T> out_, mask_;
