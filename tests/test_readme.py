@@ -51,8 +51,13 @@ def test_examples_of_the_framework_print_what_the_page_says(page, count):
 
 
 def test_the_code_beside_the_derivation_is_that_of_the_framework():
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "framework").glob("*.py")]
-    excerpts = [match[1] for match in re.finditer(FENCED.format("py"), PAGES["docs/framework.md"])]
+    sources, excerpts = (
+        [re.sub(r"(?m)^ +", "", text) for text in texts]
+        for texts in (
+            [path.read_text(encoding="utf-8") for path in (ROOT / "framework").glob("*.py")],
+            [match[1] for match in re.finditer(FENCED.format("py"), PAGES["docs/framework.md"])],
+        )
+    )
     assert len(excerpts) == 3
     assert [excerpt for excerpt in excerpts if not any(excerpt in source for source in sources)] == []
 
