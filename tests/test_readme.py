@@ -52,7 +52,7 @@ def test_examples_of_the_framework_print_what_the_page_says(page, count):
 
 def test_the_code_beside_the_derivation_is_that_of_the_framework():
     sources, excerpts = (
-        [re.sub(r"(?m)^ +", "", text) for text in texts]
+        ["\n".join(line.strip() for line in text.splitlines() if line.strip()) for text in texts]
         for texts in (
             [path.read_text(encoding="utf-8") for path in (ROOT / "framework").glob("*.py")],
             [match[1] for match in re.finditer(FENCED.format("py"), PAGES["docs/framework.md"])],
