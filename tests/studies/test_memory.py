@@ -24,7 +24,9 @@ def faults(prepare="", environment=()):
     """The pages that ten large results, one after the other, take from the system."""
     inherited = {name: value for name, value in os.environ.items() if name not in memory.ENVIRONMENT}
     command = [sys.executable, "-c", FAULTS.format(prepare=prepare)]
-    return int(subprocess.run(command, env={**inherited, **dict(environment)}, capture_output=True, text=True, check=True).stdout)
+    return int(
+        subprocess.run(command, env={**inherited, **dict(environment)}, capture_output=True, text=True, check=True).stdout
+    )
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
