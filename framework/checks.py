@@ -4,12 +4,12 @@ Gradients are compared with central differences in float64. A report says where,
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from framework.decisions import encode
 from framework.initializers import Initializer
 from framework.losses import Loss
 from framework.module import Module, Sequential
@@ -54,13 +54,23 @@ def check_module(module: Module, features: int | None = None) -> None:
     if not isinstance(module, Module):
         raise ModuleError(f"check_module takes a module: {module!r} was given; write check_module(MyLayer())")
     name = type(module).__name__
-    width = features or module.takes or FEATURES
-    x = _randn(REPLICAS, width, SAMPLES, seed=1)
-    alone = _stack(_Given(width), module, width=width)
-    _check_shapes(name, alone, x)
-    _check_replicas(name, alone, module, x)
-    _check_gradients(name, alone, x)
-    _check_evaluation(name, alone, x)
+    x = _drawn(torch.randn, REPLICAS, features or module.takes or FEATURES, SAMPLES, seed=1)
+    stack = _stack(module, x.shape[1], REPLICAS)
+    _check_shapes(name, stack, x)
+    v = _drawn(torch.randn, *stack.forward(x).shape, seed=3)
+    found = _differentiated(stack, x, v, range(REPLICAS))
+    for replica in range(REPLICAS):
+        alone, one = _stack(module, x.shape[1], 1), slice(replica, replica + 1)
+        alone.parameters.copy_(stack.parameters[one])
+        own = _differentiated(alone, x[one], v[one], [replica])
+        for what, together, single in zip(("y", "dL/dx", "the gradients of the parameters"), found, own, strict=True):
+            _require_equal(f"{what} of {name} for replica {replica} alone, and in a stack", together[replica], single[0])
+    _check_gradients(name, stack, x, v)
+    _, dx, dp = _differentiated(stack, x, v, range(REPLICAS))
+    _value(stack, x, v)
+    stack.forward(_drawn(torch.randn, *x.shape, seed=4), train=False)
+    _require_equal(f"dL/dx of {name} after an evaluation", dx, stack.backward(v))
+    _require_equal(f"the gradients of the parameters of {name} after an evaluation", dp, stack.gradients)
 
 
 def check_loss(loss: Loss, outputs: int = 3) -> None:
@@ -76,32 +86,26 @@ def check_loss(loss: Loss, outputs: int = 3) -> None:
     if not isinstance(loss, Loss):
         raise ModuleError(f"check_loss takes a loss: {loss!r} was given; write check_loss(MyLoss())")
     name = type(loss).__name__
-    output = 0.1 + 0.8 * _rand(REPLICAS, outputs, SAMPLES, seed=1)
-    classes = torch.arange(REPLICAS * SAMPLES, device=output.device).reshape(REPLICAS, 1, SAMPLES) % max(outputs, 2)
-    first = 1 if outputs == 1 else 0
-    target = (classes == torch.arange(first, first + outputs, device=output.device)[None, :, None]).double()
+    output = 0.1 + 0.8 * _drawn(torch.rand, REPLICAS, outputs, SAMPLES, seed=1)
+    labels = torch.arange(REPLICAS * SAMPLES, device=output.device).reshape(REPLICAS, SAMPLES) % max(outputs, 2)
+    target = encode(labels, outputs).double()
     before = output.clone(), target.clone()
-    value, gradient = _pair(name, loss(output, target))
-    for what, now, then in zip(("output", "target"), (output, target), before, strict=True):
-        if not torch.equal(now, then):
-            raise ModuleError(f"{name} leaves the {what} as it is: it was written over")
+    result = loss(output, target)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise ModuleError(f"{name} returns its value and its gradient, dL/doutput: {result!r} was got")
+    value, gradient = result
+    _require_untouched(name, output=(output, before[0]), target=(target, before[1]))
     _require_shape(f"the value of {name}, one number for each replica,", value, (REPLICAS,))
     _require_shape(f"the gradient of {name}", gradient, tuple(output.shape))
-    value, gradient = value.clone(), gradient.clone()
     for replica in range(REPLICAS):
         own = loss(output[replica : replica + 1], target[replica : replica + 1])
         _require_equal(f"the value of {name} for replica {replica} alone, and in a stack", value[replica], own[0][0])
         _require_equal(f"the gradient of {name} for replica {replica} alone, and in a stack", gradient[replica], own[1][0])
-    for place in _places(output):
-        numeric = _difference(lambda moved: loss(moved, target)[0].clone(), output, place)
-        _require_close(f"dL/doutput{_at(place)} of {name}", numeric, gradient[_index(place)])
-    kept = loss.reduction
-    values = {}
-    for reduction in ("mean", "sum"):
-        loss.reduction = reduction  # type: ignore[assignment]
-        values[reduction] = loss(output, target)[0].clone()
-    loss.reduction = kept
-    _require_close(f"the sum over samples by {name}, and {SAMPLES} times the mean,", SAMPLES * values["mean"], values["sum"])
+    _require_derivatives(f"dL/doutput{{}} of {name}", lambda moved: loss(moved, target)[0], output, gradient)
+    both = copy.copy(loss), copy.copy(loss)
+    both[0].reduction, both[1].reduction = "mean", "sum"
+    mean, total = (each(output, target)[0] for each in both)
+    _require_close(f"the sum over samples by {name}, and {SAMPLES} times the mean,", SAMPLES * mean, total)
 
 
 def check_initializer(initializer: Initializer) -> None:
@@ -113,94 +117,61 @@ def check_initializer(initializer: Initializer) -> None:
     Raises:
         ModuleError: The first fault that is found, with what was expected and what was got.
     """
-    name = getattr(initializer, "__name__", repr(initializer))
-    shape = (_FAN_OUT, _FAN_IN)
-
-    def draw() -> Any:  # noqa: ANN401 - whatever somebody else's function returns
-        return initializer(shape, _FAN_IN, _FAN_OUT, generator(7))
-
+    name, shape = getattr(initializer, "__name__", repr(initializer)), (_FAN_OUT, _FAN_IN)
     state = torch.get_rng_state()
-    first = draw()
+    first, second = (initializer(shape, _FAN_IN, _FAN_OUT, generator(7)) for _ in range(2))
     if not torch.equal(state, torch.get_rng_state()):
         raise ModuleError(f"{name} draws from the generator that it is given: it drew from torch's global one")
     _require_shape(f"what {name} draws", first, shape, dtype=None)
     if not first.isfinite().all():
         raise ModuleError(f"what {name} draws is finite: {first.flatten().tolist()} was got")
-    if not torch.equal(first, draw()):
+    if not torch.equal(first, second):
         raise ModuleError(f"{name} draws the same from generators of one seed: two calls differ")
+
+
+def _stack(module: Module, width: int, replicas: int) -> Sequential:
+    """A stack of a copy of the module with random parameters, gains and slopes too."""
+    stack = Sequential(_Given(width), copy.deepcopy(module), replicas=replicas, dtype=torch.float64)
+    if stack.takes not in (None, width):
+        raise ModuleError(f"features are those that the module takes, {stack.takes}: {width} were given")
+    stack.parameters.copy_(_drawn(torch.randn, *stack.parameters.shape, seed=5))
+    return stack
 
 
 def _check_shapes(name: str, stack: Sequential, x: Tensor) -> None:
     before = x.clone()
     y = stack.forward(x)
     _require_shape(f"y of {name}, (replicas, features, samples),", y, (REPLICAS, stack.outputs or x.shape[1], SAMPLES))
-    gradient = _randn(*y.shape, seed=3)
+    gradient = _drawn(torch.randn, *y.shape, seed=3)
+    given = gradient.clone()
     _require_shape(f"dL/dx of {name}", stack.backward(gradient), tuple(x.shape))
-    for what, now, then in (("x", x, before), ("dL/dy", gradient, _randn(*y.shape, seed=3))):
-        if not torch.equal(now, then):
-            raise ModuleError(f"{name} leaves {what} as it is: it was written over")
+    _require_untouched(name, x=(x, before), **{"dL/dy": (gradient, given)})
 
 
-def _check_replicas(name: str, stack: Sequential, module: Module, x: Tensor) -> None:
-    """Each replica computes in a stack what it computes alone."""
-    parameters = stack.parameters.clone()
-    v = _randn(*stack.forward(x).shape, seed=3)
-    y, dx, dp = _all(stack, x, v)
-    for replica in range(REPLICAS):
-        one = slice(replica, replica + 1)
-        alone = _stack(_Given(x.shape[1]), module, width=x.shape[1], replicas=1)
-        alone.parameters.copy_(parameters[one])
-        alone.seed([replica])
-        own = _all(alone, x[one], v[one], seeds=[replica])
-        for what, together, single in zip(("y", "dL/dx", "the gradients of the parameters"), (y, dx, dp), own, strict=True):
-            _require_equal(f"{what} of {name} for replica {replica} alone, and in a stack", together[replica], single[0])
-
-
-def _check_gradients(name: str, stack: Sequential, x: Tensor) -> None:
-    """Backward's gradients are central differences of v y, for random v."""
-    v = _randn(*stack.forward(x).shape, seed=3)
-    _, dx, dp = _all(stack, x, v)
-    for place in _places(x):
-        numeric = _difference(lambda moved: _value(stack, moved, v), x, place)
-        _require_close(f"dL/dx{_at(place)} of {name}", numeric, dx[_index(place)])
+def _check_gradients(name: str, stack: Sequential, x: Tensor, v: Tensor) -> None:
+    """Backward's gradients are central differences of v y."""
+    _, dx, dp = _differentiated(stack, x, v, range(REPLICAS))
+    _require_derivatives(f"dL/dx{{}} of {name}", lambda moved: _value(stack, moved, v), x, dx)
     parameters = stack.parameters.clone()
 
     def value(moved: Tensor) -> Tensor:
         stack.parameters.copy_(moved)
         return _value(stack, x, v)
 
-    for column in range(parameters.shape[1]):
-        numeric = _difference(value, parameters, (column,))
-        _require_close(f"dL/d{_parameter(stack, column)} of {name}", numeric, dp[:, column])
+    module = stack.layers[1]
+    shapes = zip(module.parameter_names, module.parameter_shapes(), strict=True)
+    names = [f"{each}[{index}]" for each, shape in shapes for index in range(torch.Size(shape).numel())]
+    names += [f"parameter[{column}]" for column in range(len(names), parameters.shape[1])]  # of a Sequential
+    _require_derivatives(f"dL/d{{}} of {name}", value, parameters, dp, names)
     stack.parameters.copy_(parameters)
 
 
-def _check_evaluation(name: str, stack: Sequential, x: Tensor) -> None:
-    """An evaluation leaves a pending backward as it is."""
-    v = _randn(*stack.forward(x).shape, seed=3)
-    _, dx, dp = _all(stack, x, v)
-    _value(stack, x, v)
-    stack.forward(_randn(*x.shape, seed=4), train=False)
-    _require_equal(f"dL/dx of {name} after an evaluation", dx, stack.backward(v))
-    _require_equal(f"the gradients of the parameters of {name} after an evaluation", dp, stack.gradients)
-
-
-def _stack(*layers: Module, width: int, replicas: int = REPLICAS) -> Sequential:
-    """A stack with random parameters, gains and slopes too."""
-    stack = Sequential(*copy.deepcopy(layers), replicas=replicas, dtype=torch.float64)
-    if stack.takes not in (None, width):
-        raise ModuleError(f"features are those that the module takes, {stack.takes}: {width} were given")
-    stack.parameters.copy_(_randn(*stack.parameters.shape, seed=5))
-    return stack
-
-
-def _all(stack: Sequential, x: Tensor, v: Tensor, seeds: Any = None) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
+def _differentiated(stack: Sequential, x: Tensor, v: Tensor, seeds: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
     """y, dL/dx and the gradients of the parameters, for L = sum(v y); the gradients are not what was there before."""
-    stack.seed(range(len(x)) if seeds is None else seeds)
-    y = stack.forward(x).clone()
+    stack.seed(seeds)
+    y = stack.forward(x)
     stack.gradients.fill_(123.0)
-    dx = stack.backward(v.clone()).clone()
-    return y, dx, stack.gradients.clone()
+    return y, stack.backward(v), stack.gradients.clone()
 
 
 def _value(stack: Sequential, x: Tensor, v: Tensor) -> Tensor:
@@ -209,42 +180,22 @@ def _value(stack: Sequential, x: Tensor, v: Tensor) -> Tensor:
     return (v * stack.forward(x)).sum((1, 2))
 
 
-def _difference(value: Callable[[Tensor], Tensor], x: Tensor, place: tuple[int, ...]) -> Tensor:
-    """The derivative of value(x) by x at a place in every replica, by central differences."""
-    step = torch.zeros_like(x)
-    step[_index(place)] = _STEP
-    above = value(x + step).clone()
-    return (above - value(x - step)) / (2 * _STEP)
+def _require_derivatives(
+    what: str, value: Callable[[Tensor], Tensor], x: Tensor, got: Tensor, names: Sequence[str] | None = None
+) -> None:
+    """Raise ModuleError unless `got` are the derivatives of value(x) by each place of x, by central differences."""
+    names = names or [f"[:, {feature}, {sample}]" for feature in range(x.shape[1]) for sample in range(x.shape[2])]
+    for column, name in enumerate(names):
+        step = torch.zeros_like(x)
+        step.flatten(1)[:, column] = _STEP
+        numeric = (value(x + step) - value(x - step)) / (2 * _STEP)
+        _require_close(what.format(name), numeric, got.flatten(1)[:, column])
 
 
-def _places(x: Tensor) -> Iterator[tuple[int, ...]]:
-    yield from ((feature, sample) for feature in range(x.shape[1]) for sample in range(x.shape[2]))
-
-
-def _index(place: tuple[int, ...]) -> tuple[Any, ...]:
-    """The index of a place in every replica."""
-    return (slice(None), *place)
-
-
-def _parameter(stack: Sequential, column: int) -> str:
-    """Name of the parameter that a column of the flat tensors belongs to."""
-    for module in stack.modules():
-        for name, shape in zip(module.parameter_names, module.parameter_shapes(), strict=True):
-            count = torch.Size(shape).numel()
-            if column < count:
-                return f"{name}[{column}]"
-            column -= count
-    return f"parameter[{column}]"
-
-
-def _at(place: tuple[int, ...]) -> str:
-    return f"[:, {', '.join(map(str, place))}]"
-
-
-def _pair(name: str, result: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise ModuleError(f"{name} returns its value and its gradient, dL/doutput: {result!r} was got")
-    return result
+def _require_untouched(name: str, **tensors: tuple[Tensor, Tensor]) -> None:
+    for what, (now, before) in tensors.items():
+        if not torch.equal(now, before):
+            raise ModuleError(f"{name} leaves {what} as it is: it was written over")
 
 
 def _require_shape(what: str, got: object, shape: tuple[int, ...], dtype: torch.dtype | None = torch.float64) -> None:
@@ -269,13 +220,6 @@ def _require_close(what: str, expected: Tensor, got: Tensor) -> None:
         raise ModuleError(f"{what} is {expected[worst]:.6g} by central differences: {got[worst]:.6g} was got (replica {worst})")
 
 
-def _randn(*shape: int, seed: int) -> Tensor:
-    """Normal numbers, the same on every device."""
-    drawn = torch.randn(shape, generator=generator(seed), dtype=torch.float64, device="cpu")
-    return drawn.to(torch.get_default_device())
-
-
-def _rand(*shape: int, seed: int) -> Tensor:
-    """Uniform numbers, the same on every device."""
-    drawn = torch.rand(shape, generator=generator(seed), dtype=torch.float64, device="cpu")
-    return drawn.to(torch.get_default_device())
+def _drawn(draw: Callable[..., Tensor], *shape: int, seed: int) -> Tensor:
+    """Random numbers, the same on every device."""
+    return draw(shape, generator=generator(seed), dtype=torch.float64, device="cpu").to(torch.get_default_device())

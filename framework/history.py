@@ -1,4 +1,4 @@
-"""What a training records: loss and errors of all rows, and norms of gradients."""
+"""The record of a training: loss and errors of all rows, and norms of gradients."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BLOCK = 512  # samples evaluated at a time on the CPU: more leave the cache betw
 
 @dataclass(frozen=True)
 class History:
-    """What `fit` recorded after each of `epochs` (0: before training).
+    """Record of `fit` after each of `epochs` (0: before training).
 
     `loss[name]` and `errors[name]` are `(recorded, R)` for each set of rows by name (train, validation, test): mean loss per
     sample, and number of wrong samples, which a set whose labels are numbers has not. `gradient_norms` is
@@ -36,7 +36,7 @@ class History:
 
 
 class Recorder:
-    """What becomes the history of a model on rows by name."""
+    """Collects the history of a model on rows by name."""
 
     def __init__(
         self,

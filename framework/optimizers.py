@@ -18,7 +18,7 @@ Number = float | Sequence[float] | Tensor
 
 
 class Stack(Protocol):
-    """What an optimizer needs of a model: flat parameters and gradients, `(R, P)`."""
+    """A model as an optimizer sees it: flat parameters and gradients, `(R, P)`."""
 
     @property
     def parameters(self) -> Tensor: ...
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 class Stepper(Protocol):
-    """What the training loop needs of an optimizer."""
+    """An optimizer as the training loop sees it."""
 
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""

@@ -25,9 +25,12 @@ def found(pattern):
     return sorted({(page, match) for page, content in PAGES.items() for match in re.findall(pattern, content)})
 
 
+FENCED = r"(?s)```{}\n(.*?)```"
+
+
 def block(language, page):
     """The first fenced block in that language of a page."""
-    return re.search(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL).group(1)
+    return re.search(FENCED.format(language), PAGES[page]).group(1)
 
 
 def test_the_readme_is_a_front_page():
@@ -36,12 +39,27 @@ def test_the_readme_is_a_front_page():
     assert [line for line in lines if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/framework.md"])
-def test_an_example_of_the_framework_prints_what_the_page_says(page):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(block("python", page), {})
-    assert printed.getvalue() == block("text", page)
+@pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/framework.md", 2)])
+def test_examples_of_the_framework_print_what_the_page_says(page, count):
+    programs, texts = ([match[1] for match in re.finditer(FENCED.format(kind), PAGES[page])] for kind in ("python", "text"))
+    assert len(programs) >= count
+    for program, text in zip(programs[:count], texts, strict=False):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(program, {})
+        assert printed.getvalue() == text
+
+
+def test_the_code_beside_the_derivation_is_that_of_the_framework():
+    sources, excerpts = (
+        ["\n".join(line.strip() for line in text.splitlines() if line.strip()) for text in texts]
+        for texts in (
+            [path.read_text(encoding="utf-8") for path in (ROOT / "framework").glob("*.py")],
+            [match[1] for match in re.finditer(FENCED.format("py"), PAGES["docs/framework.md"])],
+        )
+    )
+    assert len(excerpts) == 3
+    assert [excerpt for excerpt in excerpts if not any(excerpt in source for source in sources)] == []
 
 
 EXAMPLES = {

@@ -7,21 +7,18 @@ import torch
 import framework as fw
 
 
-class Swish(fw.Module):
+class Swish(fw.Activation):
     """y = x s(beta x)."""
 
     def __init__(self, beta=1.0):
-        super().__init__()
         self.beta = beta
 
-    def forward(self, x, train=True):
-        s = torch.sigmoid(self.beta * x)
-        if train:
-            self.x, self.s = x, s
-        return x * s
+    def function(self, x):
+        return x * torch.sigmoid(self.beta * x)
 
-    def backward(self, gradient):
-        return gradient * (self.s + self.beta * self.x * self.s * (1 - self.s))
+    def derivative(self, x, y):
+        s = torch.sigmoid(self.beta * x)
+        return s + self.beta * y * (1 - s)
 
 
 class FocalLoss(fw.Loss):
@@ -31,13 +28,10 @@ class FocalLoss(fw.Loss):
         super().__init__(reduction)
         self.gamma = gamma
 
-    def __call__(self, output, target):
+    def terms(self, output, target):
         p = output.clamp(1e-7, 1 - 1e-7)
-        value = -target * (1 - p) ** self.gamma * p.log()
-        gradient = target * (1 - p) ** (self.gamma - 1) * (self.gamma * p.log() - (1 - p) / p)
-        if self.reduction == "mean":
-            return value.sum((1, 2)) / output.shape[2], gradient / output.shape[2]
-        return value.sum((1, 2)), gradient
+        term = -target * (1 - p) ** self.gamma * p.log()
+        return term, target * (1 - p) ** (self.gamma - 1) * (self.gamma * p.log() - (1 - p) / p)
 
 
 class Sign(fw.Optimizer):
