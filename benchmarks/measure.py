@@ -1,17 +1,24 @@
-"""The stages of measurement: steps, a grid, growth, and two processes. Each yields flat rows, one a measured number.
+"""The stages of measurement: steps, a grid, growth, two processes, commands. Each yields flat rows, one a measured number.
 
 The processes of all engines live at the same time, and each has its turn in every round, in rotating order: whatever else the
 machine does falls on all of them alike, so that ratios within a round hold where times wander.
 """
 
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks import checks, data, scale
-from benchmarks.host import Host, hosts
+from benchmarks import before, checks, data, machine, scale
+from benchmarks.host import Caller, hosts
 from benchmarks.scale import Scale
 from benchmarks.work import FOLDS, GridRun, Rows, Trained, UnavailableError, Work, operations, steps, widths
 
@@ -34,39 +41,27 @@ def measure_steps(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str,
             learned += [
                 {"stage": "steps", **named, "engine": name, **checks.compare(zip(got, errors["ours"], strict=True))._asdict()}
                 for name, got in errors.items()
-                if name not in ("ours", "floor")
+                if name not in ("ours", "floor", "large")
             ]
         memory = _memory("steps", running, imports)
     return {"steps": timed, "learned": learned, "memory": memory}
 
 
 def measure_growth(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
-    """Microseconds per model and step by models, width and data, of this suite, the floor, and JAX at some of the points."""
-    points: list[tuple[str, int | str, Work]] = [
-        ("models", models, scale.grown(sizes, models)) for models in sizes.growth_models
-    ]
-    points += [("width", width, scale.grown(sizes, models, width)) for width, models in sizes.growth_widths]
-    points += [("data", "digits", scale.grown(sizes, sizes.models, data="digits"))]
+    """Microseconds per model and step by models, width, data and batch, of this suite, JAX in its best form and the floor."""
     table: Table = []
-    with hosts({name: name for name in ("ours", "floor", "jax_columns") if name in engines}) as running:
+    measured = [name for name in ("ours", "stack", "before", "jax_columns", "floor") if name in engines]
+    with hosts({name: name for name in measured}) as running:
         imports = _start(running)
-        for axis, value, work in points:
-            stack = max(len(stack.trials) for stack in data.stacks(work))
-            works = {
-                name: work
-                for name in running
-                if name != "jax_columns" or axis != "models" or value in sizes.growth_models_of_jax
-            }
-            if "floor" in works:
-                works["floor"] = replace(work, members=work.members[:stack])
+        for (axis, value), work in sizes.growth.items():
+            works = {name: _for(name, work) for name in running}
             rounds, _ = _measured(f"{axis} {value}", running, works, sizes.growth_rounds, tell)
             sizes_of = widths(work, data.rows(work, 0))
             count = operations(sizes_of, work.batch_size)
+            network = {"axis": axis, "value": value, "widths": "-".join(map(str, sizes_of)), "all_models": len(work.members)}
             for row in rounds:
                 speed = {"gigaflops": 1e-3 * count / row["us_per_model_step"]} if "round" in row else {}
-                table.append(
-                    {"axis": axis, "value": value, "widths": "-".join(map(str, sizes_of)), "stack": stack, **row, **speed}
-                )
+                table.append({**network, **row, **speed})
         memory = _memory("growth", running, imports)
     return {"growth": table, "memory": memory}
 
@@ -78,7 +73,8 @@ def measure_grid(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, 
     """
     works = scale.grid(sizes)
     total = sum(len(work.members) for work in works)
-    users = (("ours", 1), ("ours", sizes.grid_jobs), ("torch_loop", sizes.grid_jobs), ("jax_columns", 1))
+    jobs = sizes.grid_jobs
+    users = (("ours", 1), ("ours", jobs), ("before", jobs), ("torch_loop", jobs), ("jax_columns", 1))
     runs = {_run(engine, jobs): (engine, jobs) for engine, jobs in users if engine in engines}
     table: Table = []
     errors: dict[str, list[Mapping[int, checks.Errors]]] = {run: [] for run in runs}
@@ -135,7 +131,31 @@ def measure_processes(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[
     return {"processes": table}
 
 
-def _seconds(host: Host, rows: Rows, turn: int) -> float:
+def measure_commands(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
+    """Seconds of whole commands, each by the code before and by this, in folders of their own."""
+    table: Table = []
+    with tempfile.TemporaryDirectory() as folder:
+        roots = {"ours": before.ROOT}
+        if "before" in engines:
+            try:
+                roots["before"] = before.checkout(Path(folder) / "before")
+            except UnavailableError as reason:
+                table = [{"command": name, "engine": "before", "reason": str(reason)} for name in sizes.commands]
+        for name, arguments in sizes.commands.items():
+            for engine, root in roots.items():
+                results = Path(folder) / name / engine
+                places = ("--results", str(results), "--figures", str(results / "figures"))
+                command = [sys.executable, "-m", "studies", *arguments, *places]
+                environment = {**os.environ, "PYTHONPATH": str(root)}
+                begin = time.perf_counter()
+                subprocess.run(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, check=True)
+                seconds = time.perf_counter() - begin
+                table.append({"command": name, "engine": engine, "round": 0, "seconds": seconds, **machine.where()})
+                tell(f"{name}: {engine}: {seconds:.0f} s")
+    return {"commands": table}
+
+
+def _seconds(host: Caller, rows: Rows, turn: int) -> float:
     trained: Trained = host.call("train", rows, turn)
     return trained.seconds
 
@@ -145,7 +165,7 @@ def _named(case: tuple[str, str, str]) -> dict[str, str]:
 
 
 def _measured(
-    what: str, running: Mapping[str, Host], works: Mapping[str, Work], rounds: int, tell: Tell
+    what: str, running: Mapping[str, Caller], works: Mapping[str, Work], rounds: int, tell: Tell
 ) -> tuple[Table, dict[str, list[checks.Errors]]]:
     """A row for each engine and round, or one with the reason why there is none; and the errors of each by round."""
     table: Table = []
@@ -208,16 +228,18 @@ def _scaled(run: GridRun, factor: float) -> dict[str, float]:
     }
 
 
-def _start(running: Mapping[str, Host]) -> dict[str, float]:
+def _start(running: Mapping[str, Caller]) -> dict[str, float]:
     """Wait until all processes have imported what they need; the memory that took."""
     for host in running.values():
         host.call("start")
     return {name: host.peak_mb for name, host in running.items()}
 
 
-def _memory(stage: str, running: Mapping[str, Host], imports: Mapping[str, float]) -> Table:
+def _memory(stage: str, running: Mapping[str, Caller], imports: Mapping[str, float]) -> Table:
     return [
-        {"stage": stage, "engine": name, "imports_mb": imports[name], "peak_mb": host.peak_mb} for name, host in running.items()
+        {"stage": stage, "engine": name, "imports_mb": imports[name], "peak_mb": host.peak_mb}
+        for name, host in running.items()
+        if not math.isnan(host.peak_mb)
     ]
 
 

@@ -17,7 +17,7 @@ from studies import files
 
 _STYLE = {**sns.axes_style("whitegrid"), "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130}
 _LOOKS = {"tanh": ("o", "C0"), "relu": ("s", "C1")}
-_LINES = {"ours": "o-", "jax_columns": "D--", "floor": "x:"}
+_LINES = {"ours": "o-", "stack": "v-.", "before": "^-.", "jax_columns": "D--", "floor": "x:"}
 _US = "microseconds per model and step"
 
 
