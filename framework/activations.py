@@ -1,11 +1,9 @@
 """Activations: a function and its derivative, side by side.
 
-Each keeps its output y, or its input x where the derivative needs that, and multiplies the gradient by dy/dx. Where a
-function has a corner, its derivative there is that of the left side, as in torch.
+Where a function has a corner, its derivative there is that of the left side, as in torch.
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,92 +13,76 @@ from framework.module import Module
 
 
 class Activation(Module):
-    """y = f(x), given by `_function` and `_derivative`.
-
-    Without `reads`, both methods may read x and y, and return any tensor; that is always right, and takes more memory.
-    `class Tanh(Activation, reads="output")` declares which of x and y `_derivative` reads (input, output or nothing), that both
-    methods write to `out` only, which may be what they were given, and that each sample is treated alone.
-    """
-
-    def __init_subclass__(cls, reads: Literal["", "input", "output", "nothing"] = "") -> None:
-        super().__init_subclass__()
-        if reads:
-            cls.keeps_input, cls.keeps_output = reads == "input", reads == "output"
-            cls.overwrites = cls.own_results = cls.by_row = True
+    """y = f(x), dL/dx = f'(x) dL/dy: `function(x)` is f(x), and `derivative(x, y)` is f'(x), which y = f(x) may simplify."""
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        y = self._function(x, self._output(x, train))
+        y = self.function(x)
         if train:
             self._x, self._y = x, y
         return y
 
     def backward(self, gradient: Tensor) -> Tensor:
-        return self._derivative(gradient, self._over(gradient))
+        return gradient * self.derivative(self._x, self._y)
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        """f(x), written to `out`, which may be x."""
+    def function(self, x: Tensor) -> Tensor:
+        """y = f(x)."""
         raise NotImplementedError
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        """gradient f'(x) at the x and y = f(x) kept by `forward`, written to `out`, which may be the gradient."""
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        """dy/dx at x, where the function is y."""
         raise NotImplementedError
 
 
-class Identity(Activation, reads="nothing"):
+class Identity(Activation):
     """y = x, dy/dx = 1."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return ops.copy(x, out)
+    def function(self, x: Tensor) -> Tensor:
+        return x
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.copy(gradient, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.ones_like(x)
 
 
-class ReLU(Activation, reads="output"):
+class ReLU(Activation):
     """y = max(x, 0), dy/dx = [x > 0]."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.clamp(x, min=0.0, out=out)
+    def function(self, x: Tensor) -> Tensor:
+        return x.clamp(min=0)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.where_positive(gradient, self._y, 0.0, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.positive(x)
 
 
-class LeakyReLU(Activation, reads="output"):
+class LeakyReLU(Activation):
     """y = max(x, a x), dy/dx = [x > 0] (1 - a) + a, for a slope 0 <= a <= 1 (Maas et al. 2013)."""
 
+    options = ("slope",)
+
     def __init__(self, slope: float = 0.01) -> None:
-        super().__init__()
         if not 0 <= slope <= 1:
             raise ValueError(f"the slope of a leaky ReLU lies in [0, 1]: {slope} was given")
         self.slope = slope
 
-    def __repr__(self) -> str:
-        return f"LeakyReLU({self.slope:g})"
+    def function(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, self.slope * x)
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return ops.leaky(x, self.slope, out)
-
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.where_positive(gradient, self._y, self.slope, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.positive(x) * (1 - self.slope) + self.slope
 
 
-class PReLU(Activation, reads="input"):
-    """y = max(x, 0) + a min(x, 0), dy/dx = [x > 0] + a [x <= 0], dy/da = min(x, 0), with one slope a learned per model.
+class PReLU(Activation):
+    """y = max(x, 0) + a min(x, 0), dy/dx = [x > 0] (1 - a) + a, dy/da = min(x, 0), with one slope a learned per model.
 
     He et al. 2015, "Delving deep into rectifiers", equation 1; a = 0.25 at the start, as there, or the `slope` given.
     """
 
     parameter_names = ("slope",)
+    options = ("first_slope",)
     slope: Tensor
     slope_gradient: Tensor
 
     def __init__(self, slope: float = 0.25) -> None:
-        super().__init__()
         self.first_slope = slope
-
-    def __repr__(self) -> str:
-        return f"PReLU({self.first_slope:g})"
 
     def parameter_shapes(self) -> tuple[tuple[int, ...], ...]:
         return ((1, 1),)
@@ -108,179 +90,154 @@ class PReLU(Activation, reads="input"):
     def start(self) -> None:
         self.slope.fill_(self.first_slope)
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(x, max=0.0, out=self._scratch(x)).mul_(self.slope)
-        return torch.clamp(x, min=0.0, out=out).add_(below)
+    def function(self, x: Tensor) -> Tensor:
+        return x.clamp(min=0) + self.slope * x.clamp(max=0)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        scratch = self._scratch(gradient)
-        below = torch.clamp(self._x, max=0.0, out=scratch).mul_(gradient)
-        torch.sum(below, (1, 2), keepdim=True, out=self.slope_gradient)
-        slopes = ops.positive(self._x, scratch).mul_(1 - self.slope).add_(self.slope)
-        return torch.mul(gradient, slopes, out=out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.positive(x) * (1 - self.slope) + self.slope
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        self.slope_gradient.copy_((gradient * self._x.clamp(max=0)).sum((1, 2), keepdim=True))
+        return super().backward(gradient)
 
 
-class ELU(Activation, reads="output"):
-    """y = max(x, 0) + a (e^min(x, 0) - 1); dy/dx = 1 where x > 0, else y + a (Clevert et al. 2015, equation 15)."""
+class ELU(Activation):
+    """y = max(x, 0) + a (e^min(x, 0) - 1); dy/dx = [x > 0] (1 - a) + a + min(y, 0) (Clevert et al. 2015, equation 15)."""
+
+    options: tuple[str, ...] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__()
         if not 0 <= alpha < math.inf:
             raise ValueError(f"the alpha of an ELU is a number from 0: {alpha} was given")
         self.alpha = alpha
 
-    def __repr__(self) -> str:
-        return f"ELU({self.alpha:g})"
+    def function(self, x: Tensor) -> Tensor:
+        return x.clamp(min=0) + self.alpha * ops.expm1(x.clamp(max=0))
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(x, max=0.0, out=self._scratch(x))
-        raised = ops.exp(below, self._scratch(x, "raised")).sub_(ops.number(1.0, x))
-        # e^x - 1 is nowhere below x, but for rounding.
-        torch.maximum(below, raised, out=below).mul_(ops.number(self.alpha, x))
-        return torch.clamp(x, min=0.0, out=out).add_(below)
-
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.times_elu_slope(gradient, self._y, 1.0, self.alpha, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.positive(x) * (1 - self.alpha) + self.alpha + y.clamp(max=0)
 
 
-class SELU(Activation, reads="output"):
-    """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s where x > 0, else y + s a.
+class SELU(ELU):
+    """y = s (max(x, 0) + a (e^min(x, 0) - 1)); dy/dx = s ([x > 0] (1 - a) + a) + min(y, 0).
 
     ELU with the a and s at which activations of mean 0 and variance 1 stay so from layer to layer (Klambauer et al. 2017,
     equation 14).
     """
 
-    alpha = 1.6732632423543772848170429916717
+    options = ()
     scale = 1.0507009873554804934193349852946
-    lowest = -scale * alpha
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        below = torch.clamp(x, max=0.0, out=self._scratch(x))
-        ops.line(ops.exp(below, below), -self.lowest, self.lowest, below)
-        return ops.add_scaled(below, torch.clamp(x, min=0.0, out=out), self.scale, out)
+    def __init__(self) -> None:
+        super().__init__(1.6732632423543772848170429916717)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.times_elu_slope(gradient, self._y, self.scale, self.alpha, out)
+    def function(self, x: Tensor) -> Tensor:
+        return self.scale * super().function(x)
+
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.scale * super().derivative(x, y / self.scale)
 
 
-class Tanh(Activation, reads="output"):
+class Tanh(Activation):
     """y = tanh(x), dy/dx = 1 - y^2."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return ops.tanh(x, out)
+    def function(self, x: Tensor) -> Tensor:
+        return ops.tanh(x)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.times_tanh_slope(gradient, self._y, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return 1 - y * y
 
 
-class Sigmoid(Activation, reads="output"):
+class Sigmoid(Activation):
     """y = 1 / (1 + e^-x), dy/dx = y (1 - y)."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return ops.sigmoid(x, out)
+    def function(self, x: Tensor) -> Tensor:
+        return ops.sigmoid(x)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.times_sigmoid_slope(gradient, self._y, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return y * (1 - y)
 
 
-class GELU(Activation, reads="input"):
+class GELU(Activation):
     """y = x Phi(x), dy/dx = Phi(x) + x phi(x), with Phi and phi of the standard normal distribution.
 
     Hendrycks and Gimpel 2016, equation 1; Phi(x) = (1 + erf(x / sqrt(2))) / 2 and phi(x) = e^(-x^2 / 2) / sqrt(2 pi).
     """
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(x, self._phi(x), out=out)
+    def function(self, x: Tensor) -> Tensor:
+        return x * self._distribution(x)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        x, density = self._x, self._scratch(gradient, "density")
-        ops.exp(torch.mul(x, x, out=density).mul_(ops.number(-0.5, x)), density).mul_(ops.number(1 / math.sqrt(2 * math.pi), x))
-        slope = self._phi(x).add_(density.mul_(x))
-        return torch.mul(gradient, slope, out=out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        density = ops.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        return self._distribution(x) + x * density
 
-    def _phi(self, x: Tensor) -> Tensor:
-        """Phi(x)."""
-        scaled = torch.mul(x, ops.number(1 / math.sqrt(2), x), out=self._scratch(x))
-        return ops.erf(scaled, scaled).add_(ops.number(1.0, x)).mul_(ops.number(0.5, x))
+    def _distribution(self, x: Tensor) -> Tensor:
+        return (1 + ops.erf(x / math.sqrt(2))) / 2
 
 
-class SiLU(Activation, reads="input"):
+class SiLU(Activation):
     """y = x s, dy/dx = s (1 + x (1 - s)), with s = 1 / (1 + e^-x): swish (Ramachandran et al. 2017, with beta = 1)."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(x, ops.sigmoid(x, self._scratch(x)), out=out)
+    def function(self, x: Tensor) -> Tensor:
+        return x * ops.sigmoid(x)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        share = ops.sigmoid(self._x, self._scratch(gradient))
-        slope = torch.sub(1.0, share, out=self._scratch(gradient, "slope")).mul_(self._x).add_(ops.number(1.0, share))
-        return torch.mul(gradient, slope.mul_(share), out=out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        s = ops.sigmoid(x)
+        return s * (1 + x * (1 - s))
 
 
-class Mish(Activation, reads="input"):
+class Mish(Activation):
     """y = x t, dy/dx = t + x (1 - t^2) s, with t = tanh(log(1 + e^x)) and s = 1 / (1 + e^-x) (Misra 2019, equation 1)."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(x, self._tanh_of_softplus(x), out=out)
+    def function(self, x: Tensor) -> Tensor:
+        return x * ops.tanh(ops.softplus(x))
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        t = self._tanh_of_softplus(self._x)
-        slope = ops.sigmoid(self._x, self._scratch(gradient, "slope")).mul_(self._x)
-        slope.sub_(torch.mul(t, t, out=self._scratch(gradient, "square")).mul_(slope)).add_(t)
-        return torch.mul(gradient, slope, out=out)
-
-    def _tanh_of_softplus(self, x: Tensor) -> Tensor:
-        softplus = ops.softplus(x, self._scratch(x), self._scratch(x, "above"))
-        return ops.tanh(softplus, softplus)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        t, s = ops.tanh(ops.softplus(x)), ops.sigmoid(x)
+        return t + x * (1 - t * t) * s
 
 
-class Softplus(Activation, reads="input"):
+class Softplus(Activation):
     """y = log(1 + e^(b x)) / b, dy/dx = 1 / (1 + e^(-b x)), for a sharpness `beta` b > 0 (Dugas et al. 2001)."""
 
+    options = ("beta",)
+
     def __init__(self, beta: float = 1.0) -> None:
-        super().__init__()
         if not 0 < beta < math.inf:
             raise ValueError(f"the beta of a softplus is a number above 0: {beta} was given")
         self.beta = beta
 
-    def __repr__(self) -> str:
-        return f"Softplus({self.beta:g})"
+    def function(self, x: Tensor) -> Tensor:
+        return ops.softplus(self.beta * x) / self.beta
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        scaled = torch.mul(x, ops.number(self.beta, x), out=self._scratch(x))
-        softplus = ops.softplus(scaled, scaled, self._scratch(x, "above"))
-        return torch.div(softplus, ops.number(self.beta, x), out=out)
-
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        scaled = torch.mul(self._x, ops.number(self.beta, gradient), out=self._scratch(gradient))
-        return torch.mul(gradient, ops.sigmoid(scaled, scaled), out=out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.sigmoid(self.beta * x)
 
 
-class Hardtanh(Activation, reads="output"):
+class Hardtanh(Activation):
     """y = min(max(x, low), high), dy/dx = [low < x < high] (Collobert 2004)."""
 
+    options = ("low", "high")
+
     def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
-        super().__init__()
         if not low < high:
             raise ValueError(f"a hard tanh has low below high: low={low} and high={high} were given")
         self.low, self.high = low, high
 
-    def __repr__(self) -> str:
-        return f"Hardtanh({self.low:g}, {self.high:g})"
+    def function(self, x: Tensor) -> Tensor:
+        return x.clamp(self.low, self.high)
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        return torch.clamp(x, self.low, self.high, out=out)
-
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        return ops.where_between(gradient, self._y, self.low, self.high, out)
+    def derivative(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.positive(x - self.low) * ops.positive(self.high - x)
 
 
-class Softmax(Activation, reads="output"):
+class Softmax(Activation):
     """y_i = e^x_i / sum_j e^x_j over the features; dL/dx_i = y_i (dL/dy_i - sum_j y_j dL/dy_j)."""
 
-    def _function(self, x: Tensor, out: Tensor) -> Tensor:
-        ops.exp(torch.sub(x, x.amax(1, keepdim=True), out=out), out)
-        return out.div_(out.sum(1, keepdim=True))
+    def function(self, x: Tensor) -> Tensor:
+        raised = ops.exp(x - x.amax(1, keepdim=True))  # none overflows
+        return raised / raised.sum(1, keepdim=True)
 
-    def _derivative(self, gradient: Tensor, out: Tensor) -> Tensor:
-        mean = torch.mul(self._y, gradient, out=self._scratch(gradient)).sum(1, keepdim=True)
-        return torch.sub(gradient, mean, out=out).mul_(self._y)
+    def backward(self, gradient: Tensor) -> Tensor:
+        y = self._y
+        return y * (gradient - (y * gradient).sum(1, keepdim=True))

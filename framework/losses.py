@@ -1,8 +1,8 @@
 """Losses: the value and the gradient from one call, `value, gradient = loss(output, target)`.
 
 Output and target are `(R, outputs, samples)`. The value is `(R,)`, one per replica: the sum over outputs, and over samples
-the mean (or the sum, with `reduction="sum"`). The gradient dL/doutput is of that same value; it has the shape of the output
-and is valid until the next call. torch averages over outputs too, so that its MSE, MAE and BCE are smaller by their number.
+the mean (or the sum, with `reduction="sum"`). The gradient dL/doutput is of that same value, and has the shape of the output.
+torch averages over outputs too, so that its MSE, MAE and BCE are smaller by their number.
 """
 
 import math
@@ -12,46 +12,30 @@ import torch
 from torch import Tensor
 
 from framework import ops
-from framework.activations import (
-    ELU,
-    GELU,
-    SELU,
-    LeakyReLU,
-    Mish,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from framework.activations import ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from framework.layers import BatchNorm, Dropout, Linear
 from framework.module import Module
 
-# Modules whose outputs leave [0, 1]; Hardtanh and Identity may keep it.
-_NO_PROBABILITIES = (
-    *(Linear, BatchNorm, Dropout),
-    *(ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU, Softplus, Tanh),
-)
+# Modules whose outputs leave [0, 1]; Hardtanh and Identity may keep it, and a subclass may give what it likes.
+_NO_PROBABILITIES = (Linear, BatchNorm, Dropout, ELU, GELU, SELU, LeakyReLU, Mish, PReLU, ReLU, SiLU, Softplus, Tanh)
+Reduction = Literal["mean", "sum"]
 
 
 class Loss:
-    """L = sum over outputs, mean or sum over samples, of one term per output.
+    """L = sum over outputs, mean or sum over samples, of one term per output: `terms` gives these and their derivatives.
 
     Raises ValueError where output and target have different shapes, or fewer outputs than the loss compares.
     """
 
     fewest = 1  # outputs
 
-    def __init__(self, reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(self, reduction: Reduction = "mean") -> None:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction is mean or sum: {reduction!r} was given")
         self.reduction = reduction
-        self.buffers = ops.Buffers()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.reduction!r})"
+        return f"{type(self).__name__}({', '.join(repr(value) for name, value in vars(self).items() if name[0] != '_')})"
 
     def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if output.shape != target.shape:
@@ -63,39 +47,32 @@ class Loss:
             raise ValueError(
                 f"{type(self).__name__} compares two outputs or more: 1 was given; give the model an output for each class"
             )
-        terms = self.buffers.take("terms", output.shape, output)
-        gradient = self.buffers.take("gradient", output.shape, output)
-        self._evaluate(output, target, terms, gradient)
-        value = terms.sum((1, 2))
-        if self.reduction == "mean":
-            samples = output.shape[2]
-            return value.div_(ops.number(samples, value)), gradient.mul_(ops.number(1 / samples, gradient))
-        return value, gradient
+        terms, gradient = self.terms(output, target)
+        divisor = output.shape[2] if self.reduction == "mean" else 1
+        return terms.sum((1, 2)) / divisor, gradient / divisor
 
     def require_outputs_of(self, module: Module) -> None:
         """Raise ValueError where outputs of that module are none that this loss takes."""
 
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        """Write every output's term of the sum to `terms`, and its derivative to `gradient`."""
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The term of each output y with its target t, and the derivative of the sum of all terms by each y."""
         raise NotImplementedError
 
 
 class MSELoss(Loss):
     """Squared error: (y - t)^2, with derivative 2 (y - t)."""
 
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        torch.sub(output, target, out=gradient)
-        torch.mul(gradient, gradient, out=terms)
-        gradient.mul_(ops.number(2.0, gradient))
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        error = output - target
+        return error * error, 2 * error
 
 
 class MAELoss(Loss):
     """Absolute error: |y - t|, with derivative sign(y - t)."""
 
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        torch.sub(output, target, out=gradient)
-        torch.abs(gradient, out=terms)
-        gradient.sign_()
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        error = output - target
+        return error.abs(), error.sign()
 
 
 class HuberLoss(Loss):
@@ -104,22 +81,16 @@ class HuberLoss(Loss):
     The derivative is y - t, limited to [-delta, delta]. Raises ValueError unless delta > 0.
     """
 
-    def __init__(self, delta: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, delta: float = 1.0, reduction: Reduction = "mean") -> None:
         if not 0 < delta < math.inf:
             raise ValueError(f"the delta of a Huber loss is a number above 0: {delta} was given")
         self.delta = delta
+        super().__init__(reduction)
 
-    def __repr__(self) -> str:
-        return f"HuberLoss({self.delta:g}, {self.reduction!r})"
-
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        torch.sub(output, target, out=gradient)
-        torch.abs(gradient, out=terms)
-        # m (|d| - m / 2) with m = min(|d|, delta) is both cases.
-        least = torch.clamp(terms, max=self.delta, out=self.buffers.take("least", output.shape, output))
-        terms.sub_(least, alpha=0.5).mul_(least)
-        gradient.clamp_(-self.delta, self.delta)
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        error = output - target
+        least = error.abs().clamp(max=self.delta)
+        return least * (error.abs() - least / 2), error.clamp(-self.delta, self.delta)  # both cases in one
 
 
 class HingeLoss(Loss):
@@ -133,22 +104,18 @@ class HingeLoss(Loss):
 
     fewest = 2
 
-    def __init__(self, margin: float = 1.0, reduction: Literal["mean", "sum"] = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
         if not 0 < margin < math.inf:
             raise ValueError(f"the margin of a hinge loss is a number above 0: {margin} was given")
         self.margin = margin
+        super().__init__(reduction)
 
-    def __repr__(self) -> str:
-        return f"HingeLoss({self.margin:g}, {self.reduction!r})"
-
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        one_hot = self.buffers.take("one_hot", output.shape, output).copy_(target)
-        of_class = torch.mul(output, one_hot, out=terms).sum(1, keepdim=True)
-        torch.sub(output, of_class, out=terms).add_(ops.number(self.margin, terms)).clamp_(min=0.0)
-        terms.sub_(torch.mul(terms, one_hot, out=gradient))  # the class itself has no term
-        ops.positive(terms, gradient)
-        gradient.sub_(one_hot.mul_(gradient.sum(1, keepdim=True)))
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        one_hot = target.to(output.dtype)
+        of_class = (output * one_hot).sum(1, keepdim=True)
+        terms = (self.margin + output - of_class).clamp(min=0) * (1 - one_hot)
+        h = ops.positive(terms)
+        return terms, h - one_hot * h.sum(1, keepdim=True)
 
 
 class BCELoss(Loss):
@@ -164,29 +131,21 @@ class BCELoss(Loss):
     _checked = False
 
     def require_outputs_of(self, module: Module) -> None:
-        if type(module) in _NO_PROBABILITIES:  # a subclass may give what it likes
+        if type(module) in _NO_PROBABILITIES:
             raise ValueError(
                 f"BCELoss takes probabilities: the model ends in {module!r}; "
                 "end it in Sigmoid(), or take CrossEntropyLoss for two outputs or more"
             )
 
-    def __call__(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if not self._checked and ((output < 0) | (output > 1)).any():
             raise ValueError(
                 f"BCELoss takes probabilities: outputs from {output.min():.3g} to {output.max():.3g} were given; "
                 "end the model in Sigmoid(), or take CrossEntropyLoss for two outputs or more"
             )
         self._checked = True
-        return super().__call__(output, target)
-
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        spread = torch.sub(1.0, output, out=terms).mul_(output).clamp_(min=1e-12)
-        torch.sub(output, target, out=gradient).div_(spread)
-        negative = torch.neg(output, out=self.buffers.take("negative", output.shape, output))
-        of_0 = ops.log1p(negative, negative).clamp_(min=-100.0)
-        of_1 = ops.log(output, terms).clamp_(min=-100.0)
-        # Between the two logarithms, and at t = 0 and t = 1 exactly the one: what the other rounds off would hide a small loss.
-        torch.lerp(of_0, of_1, target, out=terms).neg_()
+        of_0, of_1 = ops.log1p(-output).clamp(min=-100), ops.log(output).clamp(min=-100)
+        return -target * of_1 - (1 - target) * of_0, (output - target) / (output * (1 - output)).clamp(min=1e-12)
 
 
 class CrossEntropyLoss(Loss):
@@ -207,11 +166,8 @@ class CrossEntropyLoss(Loss):
                 f"the model ends in {module!r}; leave that out, or take BCELoss"
             )
 
-    def _evaluate(self, output: Tensor, target: Tensor, terms: Tensor, gradient: Tensor) -> None:
-        torch.sub(output, output.amax(1, keepdim=True), out=terms).clamp_(min=torch.finfo(terms.dtype).min)
-        ops.exp(terms, gradient)
-        total = self.buffers.take("total", torch.Size((output.shape[0], 1, output.shape[2])), output)
-        torch.sum(gradient, 1, keepdim=True, out=total)
-        gradient.div_(total).sub_(target)
-        log_total = ops.log(total, total)
-        torch.sub(log_total, terms, out=terms).mul_(target)
+    def terms(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        z = (output - output.amax(1, keepdim=True)).clamp(min=torch.finfo(output.dtype).min)  # 0 times infinity is no term
+        raised = ops.exp(z)
+        total = raised.sum(1, keepdim=True)
+        return target * (ops.log(total) - z), raised / total - target

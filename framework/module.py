@@ -11,51 +11,23 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from framework.ops import Buffers
 from framework.streams import CPU, derive
 
 
 class Module:
     """One step of a network, y = f(x), for R replicas.
 
-    A subclass defines `forward` and `backward`; a module that declares nothing else is right. `forward(x, train=True)` keeps
-    what `backward` needs; what it returned is valid until the next such call. `forward(x, train=False)` leaves that alone, so
-    that an evaluation never disturbs a pending `backward`. `framework.check_module` checks a module of your own.
-
-    Five declarations save memory: the less a step touches, the more of it is in the cache. They hold for the class that makes
-    them; a subclass inherits none, since it may override the methods that they are about.
-
-    * `keeps_input`, `keeps_output`: `backward` reads what `forward` was given, what it returned. Where neither a module nor the
-      one before it needs the tensor between them, the module writes its output there (`in_place`, set by Sequential).
-    * `overwrites`: `backward` can write dL/dx over dL/dy. It does where dL/dy is nobody else's (`over_gradient`).
-    * `own_results`: forward and backward never return the tensor that they were given.
-    * `by_row`: an evaluation gives each sample what it would get alone.
-
-    A module in a Sequential is used through it only, since it may write over what it is given.
+    A subclass defines `forward` and `backward`. `forward(x, train=True)` keeps what `backward` needs; `forward(x, train=False)`
+    leaves that alone, so that an evaluation never disturbs a pending `backward`. Neither writes into what it is given.
     """
 
     parameter_names: tuple[str, ...] = ()
-    keeps_input = True
-    keeps_output = True
-    overwrites = False
-    own_results = False
-    by_row = False
-    in_place = False
-    over_gradient = False
-    stack: object = None  # marks the outermost Sequential that took the module in last
+    options: tuple[str, ...] = ()  # attributes to print, as the constructor takes them
     takes: int | None = None  # how many features must come in, where the module itself decides that
-
-    def __init_subclass__(cls) -> None:
-        for name in ("keeps_input", "keeps_output", "overwrites", "own_results", "by_row"):
-            setattr(cls, name, vars(cls).get(name, getattr(Module, name)))
+    stack: object = None  # marks the outermost Sequential that took the module in last
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
-    def __init__(self) -> None:
-        self.memory = Buffers()  # from forward to backward, of this module alone
-        self.passing = Buffers()  # gradients: Sequential shares these among its modules, as it does those of evaluation
-        self.evaluating = self.passing
+        return f"{type(self).__name__}({', '.join(words(getattr(self, name)) for name in self.options)})"
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Raise TypeError: a module is no function."""
@@ -65,7 +37,7 @@ class Module:
         )
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
-        """y of shape `(R, features out, samples)` from x of shape `(R, features in, samples)`."""
+        """y `(R, features out, samples)` from x `(R, features in, samples)`."""
         raise NotImplementedError
 
     def backward(self, gradient: Tensor) -> Tensor:
@@ -76,14 +48,6 @@ class Module:
         """Fill the gradients of the parameters as `backward` does, where nobody asks for dL/dx: before the first module."""
         self.backward(gradient)
 
-    def follow(self, before: "Module | None") -> None:
-        """Learn which module of a Sequential comes before, None for the first."""
-        self.in_place = before is not None and not (before.keeps_output or self.keeps_input)
-
-    def join(self, stack: object) -> None:
-        """Belong to that stack from now on."""
-        self.stack = stack
-
     def connect(self, features: int | None) -> int | None:
         """Learn how many features come in, None where no layer has said so yet; returns how many go out."""
         return features
@@ -93,7 +57,7 @@ class Module:
         return ()
 
     def size(self) -> int:
-        """How many parameters one replica has."""
+        """Number of parameters of one replica."""
         return sum(math.prod(shape) for shape in self.parameter_shapes())
 
     def bind(self, parameters: Tensor, gradients: Tensor) -> None:
@@ -111,30 +75,13 @@ class Module:
     def seed(self, seeds: Sequence[int], device: torch.device = CPU) -> None:
         """Start the random streams of a module that draws during training: one seed per replica, equal seeds draw alike."""
 
-    def generators(self) -> list[torch.Generator]:
-        """The generators of these streams."""
-        return []
-
     def modules(self) -> Iterator["Module"]:
         """This module, or the ones it is made of."""
         yield self
 
-    def _output(self, x: Tensor, train: bool) -> Tensor:
-        """Where to write an output of the shape of x."""
-        return x if self.in_place else self._kept(train).take("output", x.shape, x)
-
-    def _kept(self, train: bool) -> Buffers:
-        return self.memory if train else self.evaluating
-
-    def _input_gradient(self, shape: torch.Size, like: Tensor) -> Tensor:
-        return self.passing.take("gradient", shape, like)
-
-    def _over(self, gradient: Tensor) -> Tensor:
-        """Where to write dL/dx of the shape of dL/dy."""
-        return gradient if self.over_gradient else self._input_gradient(gradient.shape, gradient)
-
-    def _scratch(self, like: Tensor, name: str = "scratch") -> Tensor:
-        return self.passing.take(name, like.shape, like)
+    def join(self, stack: object) -> None:
+        """Belong to that stack from now on."""
+        self.stack = stack
 
 
 class Sequential(Module):
@@ -156,24 +103,20 @@ class Sequential(Module):
     def __init__(
         self, *layers: Module, replicas: int = 1, dtype: torch.dtype = torch.float32, device: str | torch.device | None = None
     ) -> None:
-        super().__init__()
         for layer in layers:
             _require_module(layer)
         if not is_count(replicas):
             raise ValueError(f"a stack has one model or more: replicas={replicas!r} was given")
         if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
             raise ValueError(f"dtype is torch.float32 or torch.float64: {dtype!r} was given")
-        parts = [module for layer in layers for module in layer.modules()]
-        if len({id(module) for module in parts}) < len(parts):
+        self.layers = layers
+        parts = [id(module) for module in self.modules()]
+        if len({*parts}) < len(parts):
             raise ValueError(
                 "a module keeps what its backward needs, so that it has one place in a Sequential: one was given twice; "
                 "write Tanh() once for each place"
             )
-        self.layers = layers
         self.initialized: set[int] = set()  # replicas whose first parameters were drawn
-        self.own_results = any(layer.own_results for layer in layers)
-        self.by_row = all(layer.by_row for layer in layers)
-        self._share_buffers()
         self.join(object())
         self.outputs = self.connect(None)
         self.takes = next((layer.takes for layer in layers if layer.takes is not None), None)
@@ -205,32 +148,6 @@ class Sequential(Module):
         for layer in self.layers[:1]:
             layer.accumulate(gradient)
 
-    def _share_buffers(self) -> None:
-        """Two sets of buffers serve all modules: one reads from the first and writes to the second, the next the other way.
-
-        What may be somebody else's, given to the Sequential or handed on by a module, is not written over.
-        """
-        here, there = Buffers(), Buffers()
-        for before, layer in zip((None, *self.layers), self.layers, strict=False):
-            layer.follow(before)
-            if not layer.in_place:
-                here, there = there, here
-            layer.evaluating = here
-            if not layer.own_results:
-                here, there = Buffers(), Buffers()
-        for layer, after in zip(reversed(self.layers), (None, *reversed(self.layers)), strict=False):
-            layer.over_gradient = layer.overwrites and after is not None and after.own_results
-            if not layer.over_gradient:
-                here, there = there, here
-            layer.passing = here
-            if not layer.own_results:
-                here, there = Buffers(), Buffers()
-
-    def join(self, stack: object) -> None:
-        super().join(stack)
-        for layer in self.layers:
-            layer.join(stack)
-
     def connect(self, features: int | None) -> int | None:
         for layer in self.layers:
             features = layer.connect(features)
@@ -241,11 +158,9 @@ class Sequential(Module):
 
     def bind(self, parameters: Tensor, gradients: Tensor) -> None:
         self.parameters, self.gradients = parameters, gradients
-        start = 0
-        for layer in self.layers:
-            columns = slice(start, start + layer.size())
-            layer.bind(parameters[:, columns], gradients[:, columns])
-            start = columns.stop
+        sizes = [layer.size() for layer in self.layers]
+        for layer, *flat in zip(self.layers, parameters.split(sizes, 1), gradients.split(sizes, 1), strict=True):
+            layer.bind(*flat)
 
     def start(self) -> None:
         for layer in self.layers:
@@ -255,17 +170,25 @@ class Sequential(Module):
         for index, layer in enumerate(self.layers):
             layer.seed([derive(seed, index) for seed in seeds], device)
 
-    def generators(self) -> list[torch.Generator]:
-        return [generator for layer in self.layers for generator in layer.generators()]
-
     def modules(self) -> Iterator[Module]:
         for layer in self.layers:
             yield from layer.modules()
+
+    def join(self, stack: object) -> None:
+        self.stack = stack
+        for layer in self.layers:
+            layer.join(stack)
 
 
 def is_count(given: object) -> bool:
     """True for a whole number from 1, of Python or numpy."""
     return hasattr(type(given), "__index__") and int(given) >= 1  # type: ignore[call-overload]
+
+
+def words(value: object) -> str:
+    """A number, or the numbers of several models: one where all are equal, else their list."""
+    values = [f"{number:g}" for number in value.flatten().tolist()] if isinstance(value, Tensor) else [f"{value:g}"]
+    return values[0] if len({*values}) == 1 else f"[{', '.join(values)}]"
 
 
 def _require_module(layer: object) -> None:

@@ -1,8 +1,8 @@
 """Optimizers: update rules on the flat `(R, P)` parameters of a stack, in order of increasing complexity.
 
-A hyperparameter that is a number may be given per replica, and always enters as an `(R, 1)` tensor: a Python number would
-take a fused kernel with other bits. In the formulas p are the parameters, g their gradient, t counts steps from 1, and lr is
-the learning rate times the schedule's factor. Rules and defaults are those of torch.optim, but for SGD's lr.
+A hyperparameter is one number or one for each replica, and enters as an `(R, 1)` tensor. In the formulas p are the parameters,
+g their gradient, t counts steps from 1, and lr is the learning rate times the schedule's factor. Rules and defaults are those
+of torch.optim, but for SGD's lr.
 """
 
 import math
@@ -12,12 +12,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from framework import ops
+from framework.module import words
 
 Number = float | Sequence[float] | Tensor
 
 
-class Parametrized(Protocol):
+class Stack(Protocol):
     """What an optimizer needs of a model: flat parameters and gradients, `(R, P)`."""
 
     @property
@@ -48,41 +48,39 @@ class Optimizer:
     is none.
     """
 
-    def __init__(self, model: Parametrized, lr: Number, weight_decay: Number = 0.0, clip: Number = 0.0) -> None:
+    def __init__(self, model: Stack, lr: Number, weight_decay: Number = 0.0, clip: Number = 0.0) -> None:
         if not all(isinstance(getattr(model, name, None), Tensor) for name in ("parameters", "gradients")):
-            name = type(self).__name__
+            kind = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
             raise ValueError(
-                f"an optimizer takes a model, with its parameters and gradients: {_kind(model)} was given; write {name}(model)"
+                f"an optimizer takes a model, with its parameters and gradients: {kind} was given; "
+                f"write {type(self).__name__}(model)"
             )
         self.parameters, self.gradients = model.parameters, model.gradients
         self.lr = self._column("lr", lr)
         self.weight_decay = self._column("weight_decay", weight_decay)
         self.clip = self._column("clip", clip)
         self._clips, self._decays = bool(self.clip.any()), bool(self.weight_decay.any())
-        self._gradient, self._work = self._state(), self._state()
 
     def __repr__(self) -> str:
-        numbers = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        replicas, size = numbers.pop("parameters").shape
-        del numbers["gradients"]
-        options = (f"{key}={ops.words(value) if isinstance(value, Tensor) else value}" for key, value in numbers.items())
-        return f"{type(self).__name__}({', '.join(options)})  # replicas={replicas}, of {size:,} parameters each"
+        replicas, size = self.parameters.shape
+        given = {
+            name: value for name, value in vars(self).items() if name not in ("parameters", "gradients") and name[0] != "_"
+        }
+        options = ", ".join(f"{name}={words(value) if isinstance(value, Tensor) else value}" for name, value in given.items())
+        return f"{type(self).__name__}({options})  # replicas={replicas}, of {size:,} parameters each"
 
     def step(self, factor: float | Tensor = 1.0) -> None:
         """Update the parameters from the gradients, at `factor` times the learning rate."""
         gradient = self.gradients
         if self._clips:
             norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-            shrink = torch.where(self.clip > 0, self.clip / (norm + 1e-6), ops.number(1.0, norm)).clamp_(max=1.0)
-            gradient = torch.mul(gradient, shrink, out=self._gradient)
-        if self._decays:
-            # Where a model has none, nothing of its parameters enters: 0 times one that has become infinite is not 0.
-            decaying = torch.where(self.weight_decay > 0, self.parameters, ops.number(0.0, gradient), out=self._work)
-            gradient = torch.addcmul(gradient, decaying, self.weight_decay, out=self._gradient)
+            gradient = gradient * (self.clip / (norm + 1e-6)).masked_fill(self.clip == 0, 1).clamp(max=1)
+        if self._decays:  # where a model has none, its parameters do not enter: 0 times infinity is not 0
+            gradient = gradient + self.weight_decay * self.parameters.masked_fill(self.weight_decay == 0, 0)
         self._update(gradient, self.lr * factor)
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        """Apply the rule to a gradient `(R, P)` at the learning rates `(R, 1)`."""
+        """Apply the rule to a gradient `(R, P)` at the learning rates `(R, 1)`; what is remembered keeps its memory."""
         raise NotImplementedError
 
     def _column(self, name: str, value: Number, below: float = math.inf) -> Tensor:
@@ -99,26 +97,8 @@ class Optimizer:
             )
         return column.expand(replicas, 1)
 
-    def _share(self, name: str, value: Number) -> Tensor:
-        """A hyperparameter that says how much of an average is kept, likewise: below 1, or nothing new would enter."""
-        return self._column(name, value, below=1.0)
-
     def _state(self) -> Tensor:
         return torch.zeros_like(self.parameters)
-
-    def _average_square(self, average: Tensor, x: Tensor, decay: Tensor, newest: Tensor) -> Tensor:
-        """average <- decay average + newest x^2, with newest = 1 - decay; infinite for good once newest x^2 overflows."""
-        square = torch.mul(x, newest, out=self._work).mul_(x)
-        return torch.addcmul(square, average, decay, out=average)
-
-    def _descend(self, direction: Tensor, lr: Tensor) -> None:
-        """p <- p - lr direction."""
-        self.parameters.addcmul_(direction, lr, value=-1.0)
-
-
-def _kind(given: object) -> str:
-    """The type of a thing, or the class itself, as an error names it."""
-    return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 class Several:
@@ -148,17 +128,11 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 0.1,
-        momentum: Number = 0.0,
-        nesterov: bool = False,
-        weight_decay: Number = 0.0,
-        clip: Number = 0.0,
-    ) -> None:
+        self, model: Stack, lr: Number = 0.1, momentum: Number = 0.0, nesterov: bool = False,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(model, lr, weight_decay, clip)
-        self.momentum = self._column("momentum", momentum)
-        self.nesterov = nesterov
+        self.momentum, self.nesterov = self._column("momentum", momentum), nesterov
         self._has_momentum = bool(self.momentum.any())
         if nesterov and not self._has_momentum:
             raise ValueError("Nesterov's rule looks ahead along the momentum: nesterov=True needs a momentum above 0")
@@ -169,76 +143,60 @@ class SGD(Optimizer):
         if self._has_momentum:
             direction = self._velocity.mul_(self.momentum).add_(gradient)
         if self.nesterov:
-            direction = torch.addcmul(gradient, self._velocity, self.momentum, out=self._work)
-        self._descend(direction, lr)
+            direction = gradient + self.momentum * self._velocity
+        self.parameters.addcmul_(lr, direction, value=-1)  # p - lr v, rounded once
 
 
 class Adagrad(Optimizer):
     """s <- s + g^2; p <- p - lr g / (sqrt(s) + eps) (Duchi et al. 2011)."""
 
     def __init__(
-        self, model: Parametrized, lr: Number = 0.01, eps: Number = 1e-10, weight_decay: Number = 0.0, clip: Number = 0.0
+        self, model: Stack, lr: Number = 0.01, eps: Number = 1e-10, weight_decay: Number = 0.0, clip: Number = 0.0
     ) -> None:
         super().__init__(model, lr, weight_decay, clip)
         self.eps = self._column("eps", eps)
         self._sum = self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        self._sum.add_(torch.mul(gradient, gradient, out=self._work))
-        root = ops.sqrt(self._sum, self._work).add_(self.eps)
-        self._descend(torch.div(gradient, root, out=self._work), lr)
+        self._sum += gradient * gradient
+        self.parameters -= lr * gradient / (self._sum.sqrt() + self.eps)
 
 
 class RMSprop(Optimizer):
     """s <- alpha s + (1 - alpha) g^2; p <- p - lr g / (sqrt(s) + eps) (Tieleman and Hinton 2012, lecture 6.5)."""
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 0.01,
-        alpha: Number = 0.99,
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.0,
-        clip: Number = 0.0,
-    ) -> None:
+        self, model: Stack, lr: Number = 0.01, alpha: Number = 0.99, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(model, lr, weight_decay, clip)
-        self.alpha, self.eps = self._share("alpha", alpha), self._column("eps", eps)
-        self._newest = ops.one_minus(self.alpha)
+        self.alpha, self.eps = self._column("alpha", alpha, below=1), self._column("eps", eps)
         self._square = self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self.alpha, self._newest)
-        root = ops.sqrt(square, self._work).add_(self.eps)
-        self._descend(torch.div(gradient, root, out=self._work), lr)
+        _average(self._square, self.alpha, gradient, gradient)
+        self.parameters -= lr * gradient / (self._square.sqrt() + self.eps)
 
 
 class Adadelta(Optimizer):
-    """s <- rho s + (1 - rho) g^2; d = g sqrt(u + eps) / sqrt(s + eps); u <- rho u + (1 - rho) d^2; p <- p - lr d.
+    """s <- rho s + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(s + eps) g; u <- rho u + (1 - rho) d^2; p <- p - lr d.
 
     Zeiler 2012, Algorithm 1, where lr is 1.
     """
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 1.0,
-        rho: Number = 0.9,
-        eps: Number = 1e-6,
-        weight_decay: Number = 0.0,
-        clip: Number = 0.0,
-    ) -> None:
+        self, model: Stack, lr: Number = 1.0, rho: Number = 0.9, eps: Number = 1e-6,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(model, lr, weight_decay, clip)
-        self.rho, self.eps = self._share("rho", rho), self._column("eps", eps)
-        self._newest = ops.one_minus(self.rho)
-        self._square, self._step_square, self._step = self._state(), self._state(), self._state()
+        self.rho, self.eps = self._column("rho", rho, below=1), self._column("eps", eps)
+        self._square, self._step_square = self._state(), self._state()
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        square = self._average_square(self._square, gradient, self.rho, self._newest)
-        # Two roots: the ratio of the squares may be too small a number where that of the roots is not.
-        root = torch.add(square, self.eps, out=self._work).sqrt_()
-        torch.add(self._step_square, self.eps, out=self._step).sqrt_().div_(root).mul_(gradient)
-        self._average_square(self._step_square, self._step, self.rho, self._newest)
-        self._descend(self._step, lr)
+        _average(self._square, self.rho, gradient, gradient)
+        step = (self._step_square + self.eps).sqrt() / (self._square + self.eps).sqrt() * gradient
+        _average(self._step_square, self.rho, step, step)
+        self.parameters -= lr * step
 
 
 class Adam(Optimizer):
@@ -249,54 +207,40 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 0.001,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.0,
-        clip: Number = 0.0,
-    ) -> None:
+        self, model: Stack, lr: Number = 0.001, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(model, lr, weight_decay, clip)
-        self.beta1, self.beta2 = self._share("beta1", beta1), self._share("beta2", beta2)
+        self.beta1, self.beta2 = self._column("beta1", beta1, below=1), self._column("beta2", beta2, below=1)
         self.eps = self._column("eps", eps)
-        self._betas = torch.stack([self.beta1, self.beta2])
-        self._newest1, self._newest2 = ops.one_minus(self._betas)
         self._mean, self._square = self._state(), self._state()
-        self._powers = torch.ones_like(self._betas)  # b1^t and b2^t
+        self._power1, self._power2 = torch.ones_like(self.beta1), torch.ones_like(self.beta2)  # b1^t and b2^t
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        mean = self._mean.lerp_(gradient, self._newest1)
-        square = self._average_square(self._square, gradient, self.beta2, self._newest2)
-        # m' / (sqrt(s') + eps) = m / (sqrt(s) + eps c) c / (1 - b1^t), with c = sqrt(1 - b2^t): one pass fewer
-        weight1, weight2 = ops.one_minus(self._powers.mul_(self._betas)).unbind()
-        correction = weight2.sqrt()
-        root = ops.sqrt(square, self._work).add_(self.eps * correction)
-        self._descend(torch.div(mean, root, out=root), lr * correction / weight1)
+        self._power1 *= self.beta1
+        self._power2 *= self.beta2
+        _average(self._mean, self.beta1, gradient)
+        _average(self._square, self.beta2, gradient, gradient)
+        mean = self._mean / (1 - self._power1)
+        root = self._square.sqrt() / (1 - self._power2).sqrt()  # of s', which may overflow where s does not
+        self.parameters -= lr * mean / (root + self.eps)
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p <- p (1 - lr weight_decay) beside the step, not through g.
+    """Adam with decoupled weight decay: p <- p (1 - lr weight_decay) before the step, not through g.
 
     Loshchilov and Hutter 2019, Algorithm 2.
     """
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 0.001,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.01,
-        clip: Number = 0.0,
-    ) -> None:
-        super().__init__(model, lr, beta1, beta2, eps, 0.0, clip)
-        self.weight_decay = self._column("weight_decay", weight_decay)
+        self, model: Stack, lr: Number = 0.001, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.01, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, beta1, beta2, eps, weight_decay, clip)
+        self._decays = False
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        self.parameters.mul_(ops.one_minus(lr * self.weight_decay))
+        self.parameters *= 1 - lr * self.weight_decay
         super()._update(gradient, lr)
 
 
@@ -304,25 +248,23 @@ class Adamax(Optimizer):
     """m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps); p <- p - lr / (1 - b1^t) m / u (Kingma and Ba 2015, Algorithm 2)."""
 
     def __init__(
-        self,
-        model: Parametrized,
-        lr: Number = 0.002,
-        beta1: Number = 0.9,
-        beta2: Number = 0.999,
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.0,
-        clip: Number = 0.0,
-    ) -> None:
+        self, model: Stack, lr: Number = 0.002, beta1: Number = 0.9, beta2: Number = 0.999, eps: Number = 1e-8,
+        weight_decay: Number = 0.0, clip: Number = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(model, lr, weight_decay, clip)
-        self.beta1, self.beta2 = self._share("beta1", beta1), self._share("beta2", beta2)
+        self.beta1, self.beta2 = self._column("beta1", beta1, below=1), self._column("beta2", beta2, below=1)
         self.eps = self._column("eps", eps)
-        self._newest1 = ops.one_minus(self.beta1)
         self._mean, self._largest = self._state(), self._state()
-        self._power1 = torch.ones_like(self.beta1)
+        self._power1 = torch.ones_like(self.beta1)  # b1^t
 
     def _update(self, gradient: Tensor, lr: Tensor) -> None:
-        self._power1.mul_(self.beta1)
-        mean = self._mean.lerp_(gradient, self._newest1)
-        size = torch.abs(gradient, out=self._work).add_(self.eps)
-        largest = torch.maximum(self._largest.mul_(self.beta2), size, out=self._largest)
-        self._descend(torch.div(mean, largest, out=self._work), lr / ops.one_minus(self._power1))
+        self._power1 *= self.beta1
+        _average(self._mean, self.beta1, gradient)
+        torch.maximum(self.beta2 * self._largest, gradient.abs() + self.eps, out=self._largest)
+        self.parameters -= lr / (1 - self._power1) * self._mean / self._largest
+
+
+def _average(average: Tensor, decay: Tensor, x: Tensor, times: Tensor | None = None) -> None:
+    """average <- decay average + (1 - decay) x, or x times another."""
+    newest = (1 - decay) * x
+    average.mul_(decay).add_(newest if times is None else newest * times)

@@ -1,17 +1,14 @@
-"""Random numbers that belong to a seed, not to a place in the stack.
+"""Random numbers that belong to a seed, not to a place in the stack: what a replica draws does not depend on the others."""
 
-One generator for a whole stack would make what a replica draws depend on its neighbours. So every seed has a generator of
-its own, and replicas of equal seed share what it draws: that pairs them for a comparison, and costs one draw.
-"""
-
-from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-_MASK = (1 << 64) - 1
-
-ORDER, DROPOUT, WEIGHTS = range(3)  # what a seed is for: the streams under it for the one are never those for another
+ORDER, DROPOUT, WEIGHTS = range(3)  # uses of a seed, each with streams of its own under it
+CPU = torch.device("cpu")
+_32_BITS, _64_BITS = (1 << 32) - 1, (1 << 64) - 1
+Whole = TypeVar("Whole", int, Tensor)
 
 
 def derive(seed: int, index: int) -> int:
@@ -19,13 +16,10 @@ def derive(seed: int, index: int) -> int:
 
     The output function of SplitMix64 (Steele, Lea, Flood 2014, Fig. 17) at the `index`-th step after `seed`.
     """
-    z = (seed + (index + 1) * 0x9E3779B97F4A7C15) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    z = (seed + (index + 1) * 0x9E3779B97F4A7C15) & _64_BITS
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _64_BITS
     return (z ^ (z >> 31)) >> 1
-
-
-CPU = torch.device("cpu")
 
 
 def generator(seed: int, device: torch.device = CPU) -> torch.Generator:
@@ -33,24 +27,21 @@ def generator(seed: int, device: torch.device = CPU) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def sent(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; a CUDA device gets it while the host goes on."""
-    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
+def mix(x: Whole) -> Whole:
+    """A permutation of the numbers of 32 bits in which each bit depends on all bits of x.
 
-
-class Streams:
-    """One generator for each distinct key, started by the key's last number.
-
-    `keys` lists the distinct keys; `member` is `(R,)`, the place in that list of each replica's own. `generators` draw on the
-    device.
+    lowbias32 of C. Wellons ("Prospecting for hash functions", 2018), with the constants found by TheIronBorn.
     """
+    x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _32_BITS
+    x = ((x ^ (x >> 15)) * 0xD35A2D97) & _32_BITS
+    return x ^ (x >> 15)
 
-    def __init__(self, keys: Sequence[tuple[int, ...]], device: torch.device = CPU) -> None:
-        self.keys = list(dict.fromkeys(keys))
-        place = {key: index for index, key in enumerate(self.keys)}
-        self.member = torch.tensor([place[key] for key in keys], device=device)
-        self.generators = [generator(key[-1], device) for key in self.keys]
 
-    def draw(self, one: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """`one(generator)` of every distinct stream, stacked along a new first axis."""
-        return torch.stack([one(stream) for stream in self.generators])
+def random_bits(seed: Whole, step: Whole, index: Whole) -> Whole:
+    """32 random bits for each seed of 63 bits, step and index: b = mix(a ^ high), mix(mix(index ^ a) ^ b), a = mix(step ^ low).
+
+    Low and high are the halves of the seed. Nothing is remembered, so any of the bits are drawn alone, on any device.
+    """
+    a = mix((step & _32_BITS) ^ (seed & _32_BITS))
+    b = mix(a ^ (seed >> 32))
+    return mix(mix(index ^ a) ^ b)

@@ -61,6 +61,8 @@ def run_all(
     devices.require_device(device)
     for study in studies:
         engines.require_trainable(study, device)
+        for line in engines.remarks(study, device):
+            said(line)
     if len({study.name for study in studies}) < len(studies):
         raise UserError("studies of one run have different names, since each has a folder: one was given twice")
     rows_of_all: dict[str, pd.DataFrame] = {}

@@ -160,18 +160,18 @@ def test_a_stage_measured_again_replaces_its_rows_only(tmp_path):
 
 def test_steps_on_a_device_are_measured_against_its_floor():
     slow = cuda.About("none", torch.__version__, bandwidth=1.0, launch=0.0)
-    measured = list(cuda.measure(slow, torch.device("cpu"), models=(12, 24), cases=scale.CASES[:1]))
+    measured = list(cuda.measure(slow, torch.device("cpu"), models=(16, 32), cases=scale.CASES[:1]))
     assert [(each["models"], each["how"]) for each in measured] == [
         (models, how)
-        for models, ways in ((12, ("cpu", "recorded", "as written")), (24, ("recorded", "as written")))
+        for models, ways in ((16, ("cpu", "recorded", "as written")), (32, ("recorded", "as written")))
         for how in ways
     ]
-    twelve, twenty_four = (
-        next(each for each in measured if each["models"] == models and each["how"] == "recorded") for models in (12, 24)
+    few, many = (
+        next(each for each in measured if each["models"] == models and each["how"] == "recorded") for models in (16, 32)
     )
-    assert twelve["kernels"] == twenty_four["kernels"]
-    assert twelve["megabytes"] * 1e12 == pytest.approx(twelve["floor_us"])
-    assert 1.9 < twenty_four["megabytes"] / twelve["megabytes"] <= 2.0
+    assert few["kernels"] == many["kernels"]
+    assert few["megabytes"] * 1e12 == pytest.approx(few["floor_us"])
+    assert 1.9 < many["megabytes"] / few["megabytes"] <= 2.0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is present")

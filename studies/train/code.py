@@ -24,7 +24,7 @@ _MAKERS = (
     ),
     *("spec/components", "spec/functions", "spec/parts", "spec/recording", "spec/settings", "spec/syntax", "plan/units"),
     *("train/calls", "train/returned", "train/sandbox"),
-    *("train/fitting", "train/networks", "train/products", "train/records", "train/runner", "train/torch_models"),
+    *("train/fitting", "train/networks", "train/records", "train/runner", "train/torch_models"),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from framework.training import BLOCK
+from framework.history import BLOCK
 from studies.data import datasets, splits
 from studies.plan.units import Source, Trial, Unit
 from studies.spec.settings import Settings, update_rule

@@ -17,7 +17,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from studies.columns import Record
 from studies.plan.units import Unit
-from studies.train import runner
+from studies.train import memory, runner
 from studies.train.worker import Lost, UnitOutcome, attempt, start
 
 TRIES = 3
@@ -93,7 +93,9 @@ def in_processes(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, Non
 
 def _worker() -> ProcessPoolExecutor:
     """A process, which starts with its first unit."""
-    return ProcessPoolExecutor(max_workers=1, initializer=start, initargs=(os.getpid(),), env=_ONE_THREAD)
+    return ProcessPoolExecutor(
+        max_workers=1, initializer=start, initargs=(os.getpid(),), env={**_ONE_THREAD, **memory.ENVIRONMENT}
+    )
 
 
 def _submit(workers: list[ProcessPoolExecutor], place: int, unit: Unit) -> Future[list[Record] | Lost]:

@@ -13,7 +13,7 @@ from studies.plan.units import NUMERICS, Trial, Unit
 from studies.seeds import digest
 from studies.train import devices, engines
 from studies.train.code import code
-from studies.train.products import fast_products
+from studies.train.memory import keep_memory
 from studies.train.sandbox import FunctionError
 
 
@@ -58,15 +58,16 @@ def describe_maker(device: str, threads: int = 1) -> Record:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within, the process computes as the suite does: on one thread, with products by numpy, without autograd.
+    """Within, the process computes as the suite does: on one thread, without autograd.
 
     There are no denormal numbers, which cost a hundred times a normal one.
     """
+    keep_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     try:
-        with torch.inference_mode(), fast_products():
+        with torch.inference_mode():
             yield
     finally:
         torch.set_flush_denormal(False)

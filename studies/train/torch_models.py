@@ -37,7 +37,6 @@ class Model:
     """A network of torch, as a stack of one."""
 
     replicas = 1
-    by_row = False  # torch's batch norm may evaluate on the rows given
 
     def __init__(self, network: nn.Sequential, layers: Sequence[Layer], takes: int | None, outputs: int | None) -> None:
         self.network, self.layers, self.takes, self.outputs = network, layers, takes, outputs
@@ -54,10 +53,6 @@ class Model:
     def seed(self, seeds: Sequence[int], device: torch.device) -> None:  # noqa: ARG002
         """Start the one stream that dropout draws from: torch's own, so the draws are not the framework's."""
         torch.manual_seed(seeds[0])
-
-    def generators(self) -> list[torch.Generator]:
-        """None of its own: torch's."""
-        return []
 
     def forward(self, x: Tensor, train: bool = True) -> Tensor:
         """The outputs, with autograd's graph behind them in training."""

@@ -6,18 +6,18 @@ from oracle import ACTIVATIONS, disk
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import framework as fw
-from framework import capture, ops
+from framework import capture
 
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """Recorded steps, by a recorder that replays a step as it is written: a list of (replays, generators)."""
+    """Recorded steps, by a recorder that replays a step as it is written: a list of their numbers of replays."""
     records = []
 
-    def record(step, generators, device):
+    def record(step, device):
         assert device == torch.device("cpu")
         replays = [0]
-        records.append((replays, generators))
+        records.append(replays)
 
         def replay():
             replays[0] += 1
@@ -64,12 +64,7 @@ def test_a_recorded_run_is_the_run_as_written(recorded, monkeypatch, optimizer, 
 def test_each_size_of_batch_is_recorded_once(recorded):
     trained(fw.SGD)
     # 4 epochs of 32, 32 and 6 rows; of each size, the first three steps are the warm-up
-    assert [replays for (replays,), _ in recorded] == [5, 1]
-
-
-def test_the_generators_of_dropout_are_told_to_the_recorder(recorded):
-    trained(fw.SGD)
-    assert all(len(generators) == 3 for _, generators in recorded)
+    assert recorded == [[5], [1]]
 
 
 def test_the_cpu_runs_each_step_as_it_is_written():
@@ -104,7 +99,6 @@ def recorded_names(monkeypatch, layers, loss, optimizer, outputs=2):
 
         return noted
 
-    monkeypatch.setattr(ops, "_numbers", {})  # constants that other tests made would hide those that this one makes
     monkeypatch.setitem(capture.RECORDERS, "cpu", record)
     model = fw.Sequential(
         fw.Linear(2, 4), *layers, fw.Linear(4, outputs), *(() if outputs == 2 else [fw.Sigmoid()]), replicas=3

@@ -6,6 +6,7 @@ import pytest
 import torch
 from oracle import close, disk, randn, small
 
+import framework
 from framework import (
     SGD,
     BatchNorm,
@@ -29,11 +30,12 @@ from framework import (
     initializers,
     normal,
     predict,
-    streams,
     xavier,
     zeros,
 )
 from framework.streams import CPU, generator
+
+draw = Dropout.seed
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -340,14 +342,15 @@ def test_seeds_are_numbers_of_any_kind(seeds):
 
 def test_weights_orders_and_dropout_of_one_seed_are_drawn_from_streams_of_their_own(monkeypatch):
     started = []
-    monkeypatch.setattr(streams, "generator", lambda seed, device=CPU: started.append(seed) or generator(seed, device))
-    monkeypatch.setattr(initializers, "generator", streams.generator)
+    monkeypatch.setattr(framework.rows, "generator", lambda seed: started.append(seed) or generator(seed))
+    monkeypatch.setattr(initializers, "generator", framework.rows.generator)
+    monkeypatch.setattr(Dropout, "seed", lambda self, seeds, device=CPU: started.extend({*seeds}) or draw(self, seeds, device))
     model = Sequential(Linear(2, 4), Dropout(), Linear(4, 4), Dropout(), Linear(4, 2), replicas=3)
+    started.clear()
     initialize(model, seed=5)
     fit(model, CrossEntropyLoss(), SGD(model), disk(20), epochs=1, seeds=5)
-    drawn = [seed for seed in started if seed != 0]
-    assert len(drawn) == 3 * 3 + 1 + 2
-    assert len(set(drawn)) == len(drawn)
+    assert len(started) == 3 * 3 + 1 + 2
+    assert len(set(started)) == len(started)
 
 
 def test_predictions_of_a_model_that_takes_any_features():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from framework.streams import Streams, derive, generator
+from framework.streams import derive, generator, mix, random_bits
 
 SPLITMIX64 = {  # the published first outputs of the generator
     0: (0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F),
@@ -35,28 +35,40 @@ def test_a_generator_starts_at_its_seed_and_not_at_the_global_one():
     assert not torch.equal(torch.rand(5, generator=generator(0)), first)
 
 
-def test_streams_of_equal_key_are_one():
-    streams = Streams([(5,), (3,), (5,), (0,), (3,)])
-    assert streams.keys == [(5,), (3,), (0,)]
-    assert streams.member.tolist() == [0, 1, 0, 2, 1]
+KNOWN = {  # seed, step, index: bits, as unsigned numbers of 32 bits in C give them
+    (0, 0, 1): 2652480560,
+    (1, 1, 123456): 712658022,
+    (2**63 - 1, 0, 1): 248075872,
+    (6791897765849424158, 1, 123456): 514148922,
+}
 
 
-def test_a_stream_starts_at_the_last_number_of_its_key_and_goes_on():
-    streams = Streams([(1, 5), (2, 5), (1, 6)])
-    alone = [generator(5), generator(5), generator(6)]
-    for _ in range(3):
-        drawn = streams.draw(lambda stream: torch.rand(4, generator=stream))
-        assert torch.equal(drawn, torch.stack([torch.rand(4, generator=one) for one in alone]))
-        assert torch.equal(drawn[0], drawn[1])
-        assert not torch.equal(drawn[0], drawn[2])
+def test_mixed_numbers_are_a_permutation():
+    """Multiplications by odd numbers and shifted sums without carry are invertible: no two of these collide."""
+    numbers = torch.cat([torch.arange(200_000), torch.arange(2**32 - 200_000, 2**32), torch.arange(0, 2**32, 10_007)]).unique()
+    mixed = mix(numbers)
+    assert len(mixed.unique()) == len(numbers)
+    assert mixed.min() >= 0
+    assert mixed.max() < 2**32
 
 
-def test_what_a_stream_draws_does_not_depend_on_its_neighbours():
-    def drawn(keys, key):
-        streams = Streams(keys)
-        place = streams.member[keys.index(key)]
-        return torch.stack([streams.draw(lambda stream: torch.randperm(20, generator=stream))[place] for _ in range(3)])
+@pytest.mark.parametrize("key", KNOWN, ids=str)
+def test_random_bits_are_known_numbers_of_python_and_of_tensors(key):
+    assert random_bits(*key) == KNOWN[key]
+    assert random_bits(*map(torch.tensor, key)).item() == KNOWN[key]
 
-    alone = drawn([(4,)], (4,))
-    assert torch.equal(drawn([(9,), (4,), (2,)], (4,)), alone)
-    assert torch.equal(drawn([(4,), (4,), (9,)], (4,)), alone)
+
+def test_random_bits_of_many_seeds_are_those_of_each():
+    seeds, places = torch.tensor([0, 5, 2**63 - 1]), torch.arange(12).reshape(3, 4)
+    together = random_bits(seeds[:, None, None], torch.tensor(2**32 + 3), places)
+    for seed, bits in zip(seeds.tolist(), together, strict=True):
+        assert bits.tolist() == [[random_bits(seed, 3, place) for place in row] for row in places.tolist()]
+
+
+def test_each_bit_of_seed_step_and_place_changes_half_of_the_bits():
+    keys = [(derive(1, index), derive(2, index) % 2**32, derive(3, index) % 2**20) for index in range(200)]
+    for part, length in ((0, 63), (1, 32), (2, 20)):
+        for bit in range(length):
+            changed = [(*key[:part], key[part] ^ (1 << bit), *key[part + 1 :]) for key in keys]
+            flips = [(random_bits(*one) ^ random_bits(*other)).bit_count() for one, other in zip(keys, changed, strict=True)]
+            assert abs(sum(flips) / len(flips) - 16) < 1.2  # 6 standard errors of a mean of 200, each of sd 2.8

@@ -32,8 +32,8 @@ from framework import (
     threshold,
     xavier,
 )
+from framework.history import BLOCK
 from framework.streams import derive, generator
-from framework.training import BLOCK
 
 pytestmark = pytest.mark.usefixtures("device")
 

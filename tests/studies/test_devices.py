@@ -52,7 +52,7 @@ def test_models_of_torch_nn_are_not_sent_to_a_cuda_device(tmp_path):
     )
     with pytest.raises(
         UserError,
-        match=r"^both.toml: base with engine = torch_nn: engine torch_nn trains on the CPU, .*: --device cuda was given",
+        match=r"^both.toml: base with engine = torch_nn: engine torch_nn trains on the CPU: --device cuda was given",
     ):
         studies.run(spec, device="cuda", results=tmp_path / "results")
     assert not (tmp_path / "results").exists()

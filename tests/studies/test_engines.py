@@ -15,7 +15,7 @@ from studies.data.wrong import pack_rows
 from studies.errors import UserError
 from studies.plan import plan
 from studies.spec import settings, spec
-from studies.spec.engines import ENGINES
+from studies.spec.engines import AUTO, ENGINES
 from studies.spec.rules import choice
 from studies.train import code, engines
 from studies.train.engines import Trained
@@ -51,7 +51,7 @@ def guessing(monkeypatch):
     """The engine under a name in the table."""
     monkeypatch.setitem(ENGINES, "guessing", f"{__name__}:Guessing")
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Guessing.__module__])
-    monkeypatch.setitem(settings._SIMPLE, "engine", choice(*ENGINES))
+    monkeypatch.setitem(settings._SIMPLE, "engine", choice(AUTO, *ENGINES))
     yield
     engines.load_engine.cache_clear()
 

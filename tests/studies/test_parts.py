@@ -183,7 +183,7 @@ def test_a_wrong_name_or_parameter_of_a_part_is_refused(level, message, own):
 
 
 def test_torch_nn_has_no_equal_of_a_part(own):
-    with pytest.raises(UserError, match=r"torch.nn has no equal of 'swish', which is your own: write engine = 'stack'"):
+    with pytest.raises(UserError, match=r"torch.nn has no equal of 'swish', which is your own; write engine = 'auto'"):
         engines.require_trainable(spec.load(str(own(ACTIVATIONS, ("epochs = 3", 'epochs = 3\nengine = "torch_nn"')))))
 
 

@@ -219,7 +219,7 @@ def test_status_counts_what_is_done_missing_and_failed_and_why(trained):
     first, second, third, *_ = status.describe_status(study, folder.parent)
     assert first == "tiny           12 trials: 9 done, 2 missing, 1 failed; of those done, 0 diverged, 9 stuck"
     assert second == "failed         1: ValueError: x"
-    assert third.startswith("made by        device cpu (10), cpu ")
+    assert third.startswith("made by        trained_by fused (10), device cpu (10), cpu ")
     assert "its row in" in explained(study, folder)
     assert "failed: ValueError: x" in explained(study, folder)
     missing = explained(study, folder, 11)

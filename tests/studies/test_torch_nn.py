@@ -197,7 +197,7 @@ def test_what_torch_nn_has_no_equal_for_is_refused_before_anything_trains(base, 
         assert called.exit_code == 2
         assert called.stderr.startswith("ablation: tiny.toml: base with engine = torch_nn: ")
         assert message in called.stderr
-        assert called.stderr.endswith("write engine = 'stack'\n")
+        assert called.stderr.endswith("write engine = 'auto'\n")
     assert not (tmp_path / "results").exists()
     study = spec.load(path)
     with pytest.raises(UserError, match="torch_nn"):

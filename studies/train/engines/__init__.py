@@ -72,7 +72,15 @@ def require_trainable(study: "Study", device: str = "cpu") -> None:
             if problem:
                 name = f"{study.name}.toml: " + f"reading {reading.reading}: " * bool(reading.reading)
                 point = ", ".join(f"{factor} = {level}" for factor, level in each.levels.items())
-                raise UserError(f"{name}base{point and f' with {point}'}: {problem}")
+                raise UserError(f"{name}base{point and f' with {point}'}: {problem}; write engine = {AUTO!r}")
+
+
+def remarks(study: "Study", device: str) -> list[str]:
+    """The reasons why engines that are faster do not train a study that leaves the choice to the suite, each in a line."""
+    first = next(iter(ENGINES))
+    of_study = [each.settings for reading in study.readings for each in reading.grid.configurations]
+    reasons = [load_engine(first).check(settings, device) for settings in of_study if settings["engine"] == AUTO]
+    return [f"{reason}; another engine trains, several times slower" for reason in dict.fromkeys(filter(None, reasons))]
 
 
 def plan_units(study: "Study", trials: Iterable[Trial], jobs: int, device: str = "cpu") -> list[Unit]:

@@ -22,19 +22,16 @@ class TorchEngine:
         """The setting that torch.nn has no equal for, or that its steps cannot be recorded for a CUDA device."""
         own = [name for key, name in components_of(settings) if key in STEPS and name not in BUILT_IN[key]]
         if own:
-            return f"torch.nn has no equal of {own[0]!r}, which is your own: write engine = 'stack'"
+            return f"torch.nn has no equal of {own[0]!r}, which is your own"
         norm = settings["batchnorm"]
         if norm.get("gradient") == "straight_through":
-            return "torch.nn's batch norm has the exact gradient only: for gradient = 'straight_through' write engine = 'stack'"
+            return "torch.nn's batch norm has the exact gradient only, not gradient = 'straight_through'"
         if norm.get("unbiased"):
-            return "torch.nn's batch norm divides the variance by n only: for unbiased = true write engine = 'stack'"
+            return "torch.nn's batch norm divides the variance by n only, not by n - 1 as unbiased = true asks"
         if settings["gradient_norms"]:
-            return "gradient norms are recorded from the framework's layers: for gradient_norms = true write engine = 'stack'"
+            return "gradient norms are recorded from the framework's layers only, and gradient_norms is true"
         if device != "cpu":
-            return (
-                f"engine torch_nn trains on the CPU, for comparison: --device {device} was given; give --device cpu, or "
-                "exclude the configurations with it"
-            )
+            return f"engine torch_nn trains on the CPU: --device {device} was given"
         return ""
 
     def units(self, study: "Study", trials: Sequence[Trial], jobs: int, device: str) -> list[Unit]:

@@ -23,10 +23,10 @@ class FusedEngine:
     def check(self, settings: Settings, device: str) -> str:
         """The reason that it is not built, or cannot train these settings on the device."""
         if device != "cpu":
-            return f"engine fused trains on the CPU: --device {device} was given; write engine = 'auto'"
+            return f"engine fused trains on the CPU: --device {device} was given"
         for key, name in components_of(settings):
             if key in STEPS and (name not in BUILT_IN[key] or BUILT_IN[key][name].maker not in MAKERS):
-                return f"engine fused has no {key} {name!r} of its own: write engine = 'auto'"
+                return f"engine fused has no formula for {key} {name!r}"
         return "" if builds.any_built() else f"engine fused is not built here: {builds.REMEDY}"
 
     def units(self, study: "Study", trials: Sequence[Trial], jobs: int, device: str) -> list[Unit]:
