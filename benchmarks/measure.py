@@ -143,16 +143,22 @@ def measure_commands(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[s
                 table = [{"command": name, "engine": "before", "reason": str(reason)} for name in sizes.commands]
         for name, arguments in sizes.commands.items():
             for engine, root in roots.items():
-                results = Path(folder) / name / engine
-                places = ("--results", str(results), "--figures", str(results / "figures"))
-                command = [sys.executable, "-m", "studies", *arguments, *places]
-                environment = {**os.environ, "PYTHONPATH": str(root)}
-                begin = time.perf_counter()
-                subprocess.run(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, check=True)
-                seconds = time.perf_counter() - begin
+                seconds = run_command(root, arguments, Path(folder) / name / engine)
                 table.append({"command": name, "engine": engine, "round": 0, "seconds": seconds, **machine.where()})
                 tell(f"{name}: {engine}: {seconds:.0f} s")
     return {"commands": table}
+
+
+def run_command(root: Path, arguments: Sequence[str], folder: Path) -> float:
+    """Seconds of `ablation` with these arguments by the code in `root`, with results and figures in a new folder.
+
+    Raises subprocess.CalledProcessError where it fails.
+    """
+    command = [sys.executable, "-m", "studies", *arguments, "--results", str(folder), "--figures", str(folder / "figures")]
+    environment = {**os.environ, "PYTHONPATH": str(root)}  # of its workers, too
+    begin = time.perf_counter()
+    subprocess.run(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - begin
 
 
 def _seconds(host: Caller, rows: Rows, turn: int) -> float:

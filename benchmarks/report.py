@@ -39,7 +39,8 @@ def with_part(page: str, results: Path) -> str:
         part = "Not measured yet: `make bench` writes this part."
     else:
         about = json.loads((results / "machine.json").read_text())
-        part = "\n\n".join([_head(about).replace("# ", "## ", 1), *_printed(_shown(tables.read(results)), "###")])
+        head = _head(about).replace("# ", "## ", 1) + " [All tables](../results/bench/tables.md)."
+        part = "\n\n".join([head, *_printed(_shown(tables.read(results)), "###")])
     return f"{before}{BEGIN}\n\n{part}\n\n{END}{rest.partition(END)[2]}"
 
 
@@ -142,9 +143,9 @@ def _growth(growth: pd.DataFrame) -> list[Section]:
         points = {line["value"]: line for line in _lines(part[part["engine"] == "ours"])}
         lines = [
             {
-                axis.rpartition(", ")[2]: str(value),
+                axis.partition(" ")[0]: str(value),
                 "network": point["widths"],
-                **({} if axis.endswith("models") else {"models": str(point["all_models"])}),
+                **({} if axis.startswith("models") else {"models": str(point["all_models"])}),
                 **{
                     engine: reasons.get((value, engine)) or _range(times.get((value, engine)), 1)
                     for engine in dict.fromkeys(growth["engine"])

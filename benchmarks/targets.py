@@ -11,7 +11,7 @@ from benchmarks.tables import CASE, Tables, ratios
 NOT_MEASURED = "not measured"
 PRODUCTS = {"none": "under 2.5", "affine": "under 4"}  # by batch norm
 WIDTHS = ("25", "50", "100", "256")
-_SINGLE, _SMALLEST = "one sample a step, models", "2-3-3-2 on 21 samples, models"
+_SINGLE, _SMALLEST = "models at one sample a step", "models of 2-3-3-2 on 21 samples"
 _US = "us_per_model_step"
 
 
