@@ -13,6 +13,7 @@ from benchmarks.work import FOLDS, Work
 
 LR = {"sgd": 0.2, "adam": 0.005}
 ONE_BY_ONE = ("torch_loop", "torch_compile", "sklearn_mlp", "floor", "large")  # these train every eleventh model
+SLOW = ("jax_rows", "torch_vmap", "sklearn_mlp", "torch_loop", "torch_compile")  # in the first rounds of `steps` only
 CASES = tuple(itertools.product(("tanh", "relu"), ("sgd", "adam"), ("none", "affine")))
 
 
@@ -22,6 +23,7 @@ class Scale:
 
     name: str
     rounds: int
+    slow_rounds: int  # of the engines in SLOW
     epochs: int
     models: int
     cases: Sequence[tuple[str, str, str]]
@@ -83,7 +85,8 @@ def _near(lr: float, models: int) -> tuple[float, ...]:
 FULL = Scale(
     name="full",
     rounds=5,
-    epochs=20,
+    slow_rounds=3,
+    epochs=16,
     models=60,
     cases=CASES,
     grid_rounds=3,
@@ -97,7 +100,7 @@ FULL = Scale(
         ("models", "16"): grown(16, 60),
         ("models", "60"): grown(60, 30),
         ("models", "250"): grown(250, 10),
-        ("models", "1000"): grown(1000, 10),
+        ("models", "1000"): grown(1000, 6),
         ("width", "25"): grown(60, 20),
         ("width", "50"): grown(40, 20, width=50),
         ("width", "100"): grown(16, 20, width=100),
@@ -115,7 +118,8 @@ FULL = Scale(
 QUICK = Scale(
     name="quick",
     rounds=2,
-    epochs=20,
+    slow_rounds=1,
+    epochs=16,
     models=60,
     cases=(CASES[0], CASES[7]),
     grid_rounds=1,
@@ -132,6 +136,7 @@ QUICK = Scale(
 TINY = Scale(
     name="tiny",
     rounds=2,
+    slow_rounds=1,
     epochs=1,
     models=12,
     cases=(CASES[0],),
@@ -146,7 +151,6 @@ TINY = Scale(
         ("models", "60"): grown(3, 1),
         ("width", "50"): grown(2, 1, width=50),
         ("data", "digits"): grown(2, 1, data="digits"),
-        ("models at one sample a step", "1"): one_sample(1, 1),
         ("models of 2-3-3-2 on 21 samples", "1"): smallest(1, 1),
     },
     process_cases=(CASES[0],),
