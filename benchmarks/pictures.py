@@ -69,8 +69,8 @@ def growth(table: pd.DataFrame) -> Figure:
     for ax, (axis, words) in zip(axes, (("models", "models in all"), ("width", "units in each hidden layer")), strict=True):
         part = lines[lines["axis"] == axis]
         for engine, look in _LINES.items():
-            own = part[part["engine"] == engine]
-            x = own["value"].astype(int)
+            own = part[part["engine"] == engine].astype({"value": int}).sort_values("value")
+            x = own["value"]
             ax.errorbar(
                 x, own["median"], [own["median"] - own["min"], own["max"] - own["median"]], fmt=look, label=TITLES[engine]
             )

@@ -152,7 +152,7 @@ def _growth(growth: pd.DataFrame) -> list[Section]:
                 },
                 "GFLOP/s of ours": f"{speeds[value, 'ours']['median']:.1f}",
             }
-            for value, point in points.items()
+            for value, point in sorted(points.items(), key=lambda item: (len(str(item[0])), str(item[0])))
         ]
         sections.append((f"Microseconds per model and step by {axis} (tanh, SGD)", pd.DataFrame(lines)))
     return sections
