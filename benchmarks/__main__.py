@@ -40,9 +40,11 @@ def run(size: str, engines: tuple[str, ...], stages: tuple[str, ...], results: P
     begin = time.perf_counter()
     chosen = [name for name in TITLES if name == "ours" or not engines or name in engines]
     about = machine.describe(size)
-    for name in stages or [name for name in _STAGES if name not in _ONLY_NAMED]:
+    names = stages or [name for name in _STAGES if name not in _ONLY_NAMED]
+    for name in names:
         tables.keep(results, name, _STAGES[name](_SCALES[size], chosen, click.echo))
-    machine.write(results, about, time.perf_counter() - begin)
+    if not (results / "machine.json").exists() or not set(names) <= set(_ONLY_NAMED):  # whose rows name their machine
+        machine.write(results, about, time.perf_counter() - begin)
     click.echo(report.write(results, figures, page))
 
 
