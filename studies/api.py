@@ -15,7 +15,7 @@ import pandas as pd
 from studies import files
 from studies.analysis import compare as versions
 from studies.analysis import comparisons, power, scores
-from studies.analysis.outcomes import from_predictions, judged_on
+from studies.analysis.outcomes import from_predictions, judged_on, measures_of
 from studies.analysis.tables import Tables, compute_tables, of_reading, scores_of
 from studies.claims import claims
 from studies.claims import judge as claim_judge
@@ -179,8 +179,8 @@ def _require_measured(study: Study, trials: pd.DataFrame) -> None:
         and trials[columns].isna().all(axis=None)
     ):
         raise UserError(
-            f"no row of {study.name} has the measure {name}: write measures = {json.dumps(asked)} at the top of the spec, and "
-            f"run it again, which trains its trials anew: {study.command('run')}"
+            f"no row of {study.name} has the measure {name}: they have {', '.join(measures_of(trials))}; write measures = "
+            f"{json.dumps(asked)} at the top of the spec, and run it again, which trains them again: {study.command('run')}"
         )
 
 
@@ -391,6 +391,10 @@ def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: 
         raise UserError(f"a margin is a number above 0: {margin:g} was given")
     (manifest_a, trials_a), (manifest_b, trials_b) = (read_finished(Path(folder)) for folder in (a, b))
     judged = read_measure("--measure", measure) if measure else about(manifest_a.get("measure"))
+    for folder, trials in ((a, trials_a), (b, trials_b)):
+        known = measures_of(trials)
+        if measure and len(trials) and known and judged.name not in known:
+            raise UserError(f"--measure: no row of {folder} has {judged.name}: they have {', '.join(known)}")
     identities = manifest_a["identity"], manifest_b["identity"]
     obstacle = versions.obstacle(*identities)
     none = obstacle or trials_a.empty or trials_b.empty

@@ -110,7 +110,8 @@ class _Run:
 
     def __init__(self, study: Study, results: Path, made_on: str, about: Record) -> None:
         self.study, self.store, self._about = study, Store(results, study), about
-        self.trials, self._rows = plan.trials(study), self.store.load().trials
+        self.trials = plan.trials(study)
+        (self._rows, *_), self._kept = self.store.load_all()
         done = successful(self._rows)
         self.pending = {trial.key: trial for trial in self.trials if trial.key not in done}
         if self.pending:
@@ -128,8 +129,12 @@ class _Run:
         self.store.end()
 
     def notes(self) -> list[str]:
-        """Lines about rows of other code, and about other runs at work."""
-        return [*status.of_other_code(self.study, self._rows, self.store.folder.parent), *status.at_work(self.store)]
+        """Lines about rows that are trained again, rows of other code, and other runs at work."""
+        return [
+            *status.incomplete(self.store, self._rows, self._kept),
+            *status.of_other_code(self.study, self._rows, self.store.folder.parent),
+            *status.at_work(self.store),
+        ]
 
     def free(self) -> list[Trial]:
         """The pending trials that no other run at work has begun."""

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from studies.analysis import outcomes
+from studies.analysis import distributions, outcomes
 from studies.analysis.estimates import ALPHA, from_moments, resolvable
 from studies.columns import OUTCOMES
 from studies.data.measures import Measure
@@ -152,7 +151,7 @@ def _adjusted(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     found = from_moments(table["difference"] / units, sd, count, 0.0)
     tests = _tests(table["question"], (table["difference"] != 0) | (sd > 0))
     usual, half, upper = (
-        (stats.t.ppf(1 - tail, count - 1) * pd.Series(found.error, table.index)).where(sd > 0)
+        (distributions.t_ppf(1 - tail, count - 1) * pd.Series(found.error, table.index)).where(sd > 0)
         for tail in (ALPHA / 2, ALPHA / 2 / tests, ALPHA)
     )
     # A model that gets stuck in half of its trials, in A as in B, changes by the same in all n folds with probability 2 / 4^n:

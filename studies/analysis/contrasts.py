@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, Estimate, Moments, Numbers, crossed, prior_of_variances, skewness
 
 DRAWS = 2000  # resamples of a family of contrasts
@@ -37,14 +37,14 @@ class Family:
         if not self.largest:
             return bonferroni
         place = math.ceil((1 - ALPHA) * (len(self.largest) + 1)) - 1
-        return min(ALPHA, max(bonferroni, float(2 * stats.norm.sf(self.largest[min(place, len(self.largest) - 1)]))))
+        return min(ALPHA, max(bonferroni, float(2 * distributions.norm_sf(self.largest[min(place, len(self.largest) - 1)]))))
 
     def adjusted(self, p: Numbers) -> Numbers:
         """The p-values adjusted for all tests of the family, none below its own."""
         bonferroni = np.minimum(1, p * max(1, self.tests))
         if not self.largest:
             return bonferroni
-        beyond = len(self.largest) - np.searchsorted(self.largest, stats.norm.isf(np.minimum(p, 1) / 2), side="left")
+        beyond = len(self.largest) - np.searchsorted(self.largest, distributions.norm_isf(np.minimum(p, 1) / 2), side="left")
         resampled = (1 + beyond) / (len(self.largest) + 1)
         return np.where(np.isfinite(p), np.maximum(p, np.minimum(bonferroni, resampled)), np.nan)
 
@@ -129,7 +129,7 @@ class Contrasts:
             return found
         found = blanked(_shrunken(moments, found, self.overlap, family.prior), self.blank)
         with np.errstate(invalid="ignore"):
-            half = stats.t.ppf(1 - family.alpha / 2, found.freedom) * found.error
+            half = distributions.t_ppf(1 - family.alpha / 2, found.freedom) * found.error
         return found._replace(
             ci_low=np.maximum(mean - half, -self.reach),
             ci_high=np.minimum(mean + half, self.reach),
@@ -187,7 +187,7 @@ def _shrunken(moments: Moments, found: Estimate, overlap: float, prior: tuple[fl
         rows = by_row**2 / (moments.rows - 1) if moments.rows else 0.0
         combined = np.minimum(total**2 / (places + rows), 1e9)
         spread = total > 0
-        p = np.where(spread, 2 * stats.t.sf(np.abs(moments.mean) / np.sqrt(total), combined), found.p)
+        p = np.where(spread, 2 * distributions.t_sf(np.abs(moments.mean) / np.sqrt(total), combined), found.p)
     return found._replace(error=np.sqrt(total), freedom=np.where(spread, combined, np.nan), p=p)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, Moments, Numbers, crossed, holm
 from studies.analysis.outcomes import levels_of, measured
 from studies.analysis.scores import Scores
@@ -159,7 +159,7 @@ class _Part(NamedTuple):
         """The probability of so large a sum of squares by chance."""
         if not self.trace > _ROUNDING:
             return 1.0 if found <= _ROUNDING else math.nan
-        return float(stats.f.sf(found / self.trace, self.trace**2 / self.square, self.freedom))
+        return distributions.f_sf(found / self.trace, self.trace**2 / self.square, self.freedom)
 
 
 class _Chance(NamedTuple):
@@ -233,7 +233,7 @@ def _ends(
     square = np.array([part.square for part in parts[: len(share)]])
     error = np.sqrt(np.nan_to_num(found.error) ** 2 + 2 * square / total**2)
     freedom = np.where(np.isfinite(found.freedom), found.freedom, scores.by_place.shape[1] - 1)
-    half = 100 * stats.t.ppf(1 - ALPHA / 2 / max(1, np.isfinite(share).sum()), freedom) * error
+    half = 100 * distributions.t_ppf(1 - ALPHA / 2 / max(1, np.isfinite(share).sum()), freedom) * error
     return np.clip(share - half, 0, 100), np.clip(share + half, 0, 100)
 
 

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import special
+
+from studies.analysis import distributions
 
 ALPHA = 0.05  # level of every test; intervals are those of 95%
 SKEWED = 2.5  # times the shift of t by skewness: chosen on 660 data sets of `make calibration`, 20 resampled repeats each
@@ -100,8 +102,8 @@ def crossed(moments: Moments, overlap: float = 0.0) -> Estimate:
         error = np.where(np.sqrt(variance) > 1e-9 * np.maximum(np.abs(mean), 1e-3), np.sqrt(variance), variance * 0)
         error = np.where(count > 1, error, np.nan)
         spread = error > 0
-        half = np.where(spread, stats.t.ppf(1 - ALPHA / 2, np.where(spread, freedom, 1)) * error, np.nan)
-        tested = 2 * stats.t.sf(np.abs(mean) / np.where(spread, error, 1), np.where(spread, freedom, 1))
+        half = np.where(spread, distributions.t_ppf(1 - ALPHA / 2, np.where(spread, freedom, 1)) * error, np.nan)
+        tested = 2 * distributions.t_sf(np.abs(mean) / np.where(spread, error, 1), np.where(spread, freedom, 1))
         p = np.where(spread, tested, np.where(mean == 0, 1.0, 2.0 ** (1.0 - count)))
         p = np.where(np.isfinite(error), p, np.nan)
     found = (mean, sd, count, error, np.where(spread, freedom, np.nan), mean - half, mean + half, p)
@@ -124,7 +126,7 @@ def _for_skewness(skew: ArrayLike, count: Numbers) -> Numbers:
     off by g (1 + 2 t^2) / (6 sqrt(n)) (Johnson 1978). A sample shows less skewness than it was drawn from; so `SKEWED` times as
     much is taken, on both sides, at the normal quantile z of 95%.
     """
-    quantile = stats.norm.ppf(1 - ALPHA / 2)
+    quantile = distributions.norm_ppf(1 - ALPHA / 2)
     return np.asarray(1 + SKEWED * np.abs(skew) * (1 + 2 * quantile**2) / (6 * quantile * np.sqrt(count)))
 
 
@@ -142,7 +144,7 @@ def within(found: Estimate, low: float = 0.0, high: float = 100.0) -> Estimate:
     if math.isinf(low) and math.isinf(high):
         return found
     with np.errstate(divide="ignore", invalid="ignore"):
-        quantile = stats.t.ppf(1 - ALPHA / 2, found.freedom)
+        quantile = distributions.t_ppf(1 - ALPHA / 2, found.freedom)
         inside = (error > 0) & (mean > low) & (mean < high)
         if math.isinf(low) or math.isinf(high):
             bound, away = (high, -1) if math.isinf(low) else (low, 1)
@@ -178,7 +180,7 @@ def rate(values: Numbers, trials: ArrayLike) -> tuple[Numbers, Numbers]:
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.minimum(share * (1 - share) / np.square(found.error), np.asarray(trials, dtype=float))
         size = np.where(np.asarray(found.error) > 0, size, np.nan)
-        low, high = wilson_ends(share, size, stats.t.ppf(1 - ALPHA / 2, values.shape[-1] - 1))
+        low, high = wilson_ends(share, size, distributions.t_ppf(1 - ALPHA / 2, values.shape[-1] - 1))
     return 100 * low, 100 * high
 
 
@@ -189,15 +191,15 @@ def rope_probabilities(found: Estimate, margin: float) -> tuple[Numbers, Numbers
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(np.asarray(found.error) > 0, found.error, np.nan)
-        below = stats.t.cdf((-margin - found.mean) / error, found.freedom)
-        above = stats.t.sf((margin - found.mean) / error, found.freedom)
+        below = distributions.t_cdf((-margin - found.mean) / error, found.freedom)
+        above = distributions.t_sf((margin - found.mean) / error, found.freedom)
     return below, 1 - below - above, above
 
 
 def equivalent(found: Estimate, margin: float, alpha: ArrayLike = ALPHA) -> NDArray[np.bool_]:
     """True where a difference is shown to be within the margin, by two one-sided tests at `alpha` (Schuirmann 1987)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.abs(found.mean) + stats.t.ppf(1 - np.asarray(alpha), found.freedom) * found.error
+        reach = np.abs(found.mean) + distributions.t_ppf(1 - np.asarray(alpha), found.freedom) * found.error
         return np.asarray(reach < margin)
 
 
@@ -228,12 +230,16 @@ def prior_of_variances(variances: Numbers, freedom: float) -> tuple[float, float
     excess = float(shifted.var(ddof=1) - special.polygamma(1, freedom / 2))
     if excess <= special.polygamma(1, 5e5):
         return math.inf, math.exp(shifted.mean())
+    from scipy import optimize  # with much that nothing else needs
+
     half = optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e6)
     return 2 * half, math.exp(shifted.mean() + special.digamma(half) - math.log(half))
 
 
 def exact_bounds(count: int, total: int) -> tuple[float, float]:
     """The lower and the upper one-sided 95% bound of a share, each on its own (Clopper and Pearson 1934)."""
+    from scipy import stats  # takes up to a second to import
+
     low = stats.binomtest(count, total, alternative="greater").proportion_ci(1 - ALPHA).low
     high = stats.binomtest(count, total, alternative="less").proportion_ci(1 - ALPHA).high
     return float(low), float(high)
@@ -251,12 +257,12 @@ def resolvable(sd: float, count: int, overlap: float = 0.0, row_error: float = 0
     by_place = sd**2 * (1 / count + overlap)
     variance = by_place + row_error**2
     freedom = (count - 1) * (variance / by_place) ** 2 if by_place else math.inf
-    return float((stats.t.ppf(1 - ALPHA / 2, freedom) + stats.t.ppf(POWER, freedom)) * math.sqrt(variance))
+    return float((distributions.t_ppf(1 - ALPHA / 2, freedom) + distributions.t_ppf(POWER, freedom)) * math.sqrt(variance))
 
 
 def needed(sd: float, difference: float, overlap: float = 0.0) -> int | None:
     """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five; None if none would."""
     if not sd:
         return 2
-    share = (difference / ((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * sd)) ** 2 - overlap
+    share = (difference / ((distributions.norm_ppf(1 - ALPHA / 2) + distributions.norm_ppf(POWER)) * sd)) ** 2 - overlap
     return None if share <= 0 else max(2, math.ceil(1 / share))

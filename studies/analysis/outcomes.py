@@ -8,7 +8,7 @@ import pandas as pd
 from studies.columns import FLAGS, SETS
 from studies.data import measuring
 from studies.data.measures import Measure
-from studies.spec.measures import recorded
+from studies.spec.measures import MEASURES, recorded
 from studies.spec.study import Study
 
 SET_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -39,6 +39,16 @@ def measured(trials: pd.DataFrame, measure: Measure) -> pd.DataFrame:
         values = values.astype(float)
         added[f"{name}_value"] = values.where(values.abs() < float("inf"))
     return trials.assign(**added)
+
+
+def measures_of(trials: pd.DataFrame) -> list[str]:
+    """The built-in measures that some trial has a value of."""
+    columns = set(trials.columns[trials.notna().any()])
+    return [
+        name
+        for name in MEASURES
+        if columns & {name, *(f"{of}_{name}" for of in SETS)} or (name == "error" and columns & {f"{of}_errors" for of in SETS})
+    ]
 
 
 def from_predictions(trials: pd.DataFrame, predictions: pd.DataFrame, study: Study) -> pd.DataFrame:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.contrasts import LEADING, Contrasts, Indices
 from studies.analysis.estimates import ALPHA, Estimate, Numbers
 from studies.analysis.run_comparisons import UNTESTED, difference
@@ -63,7 +63,7 @@ class RunScores(Scores):
     def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
         """The same with intervals that hold together and adjusted p, by Bonferroni over the pairs that tables show."""
         alone, count = self.estimate_alone(one, other), self._count_pairs()
-        half = stats.t.ppf(1 - ALPHA / 2 / count, alone.freedom) * alone.error
+        half = distributions.t_ppf(1 - ALPHA / 2 / count, alone.freedom) * alone.error
         adjusted = np.minimum(1, alone.p * count)
         found = alone._replace(ci_low=alone.mean - half, ci_high=alone.mean + half, p=adjusted)
         return found, np.full(len(one), ALPHA / count)
@@ -92,7 +92,7 @@ def summarised(table: pd.DataFrame, variants: pd.Series, runs: Runs, judged: str
     """A table whose rows are `variants` with the sd, the interval and the number of runs that a table of means gives."""
     lines = runs.table.drop_duplicates("variant").set_index("variant").loc[variants]
     sd, count = lines["sd"].to_numpy(dtype=float), lines["n"].to_numpy(dtype=float)
-    half = stats.t.ppf(1 - ALPHA / 2, count - 1) * sd / np.sqrt(count)
+    half = distributions.t_ppf(1 - ALPHA / 2, count - 1) * sd / np.sqrt(count)
     mean = table[f"{judged}_mean"]
     known = {f"{judged}_sd": sd, f"{judged}_ci_low": mean - half, f"{judged}_ci_high": mean + half}
     whole = count.astype(int)

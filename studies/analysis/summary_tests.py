@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, Estimate
 
 
@@ -31,8 +31,8 @@ def welch(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Estimate:
         v1, v2 = sd1**2 / n1, sd2**2 / n2
         error = np.where((n1 > 1) & (n2 > 1), np.sqrt(v1 + v2), np.nan)
         freedom = np.where(error > 0, (v1 + v2) ** 2 / (v1**2 / (n1 - 1) + v2**2 / (n2 - 1)), np.nan)
-        p = 2 * stats.t.sf(np.abs(m1 - m2) / np.where(error > 0, error, np.nan), freedom)
-        half = stats.t.ppf(1 - ALPHA / 2, freedom) * error
+        p = 2 * distributions.t_sf(np.abs(m1 - m2) / np.where(error > 0, error, np.nan), freedom)
+        half = distributions.t_ppf(1 - ALPHA / 2, freedom) * error
     mean = m1 - m2
     found = (mean, np.full_like(mean, np.nan), n1 + n2, error, freedom, mean - half, mean + half, p)
     return Estimate(*(each if np.ndim(each) else float(each) for each in found))

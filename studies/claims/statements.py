@@ -20,8 +20,8 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, Estimate, estimate, exact_bounds, needed
 from studies.claims.verdicts import Outcome, digits, p_text, sentence
 from studies.errors import unknown
@@ -152,7 +152,7 @@ def _above(found: Estimate, value: float, bound: float) -> float:
     """
     if found.error == 0:
         return 2.0**-found.count if value > bound else 1.0
-    return float(special.stdtr(found.count - 1, (bound - value) / found.error))
+    return float(distributions.t_cdf((bound - value) / found.error, found.count - 1))
 
 
 def _without_rounding(comparison: Comparison) -> NDArray[np.float64]:
@@ -175,6 +175,8 @@ def _needed(comparison: Comparison, found: Estimate) -> str:
 
 def count_share(share: Share) -> Evidence:
     """Test a share against the threshold of its claim: exact binomial tests, one-sided on either side."""
+    from scipy import stats  # takes up to a second to import
+
     threshold, never = CLAIMED_SHARES[share.claim], share.claim == "never"
     over, under = (
         float(stats.binomtest(share.count, share.total, threshold, alternative=side).pvalue) for side in ("greater", "less")

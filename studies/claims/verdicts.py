@@ -12,8 +12,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, from_moments, holm, resolvable
 
 MIN_ROUNDS = 30  # resampling fewer rejects true numbers 10 to 20 times in 100
@@ -125,7 +125,7 @@ def _two_sided(drawn: NDArray[np.float64], value: float, step: float, m: int, n:
     by_rank = beyond + (1 - beyond) * share
     distance = max(0.0, abs(value - float(drawn.mean())) - step)
     spread = float(drawn.std())
-    tail = float(stats.t.sf(distance / spread, m - 1)) if spread and m > 1 else 0.0
+    tail = float(distributions.t_sf(distance / spread, m - 1)) if spread and m > 1 else 0.0
     return min(1.0, 2 * min(max(share, tail), by_rank))
 
 
@@ -236,7 +236,7 @@ def _half_width(published: Published, s: float, m: int, n: int, spread_differs: 
         theirs = published.sd**2 * (published.units - published.ddof) / (others * published.units)
         if ours + theirs > 0:
             freedom = (ours + theirs) ** 2 / (ours**2 / (m - 1) + theirs**2 / others)
-    return float(stats.t.ppf(0.95, freedom)) * math.sqrt(ours + theirs)
+    return float(distributions.t_ppf(0.95, freedom)) * math.sqrt(ours + theirs)
 
 
 def _checked(published: Published, rounds: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,21 @@ import click
 
 from studies.cli import results, runs, specs, terminal, trials
 from studies.cli.judge import judge
-from studies.errors import UserError
+from studies.errors import UserError, unknown
+
+
+class _Usage(click.ClickException):
+    """An error of click about options and arguments, in one line."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        text = " ".join(error.format_message().split()).rstrip(".")
+        command = error.ctx.command_path if error.ctx else "ablation"
+        super().__init__(f"{text[:1].lower()}{text[1:]}{' ' if text.endswith('?') else '; '}see: {command} --help")
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401
+        click.echo(f"ablation: {self.message}", file=file, err=True)
 
 
 class _Commands(click.Group):
@@ -21,11 +35,25 @@ class _Commands(click.Group):
         terminal.prepare()
         return super().main(*args, **extra)
 
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:  # noqa: ANN401
+        given = bool(args)
+        try:
+            return super().make_context(info_name, args, *rest, **extra)
+        except click.UsageError as error:
+            raise (_Usage(error) if given else error) from None  # without arguments: the help
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401
+        if self.get_command(ctx, args[0]) is None:
+            raise UserError(unknown("command", args[0], self.commands))
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             returned = super().invoke(ctx)
             sys.stdout.flush()  # while an error can still be told
             return returned
+        except click.UsageError as error:
+            raise _Usage(error) from None
         except UserError as error:
             click.echo(f"ablation: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(2)

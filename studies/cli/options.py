@@ -10,7 +10,7 @@ import click
 
 from studies.errors import UserError
 from studies.spec import spec, table
-from studies.spec.measures import read_measure
+from studies.spec.measures import ALWAYS, MEASURES, read_measure
 from studies.spec.study import Study
 
 overrides = click.option(
@@ -73,4 +73,11 @@ def about(study: Study, measure: str | None) -> Study:
     """The study about the measure that --measure names, where it does. Raises UserError where there is none such."""
     if measure is not None and study.table:
         return table.about(study, measure)
-    return study if measure is None else study.about(read_measure("--measure", measure, study.data.task))
+    if measure is None:
+        return study
+    try:
+        return study.about(read_measure("--measure", measure, study.data.task))
+    except UserError as error:
+        always = [name for name in ALWAYS if MEASURES[name].task in ("", study.data.task)]
+        recorded = ", ".join(dict.fromkeys([*always, *study.recorded]))
+        raise UserError(f"{error}; rows of {study.name} record {recorded}") from None

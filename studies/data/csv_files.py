@@ -4,8 +4,8 @@ Numbers are read by pandas' own parser; only a column in which it finds somethin
 are in one message, each with its column and a remedy.
 """
 
-import io
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ def read_csv(path: Path, target: str, task: str = CLASSIFICATION) -> DataSet:
     if not path.is_file():  # a device or a pipe may never end
         raise UserError(f"data.path: there is no file {str(path)!r}")
     try:
-        names, cells = _columns(path.read_bytes(), target)
+        names, cells = _columns(path, target)
     except (OSError, ValueError) as error:  # ValueError: of pandas's parser, or of the encoding
         reason = " ".join(str(error).split())
         raise UserError(
@@ -78,11 +78,15 @@ def _refuse(path: Path, faults: Sequence[str]) -> None:
         raise UserError(f"data.path: {str(path)!r}: {'; '.join(faults)}")
 
 
-def _columns(content: bytes, target: str) -> tuple[list[str], pd.DataFrame]:
-    """The names in the first line, and the columns below by their place, the target's as texts."""
+def _columns(path: Path, target: str) -> tuple[list[str], pd.DataFrame]:
+    """The names in the first line, and the columns below by their place, the target's as texts.
+
+    Parts of the file are read one after the other, which takes half the time of the whole at once; a column of several types
+    would lose the spelling of its numbers, so a file with a column of texts is read as a whole.
+    """
 
     def read(separator: str, **options: Any) -> pd.DataFrame:  # noqa: ANN401
-        return pd.read_csv(io.BytesIO(content), sep=separator, na_filter=False, **options)
+        return pd.read_csv(path, sep=separator, na_filter=False, compression=None, **options)
 
     def names(separator: str, lines: int = 1) -> list[str]:
         return read(separator, header=None, nrows=lines, dtype=str).iloc[0].str.strip().to_list()
@@ -90,7 +94,18 @@ def _columns(content: bytes, target: str) -> tuple[list[str], pd.DataFrame]:
     separator = max(_SEPARATORS, key=lambda each: (target in names(each), len(names(each))))
     found = names(separator, lines=2)  # raises where the first row is longer: below, pandas would cut it
     texts = {place: str for place, name in enumerate(found) if name == target}
-    return found, read(separator, header=0, names=range(len(found)), index_col=False, dtype=texts, low_memory=False)
+    options = {"header": 0, "names": range(len(found)), "index_col": False, "dtype": texts}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        cells = read(separator, **options)
+    if any(not _is_number(column) for place, column in cells.items() if place not in texts):
+        cells = read(separator, **options, low_memory=False)
+    return found, cells
+
+
+def _is_number(column: pd.Series) -> bool:
+    """True for a column that pandas read as numbers."""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def _order(name: str) -> tuple[bool, float, str]:
@@ -144,19 +159,13 @@ def _faulty_names(names: Sequence[str], target: str) -> Iterator[str]:
 
 def _numbers(cells: pd.DataFrame, names: Sequence[str], rule: str = "features are numbers") -> tuple[Floats, list[str]]:
     """The features as numbers `(samples, features)`, and a fault for each kind of cell that is none."""
-    kinds = pd.api.types
-    texts = {
-        place: column.astype(str).str.strip()
-        for place, column in cells.items()
-        if not kinds.is_numeric_dtype(column) or kinds.is_bool_dtype(column)
-    }
+    texts = {place: column.astype(str).str.strip() for place, column in cells.items() if not _is_number(column)}
     for place, column in texts.items():
         cells[place] = pd.to_numeric(column, errors="coerce")
-    inputs = np.ascontiguousarray(cells.to_numpy(dtype=np.float64))
-    wrong = ~(np.abs(inputs) <= _LARGEST)
+    inputs = cells.to_numpy(dtype=np.float64)
     found: dict[str, list[str]] = defaultdict(list)
-    for index in np.flatnonzero(wrong.any(0)):
-        place, rows = cells.columns[index], np.flatnonzero(wrong[:, index])
+    for index in np.flatnonzero(~((inputs.min(0) >= -_LARGEST) & (inputs.max(0) <= _LARGEST))):
+        place, rows = cells.columns[index], np.flatnonzero(~(np.abs(inputs[:, index]) <= _LARGEST))
         given = texts[place].iloc[rows] if place in texts else cells[place].iloc[rows].astype(str)
         for fault, those in given.groupby(given.map(_fault)):
             more = f", and {len(those) - 1:,} more" if len(those) > 1 else ""

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from studies.data.generators import FIXED, GENERATED
-from studies.data.types import REGRESSION, Data, DataSet, Floats, Schema, Table, Targets
+from studies.data.types import REGRESSION, Data, DataSet, Floats, Labels, Schema, Table, Targets
 from studies.errors import UserError, listed, quoted
 from studies.seeds import seed_for
 
 _INEXACT = 2.0**53  # from there, float64 is another number for some whole numbers
+_FEW = 100  # values of a column that are looked at before all
+_PRIME = np.uint64(0x100000001B3)  # of the FNV-1a hash
 
 
 def identify(path: Path) -> str:
@@ -35,7 +38,8 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 @functools.lru_cache(maxsize=16)
 def _content(path: Path, stamp: object) -> str:  # noqa: ARG001 - a part of the cache's key
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)
@@ -62,7 +66,8 @@ def pools(data: Data, seed: int, repeat: int) -> Pools:
 def _pools(data: Data, seed: int, which: int) -> Pools:
     if data.name not in GENERATED:
         everything = read_whole(data)
-        return _divided(_numbered(everything.inputs, everything.labels), data, seed)
+        inputs = np.ascontiguousarray(everything.inputs)  # the order in memory decides how sums over rows round
+        return _divided(_numbered(inputs, everything.labels), data, seed)
 
     def draw(purpose: str, size: int) -> Table:
         drawn = _drawn(data, size, seed_for(seed, purpose, which))
@@ -133,11 +138,45 @@ def schemas_of(folder: Path) -> list[Schema]:
 
 def training_pool(data: Data, schema: Schema, seed: int) -> Table:
     """Rows without features, of each class as many as in the training pool of the first repeat; no file is read."""
-    labels: Targets = np.repeat(np.arange(len(schema.counts)), schema.counts)
     if data.task == REGRESSION:
-        labels = labels.astype(float)
-    table = _numbered(np.empty((len(labels), 0)), labels)
-    return table if data.name in GENERATED else _divided(table, data, seed).train
+        return _numbered(np.empty((data.samples, 0)), np.zeros(data.samples))
+    counts = np.array(schema.counts)
+    if data.name not in GENERATED:
+        for purpose, size in (("test", data.test_samples), ("validation", data.validation_samples)):
+            counts -= _count_chosen(counts, size, seed_for(seed, purpose))
+        if data.samples < counts.sum():
+            counts = _count_chosen(counts, data.samples, seed_for(seed, "data"))
+    return _numbered(np.empty((counts.sum(), 0)), np.repeat(np.arange(len(counts)), counts))
+
+
+def _count_chosen(counts: Labels, size: int, seed: int) -> Labels:
+    """Rows of each class among the chosen ones of `_divide`, which takes them by `train_test_split`.
+
+    That rounds the others' shares of the classes down, and gives the rows that this leaves to the largest fractions. Ties are
+    broken at random.
+    """
+    if not size:
+        return np.zeros_like(counts)
+    _require_proportion(counts, size)
+    shares = counts / counts.sum() * (counts.sum() - size)
+    others = np.floor(shares)
+    fractions = shares - others
+    rng = np.random.RandomState(seed % 2**32)
+    for fraction in np.unique(fractions)[::-1]:
+        tied = np.flatnonzero(fractions == fraction)
+        left = counts.sum() - size - int(others.sum())
+        others[rng.choice(tied, min(len(tied), left), replace=False)] += 1
+    return counts - others.astype(np.int64)
+
+
+def _require_proportion(counts: Labels, size: int) -> None:
+    """Raise UserError unless `size` rows and the others can have the classes in proportion."""
+    rows, there = int(counts.sum()), counts[counts > 0]
+    if there.min() < 2 or min(size, rows - size) < len(there):
+        raise UserError(
+            f"data: {size} of {rows} rows cannot have the classes in proportion: that takes two rows of each class, of which "
+            f"the smallest has {there.min()}, and {len(there)} rows in both parts; give other sizes, or drop small classes"
+        )
 
 
 def doubts(data: Data) -> list[str]:
@@ -145,10 +184,11 @@ def doubts(data: Data) -> list[str]:
     if data.name in GENERATED:
         return []
     inputs, labels, features, target, classes = read_whole(data)
-    constant = np.ptp(inputs, axis=0) == 0
-    whole_numbers = (inputs == np.rint(inputs)).all(0)
-    distinct = [len(np.unique(column)) == len(column) for column in inputs.T[whole_numbers]]
-    rounded = [_repeats(column[np.abs(column) >= _INEXACT]) for column in inputs.T] & whole_numbers & ~constant
+    constant = inputs.min(0) == inputs.max(0)
+    whole_numbers = np.array([_is_whole(column[:_FEW]) and _is_whole(column) for column in inputs.T])
+    distinct = [not _repeats(column) for column in inputs.T[whole_numbers]]
+    rounded = whole_numbers & ~constant
+    rounded[rounded] = [_repeats(column[np.abs(column) >= _INEXACT]) for column in inputs.T[rounded]]
     named = np.array(features, dtype=object)
     found = []
     if constant.any():
@@ -161,14 +201,31 @@ def doubts(data: Data) -> list[str]:
         found.append(f"whole numbers from 2^53, which may differ in the file and are equal as float64: column {columns}")
     alike = "classes that differ in case or blanks alone: {} of {}"
     found += [alike.format(listed(map(quoted, written)), quoted(target)) for written in _alike(classes)]
-    repeated = len(labels) - len(set(map(bytes, inputs)))
+    alike_rows = _maybe_repeated(inputs)
+    texts = [bytes(row) for row in inputs[alike_rows]]
+    repeated = len(texts) - len(set(texts))
     if repeated:
-        differently = len(set(zip(map(bytes, inputs), labels.tolist(), strict=True))) - len(labels) + repeated
+        differently = len(set(zip(texts, labels[alike_rows].tolist(), strict=True))) - len(texts) + repeated
         other = "with another target" if data.task == REGRESSION else "in another class"
         which = f", {differently:,} of them {other}" if differently else ""
         count = f"{repeated:,} of {len(labels):,}{which}"
         found.append(f"rows with the features of an earlier row: {count}; copies may lie on both sides of a split")
     return found
+
+
+def _is_whole(values: Floats) -> bool:
+    """True where all values are whole numbers."""
+    return bool((values == np.rint(values)).all())
+
+
+def _maybe_repeated(inputs: Floats) -> NDArray[np.bool_]:
+    """True for every row that is equal to another, and for few others: those of equal hashes."""
+    hashes = np.zeros(len(inputs), dtype=np.uint64)
+    for column in inputs.T:
+        hashes = (hashes ^ np.ascontiguousarray(column).view(np.uint64)) * _PRIME
+        hashes ^= hashes >> np.uint64(32)
+    _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    return np.asarray(counts[places] > 1)
 
 
 def _repeats(values: Floats) -> bool:
@@ -189,9 +246,8 @@ def _divide(table: Table, size: int, seed: int) -> tuple[Table, Table]:
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(table.labels))
-    try:
-        strata = None if np.issubdtype(table.labels.dtype, np.floating) else table.labels
-        rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=strata)
-    except ValueError as error:
-        raise UserError(f"data: {size} of {len(rows)} rows cannot have the classes in proportion: {error}") from None
+    strata = None if np.issubdtype(table.labels.dtype, np.floating) else table.labels
+    if strata is not None:
+        _require_proportion(np.bincount(strata), size)
+    rest, chosen = train_test_split(rows, test_size=size, random_state=seed % 2**32, stratify=strata)
     return table.take(rest), table.take(chosen)

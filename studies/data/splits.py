@@ -60,14 +60,14 @@ def folds(pool: Table, validation: Validation, seed: int, repeat: int) -> list[t
     return list(order.split(pool.inputs, pool.labels))
 
 
-def training_sizes(pool: Table, validation: Validation, seed: int) -> set[int]:
-    """Numbers of training rows that trials have; k-fold cross-validation without strata needs no draw to know them."""
-    rows, count = len(pool.labels), validation.folds
-    if not count:
-        return {rows}
-    if validation.stratified:
-        return {len(kept) for kept, _ in folds(pool, validation, seed, 0)}
-    return {rows - rows // count - (fold < rows % count) for fold in range(count)}
+def fold_size(rows: int, folds: int, fold: int) -> int:
+    """Number of rows that a fold leaves out, with strata and without: those that remain go to the first folds."""
+    return rows // folds + (fold < rows % folds)
+
+
+def training_sizes(rows: int, folds: int) -> set[int]:
+    """Numbers of training rows that trials on a pool have."""
+    return {rows - fold_size(rows, folds, fold) for fold in range(folds)} or {rows}
 
 
 def _with_noise(table: Table, share: float, classes: int, rng: np.random.Generator) -> Table:

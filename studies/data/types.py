@@ -25,7 +25,7 @@ OF_RUNS = "table"  # the task of data that are runs which something else made
 class DataSet(NamedTuple):
     """All rows of a data set, inputs `(samples, features)` and labels `(samples,)`, with the names of features and classes.
 
-    For regression, labels are numbers and there are no classes.
+    For regression, labels are numbers and there are no classes. Inputs lie in memory in any order.
     """
 
     inputs: Floats

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from studies.analysis import distributions
 from studies.analysis.estimates import ALPHA, POWER, needed, resolvable
 from studies.analysis.run_comparisons import IDENTICAL, SIGN, UNTESTED
 from studies.data.runs.places import noun, short_names
@@ -24,7 +24,9 @@ from studies.show.texts import (
 
 LONG = 30  # letters of a variant's name, beyond which a head calls it "the baseline"
 PLANNED = 8  # differences at most, for each of which the number of runs is said that would show it
-REACH = float(stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER))  # standard errors that show four times in five
+REACH = float(
+    distributions.norm_ppf(1 - ALPHA / 2) + distributions.norm_ppf(POWER)
+)  # standard errors that show four times in five
 
 
 def table_of(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from studies.data.runs.remarks import describe
 from studies.errors import SHOWN
 from studies.plan.units import Trial, Unit
 from studies.spec.study import Study
-from studies.train import costs, engines
+from studies.train import costs, devices, engines
 
 
 def describe_plan(
@@ -60,7 +60,7 @@ def describe_plan(
     count = sum(reading.trials for reading in study.readings)
     lines += ["", f"rows           {count - len(missing):,} of {count:,} trials have one, {len(missing):,} are missing"]
     if missing:
-        jobs = jobs or count_processes("cpu", study.function.threads)
+        jobs = jobs or devices.processes("cpu", study.function.threads)
         units = engines.plan_units(study, missing, jobs)
         largest = max(len(unit.trials) for unit in units)
         lines.append(f"stacks         {len(units):,}, the largest of {largest} models")
@@ -85,25 +85,17 @@ def count_missing(study: Study, missing: Sequence[Trial], jobs: int | None, devi
 
     Raises UserError where the device is not here, or an engine cannot train a configuration of the study on it.
     """
-    jobs = jobs or count_processes(device, study.function.threads)
+    devices.require_device(device)
+    engines.require_trainable(study, device)
     counts = Counter(", ".join(filter(None, (trial.reading, trial.configuration.label))) for trial in missing)
     trials = sum(reading.trials for reading in study.readings)
-    time = rough_time(engines.plan_units(study, missing, jobs, device), jobs)
-    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained, in {time}"
+    total = f"{study.name}: {len(missing):,} of {trials:,} trials would be trained"
+    if missing:
+        jobs = jobs or devices.processes(device, study.function.threads)
+        total += f", in {rough_time(engines.plan_units(study, missing, jobs, device), jobs)}"
     lines = [f"  {count:,} of {name}" for name, count in counts.items()]
     more = [f"  and those of {len(lines) - SHOWN:,} more configurations"] if len(lines) > SHOWN else []
     return [total, *lines[:SHOWN], *more]
-
-
-def count_processes(device: str, threads: int = 1) -> int:
-    """The processes of a run by default: see `devices.processes`.
-
-    Raises UserError where the device is not here.
-    """
-    from studies.train import devices  # imports torch, which a plan of trials that are all done does without
-
-    devices.require_device(device)
-    return devices.processes(device, threads)
 
 
 def rough_time(units: Sequence[Unit], jobs: int) -> str:
@@ -138,12 +130,10 @@ def _describe_reading(study: Study) -> list[str]:
 
 def _describe_data(study: Study) -> list[str]:
     """Rows of one reading, with what is doubtful about them."""
-    pool = datasets.pools(study.data, study.seed, 0)
-    held_out = [
-        f"{len(table.labels):,} {name}" for name, table in (("validation", pool.validation), ("test", pool.test)) if table
-    ]
+    sizes = {"training": study.data.samples, "validation": study.data.validation_samples, "test": study.data.test_samples}
+    counts = ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size)
     return [
-        f"data           {study.schema.name}: {', '.join([f'{len(pool.train.labels):,} training', *held_out])} rows",
+        f"data           {study.schema.name}: {counts} rows",
         *(f"{'':15}{words}" for words in study.schema.words),
         *(f"doubtful       {doubt}" for doubt in datasets.doubts(study.data)),
     ]

@@ -108,6 +108,7 @@ class Screen:
         if self._counts[study.name]["failed"]:
             for reason, count in rows.loc[rows["status"] != "ok", "reason"].value_counts().items():
                 self._say(f"{count:,} trials failed: {reason}", err=True)
+            self._say(f"to train them again: {study.command('run', self._results)}", err=True)
         self._clock = time.perf_counter()
 
     def said(self, line: str) -> None:

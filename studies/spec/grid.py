@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from studies.columns import is_taken
-from studies.errors import UserError, unknown
+from studies.errors import UserError, quoted, unknown
 from studies.seeds import digest
 from studies.spec.identity import identity
 from studies.spec.keys import NETWORKS, Keys
@@ -79,10 +79,21 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Level:
-    """A level of a factor: its label, and the settings it assigns; dotted keys reach into tables."""
+    """A level of a factor: its label, the settings it assigns, and its place in the spec; dotted keys reach into tables."""
 
     label: str
     assigns: Mapping[str, Any]
+    place: str  # "grid 1.activation"
+
+    @property
+    def grid(self) -> str:
+        """The grid that it is in."""
+        return self.place.partition(".")[0]
+
+    @property
+    def described(self) -> str:
+        """Grid, factor and level, for errors."""
+        return f"{self.place}, level {quoted(self.label)}"
 
 
 def expand(grids: object, excludes: object, base: Settings, design: str, keys: Keys = NETWORKS) -> Grid:
@@ -99,15 +110,15 @@ def expand(grids: object, excludes: object, base: Settings, design: str, keys: K
     removed = [0] * len(rules)
     duplicates = 0
     configurations: dict[str, Configuration] = {}
-    for labels, settings, point in points:
-        covering = next((index for index, rule in enumerate(rules) if _covers(rule, labels, settings, keys)), None)
+    for point in points:
+        covering = next((index for index, rule in enumerate(rules) if _covers(rule, point.labels, point.settings, keys)), None)
         if covering is not None:
             removed[covering] += 1
             continue
-        resolved = keys.resolve(settings, f"base with {point}" if point else "base")
+        resolved = _resolve(point, base, keys)
         key = digest(identity("base", resolved), 12)
         duplicates += key in configurations
-        configurations.setdefault(key, Configuration(key, resolved, labels))
+        configurations.setdefault(key, Configuration(key, resolved, point.labels))
     if not configurations:
         raise UserError("exclude leaves no configuration: every point of the grid is covered by a rule")
     levels = _levels(axes, home, configurations.values())
@@ -176,7 +187,8 @@ def _level(factor: str, value: Any, where: str, rated: bool, keys: Keys) -> _Lev
             require(f"{where}: a label", given, one_line)
     if factor.partition(".")[0] in keys.defaults:
         keys.require(where, factor, "factor")
-        return _Level(_label(factor, value, where.rpartition(".")[0], rated, keys, given), {factor: value})
+        shown = quoted(level_text(value) if given is None else given)
+        return _Level(_label(factor, value, f"{where}, level {shown}", rated, keys, given), {factor: value}, where)
     if given is None or not isinstance(value, Mapping):
         raise UserError(
             f"{where}: {unknown('factor', factor, keys.defaults)}; or, for a factor of your own, levels that are tables "
@@ -187,7 +199,7 @@ def _level(factor: str, value: Any, where: str, rated: bool, keys: Keys) -> _Lev
         raise UserError(f"{where}: {factor!r} is a column of the tables already; give the factor another name")
     for key in value:
         keys.require(f"{where} ({given})", key, "key")
-    return _Level(given, value)
+    return _Level(given, value, where)
 
 
 def _label(factor: str, value: Any, where: str, rated: bool, keys: Keys, given: str | None = None) -> str:  # noqa: ANN401
@@ -227,11 +239,11 @@ def _combinations(axes: Sequence[Mapping[str, Sequence[_Level]]], design: str) -
 
 
 class _Point(NamedTuple):
-    """One point of a grid: the level of each factor by its label, the settings, and the levels in words."""
+    """One point of a grid: the level of each factor by its label, the settings, and the levels that it sets by factor."""
 
     labels: Mapping[str, str]
     settings: Settings
-    words: str
+    chosen: Mapping[str, _Level]
 
 
 def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _Level]) -> _Point:
@@ -245,7 +257,35 @@ def _point(base: Settings, home: Mapping[str, str], combination: Mapping[str, _L
             setters[key], assigns[key] = factor, value
     settings = _set(base, assigns)
     labels = {factor: level.label for factor, level in combination.items()}
-    return _Point({**home, **labels}, settings, _in_words(labels))
+    return _Point({**home, **labels}, settings, combination)
+
+
+def _resolve(point: _Point, base: Settings, keys: Keys) -> dict[str, Any]:
+    """The resolved settings of a point.
+
+    Raises UserError, which names the level that is wrong alone, else two that are wrong together, else all of the point.
+    """
+    names = _in_words({factor: level.label for factor, level in point.chosen.items()})
+    where = f"{next(iter(point.chosen.values())).grid} with {names}" if point.chosen else "base"
+    try:
+        return keys.resolve(point.settings, where)
+    except UserError as error:
+        for few in itertools.chain(*(itertools.combinations(point.chosen.items(), count) for count in (1, 2))):
+            assigns = {key: value for _, level in few for key, value in level.assigns.items()}
+            if _problem(_set(base, assigns), where, keys) == str(error):
+                (_, level), *others = few
+                blamed = level.described if not others else f"{level.grid} with {_in_words({f: x.label for f, x in few})}"
+                raise UserError(blamed + str(error).removeprefix(where)) from None
+        raise
+
+
+def _problem(settings: Settings, where: str, keys: Keys) -> str:
+    """The error of resolving some settings; empty where there is none."""
+    try:
+        keys.resolve(settings, where)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _set(base: Settings, assigns: Mapping[str, Any]) -> Settings:
@@ -284,7 +324,7 @@ def _require_met(rules: Sequence[Mapping[str, Any]], points: Sequence[_Point], h
         for key, value in rule.items():
             if key not in home and key not in keys.defaults:
                 raise UserError(f"exclude {index + 1}: {unknown('factor or key', key, [*home, *keys.defaults])}")
-            if not any(_covers({key: value}, labels, settings, keys) for labels, settings, _ in points):
+            if not any(_covers({key: value}, point.labels, point.settings, keys) for point in points):
                 there = dict.fromkeys(
                     labels[key] if key in labels else level_text(settings.get(key, keys.defaults.get(key)))
                     for labels, settings, _ in points

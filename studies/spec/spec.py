@@ -15,7 +15,7 @@ import numpy as np
 
 from studies.data import datasets, splits
 from studies.data.types import CLASSIFICATION, NO_DATA, NO_SCHEMA, REGRESSION, Data, Schema, Validation
-from studies.errors import UserError, unknown
+from studies.errors import UserError, quoted, unknown
 from studies.spec import parts, table
 from studies.spec.components import BUILT_IN
 from studies.spec.functions import Function, read_function
@@ -266,7 +266,7 @@ def _one(
                 f"data.samples: {data.samples} rows of {data.name} hold one class only, from seed {seed}; give more"
             )
         validation = read_validation(document.get("validation", {}), data, pool)
-        sizes = splits.training_sizes(pool, validation, seed)
+        sizes = splits.training_sizes(len(pool.labels), validation.folds)
     base = document.get("base", {})
     components = own.known()
     if data.task == REGRESSION and not function.name:
@@ -278,8 +278,8 @@ def _one(
     keys.resolve(base, "base")
     expanded = expand(document.get("grid", []), document.get("exclude", []), base, design, keys)
     expanded = replace(expanded, baseline={**expanded.baseline, **_baseline(document.get("baseline", {}), expanded)})
-    for each in expanded.configurations if not function.name else ():
-        require_fitting(each, data, len(schema.classes), sizes)
+    if not function.name:
+        _require_fitting(expanded, data, schema, sizes)
     _check_tune(document.get("tune", []), expanded, data, validation)
     task = data.task if data.name else ""
     measure = read_measure("measure", document.get("measure", DEFAULT[data.task]), task, bool(function.name))
@@ -303,6 +303,20 @@ def _one(
         parts=own,
         function=function,
     )
+
+
+def _require_fitting(grid: Grid, data: Data, schema: Schema, sizes: Collection[int]) -> None:
+    """Require that every configuration fits the data; an error names the first that does not, unless none does."""
+    problems = {}
+    for each in grid.configurations:
+        try:
+            require_fitting(each, data, len(schema.classes), sizes)
+        except UserError as error:
+            problems[each.label] = str(error)
+    if problems:
+        label, problem = next(iter(problems.items()))
+        of_all = len(problems) == len(grid.configurations) and len(set(problems.values())) == 1
+        raise UserError(problem if of_all else f"configuration {quoted(label)}: {problem}")
 
 
 def _check_tune(factors: object, grid: Grid, data: Data, validation: Validation) -> None:

@@ -95,6 +95,15 @@ def _has_measures(rows: pd.DataFrame, measures: Sequence[str]) -> pd.Series:
     return has
 
 
+def lacks(rows: pd.DataFrame, plan: pd.DataFrame, measures: Sequence[str]) -> dict[str, int]:
+    """The recording settings and measures that rows of planned trials lack, each with the number of these rows."""
+    asked = _recorded(plan.loc[rows["trial"]]).set_axis(rows.index)
+    there = _recorded(rows)
+    lacking = {key: ~np.asarray(recording.covers({**asked, key: there[key]}, asked), dtype=bool) for key in recording.SETTINGS}
+    lacking |= {name: ~_has_measures(rows, [name]).to_numpy() for name in measures}
+    return {name: int(without.sum()) for name, without in lacking.items() if without.any()}
+
+
 def _recorded(rows: pd.DataFrame) -> pd.DataFrame:
     """The recording settings of rows; of one that does not say, nothing."""
     return pd.DataFrame({key: rows[key].fillna(0).astype(int) for key in recording.SETTINGS})

@@ -10,11 +10,12 @@ from studies.columns import FIRST, FLAGS, LAST, MADE_BY, is_measure
 from studies.plan import plan
 from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
+from studies.spec.engines import AUTO
 from studies.spec.grid import level_text
 from studies.spec.identity import differing, plain
 from studies.spec.study import Study
 from studies.store import shards
-from studies.store.rows import successful
+from studies.store.rows import lacks, successful
 from studies.store.store import KEPT, Store, read_manifest
 from studies.train.code import code
 
@@ -33,6 +34,9 @@ def describe_status(study: Study, results: Path) -> list[str]:
     store = Store(results, study)
     (rows, *_), kept = store.load_all()
     lines = [line for reading in study.readings for line in _of_reading(reading, rows)]
+    failed = len(rows) - len(successful(rows))
+    if failed:
+        lines.append(f"again          {study.command('run', results)} trains the {failed:,} failed trials again")
     if rows.empty and kept.empty and (store.folder / "summary.csv").exists():
         lines.append(
             f"tables         committed in {store.folder}, without the rows that they were computed from: "
@@ -44,7 +48,7 @@ def describe_status(study: Study, results: Path) -> list[str]:
     hosts = [shards.writer(Path(run["shard"])).host for run in store.runs() if "shard" in run]
     if hosts:
         lines.append(f"runs           on {_counted(pd.Series(hosts))}")
-    return [*lines, *at_work(store), *outside(store, kept)]
+    return [*lines, *at_work(store), *outside(store, rows, kept)]
 
 
 def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
@@ -57,15 +61,19 @@ def missing(study: Study, results: Path) -> tuple[list[Trial], list[str]]:
     store = Store(results, study)
     (rows, *_), kept = store.load_all()
     done = successful(rows)
-    return [trial for trial in plan.trials(study) if trial.key not in done], outside(store, kept)
+    return [trial for trial in plan.trials(study) if trial.key not in done], outside(store, rows, kept)
 
 
 def mixed(rows: pd.DataFrame) -> list[str]:
     """A line for each thing that rows were made by several of."""
+    if rows.empty:
+        return []
+    chosen = rows["trained_by"].where(rows["engine"] == AUTO)  # a study may have engines as levels
+    values = {column: rows[column] if column != "trained_by" else chosen.dropna() for column in MADE_BY}
     return [
-        f"mixed          rows of several {column}: {_counted(rows[column])}; rows are equal to the bit within one only"
-        for column in MADE_BY
-        if len(rows) and len(rows[column].unique()) > 1
+        f"mixed          rows of several {column}: {_counted(found)}; rows are equal to the bit within one only"
+        for column, found in values.items()
+        if found.nunique() > 1
     ]
 
 
@@ -86,17 +94,35 @@ def at_work(store: Store) -> list[str]:
     return [f"at work        process {writer.process} on {writer.host}" for writer in writers]
 
 
-def outside(store: Store, kept: pd.DataFrame) -> list[str]:
-    """Lines about rows in the folder that belong to no trial of the study as it is: how many, and what does not fit."""
+def outside(store: Store, rows: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """Lines about rows in the folder that the study does not use, beside those that it does: how many, and why not."""
     if kept.empty:
         return []
-    lines = [f"kept           {len(kept):,} rows of other trials in {store.folder / KEPT}, for a study that comes back to them"]
-    reasons = [reason for reason in (_misfit(kept, store.plan, column) for column in _settings(kept)) if reason]
-    lacking = int(kept["trial"].isin(store.plan.index).sum())
-    if lacking:
-        reasons.append(f"{lacking:,} lack what the study records now")
+    others = kept[~kept["trial"].isin(store.plan.index)]
+    lines = incomplete(store, rows, kept)
+    if len(others):
+        count = f"{len(others):,} rows of other trials"
+        lines.append(f"kept           {count} in {store.folder / KEPT}, for a study that comes back to them")
+    reasons = [reason for reason in (_misfit(others, store.plan, column) for column in _settings(others)) if reason]
     reasons += changed(store)
     return [*lines, *(f"               {reason}" for reason in reasons[:SHOWN])]
+
+
+def incomplete(store: Store, rows: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+    """Lines about rows of the study's trials that lack what it records now, so that a run trains these trials again."""
+    own = kept[kept["trial"].isin(store.plan.index)] if len(kept) else kept
+    again = own[~own["trial"].isin(successful(rows))] if len(own) else own
+    lines = []
+    if len(again):
+        lacking = lacks(again, store.plan, store.study.recorded)
+        each = ", ".join(f"{name} ({count:,})" for name, count in lacking.items())
+        lines.append(
+            f"incomplete     {len(again):,} rows lack what the study records now, {each}: a run trains their trials again"
+        )
+    if len(own) > len(again):
+        count = f"{len(own) - len(again):,} rows of trials that were trained again since"
+        lines.append(f"kept           {count}: they record what the new rows do not")
+    return lines
 
 
 def changed(store: Store) -> list[str]:

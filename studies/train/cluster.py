@@ -126,9 +126,10 @@ def versions() -> Versions:
         code = hashlib.blake2b(digest_size=4)
         for name in ("framework", "studies"):
             folder = Path(str(import_module(name).__file__)).parent
-            for path in sorted(folder.rglob("*.py")):
+            for path in sorted(path for path in folder.rglob("*.*") if path.suffix in (".py", ".h", ".cpp")):
                 code.update(path.read_bytes())
         found["ablation-suite"] = f"code {code.hexdigest()}"
+        found["core"] = "built" if any(folder.glob("train/engines/fused/core.*")) else "not built"
     except ImportError:
         found["ablation-suite"] = None
     return found

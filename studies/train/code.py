@@ -11,6 +11,7 @@ from pathlib import Path
 from studies.seeds import digest
 
 _STUDIES = Path(__file__).parents[1]
+SOURCES = (".py", ".h", ".cpp")  # of what is computed
 _MAKERS = (
     *(
         "seeds",
@@ -32,15 +33,18 @@ _MAKERS = (
 def code() -> str:
     """The first 12 digits of the hash of `framework` and of the modules of `studies` that train and judge."""
     folders = (_STUDIES.parent / "framework", _STUDIES / "train" / "engines")
-    sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    sources = [path for folder in folders for path in sorted(folder.rglob("*.*")) if path.suffix in SOURCES]
     sources += [_STUDIES / f"{name}.py" for name in _MAKERS]
     root = _STUDIES.parent
-    return digest({path.relative_to(root).as_posix(): _bare(path.read_text(encoding="utf-8")) for path in sources}, 12)
+    return digest({path.relative_to(root).as_posix(): _bare(path) for path in sources}, 12)
 
 
-def _bare(source: str) -> list[str]:
-    """The lines of a module without docstrings, comments and empty lines."""
+def _bare(path: Path) -> list[str]:
+    """The lines of a source file without docstrings, comments and empty lines."""
+    source = path.read_text(encoding="utf-8")
     lines = source.splitlines()
+    if path.suffix != ".py":
+        return [line for line in lines if line.strip() and not line.lstrip().startswith("//")]
     nodes: list[ast.AST] = [ast.parse(source)]
     while nodes:
         node = nodes.pop()

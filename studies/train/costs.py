@@ -1,6 +1,6 @@
 """Rough time of training: of the calls of each step, however few rows they are about, and of its arithmetic.
 
-Its unit is a step of a 2-8-2 network, one model and one row at a time. `unit_seconds` measures it where and when it is needed,
+Its unit is what `unit_seconds` measures where and when it is needed,
 so a slow or busy machine has longer units. The costs were measured on stacks of 1 to 1,000 models of 3 to 11 layers, which had
 2 to 256 units.
 """
@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from studies.plan.units import Unit
 from studies.spec.settings import Settings
 
@@ -19,7 +21,7 @@ START = 15_000.0  # of a process that trains: it imports torch
 END = 4_000.0  # of a run: its rows become files and tables
 _MODEL = 10.0  # to draw the rows and the first weights of a model
 _RECORD = 3.0  # to evaluate a stack on one set of rows, beside a third of what these rows cost in training
-_STEPS, _ROUNDS = 100, 5  # of the measurement of the unit
+_ROUNDS, _ROUND, _CALLS = 9, 1000, 50  # rounds of so many calls that measure the unit, and calls of a unit
 
 
 class Costs(NamedTuple):
@@ -64,22 +66,19 @@ def training_cost(unit: Unit, costs: Costs) -> float:
 
 
 def unit_seconds() -> float:
-    """Seconds of one unit on this machine, as it is now."""
-    import torch  # takes a second, which a plan of trials that are all done does without
+    """Seconds of one unit on this machine, as it is now.
 
-    import framework as fw
-    from studies.train import runner
-
-    rows = fw.Rows(torch.linspace(0, 1, 2 * _STEPS).reshape(_STEPS, 2), torch.arange(_STEPS) % 2)
+    A unit is as long as a number of calls of numpy about a few numbers: importing torch would take longer than all else in a
+    plan.
+    """
+    weights, units = np.full((8, 8), 0.1), np.ones(8)
     taken = []
-    with runner.one_thread():
-        for _ in range(1 + _ROUNDS):
-            model = fw.Sequential(fw.Linear(2, 8), fw.Tanh(), fw.Linear(8, 2))
-            fw.initialize(model, fw.xavier, seed=0)
-            started = time.perf_counter()
-            fw.fit(model, fw.CrossEntropyLoss(), fw.SGD(model, lr=0.1), rows, epochs=1, batch_size=1)
-            taken.append((time.perf_counter() - started) / _STEPS)
-    return statistics.median(taken[1:])  # the first warms up
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        for _ in range(_ROUND):
+            units = np.tanh(weights @ units)
+        taken.append((time.perf_counter() - started) / _ROUND)
+    return _CALLS * statistics.median(taken[1:])  # the first warms up
 
 
 def rough_seconds(costs: Sequence[float], jobs: int) -> float:

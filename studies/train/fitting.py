@@ -1,5 +1,6 @@
 """Training of a unit by `framework.fit`, or a loop that does the same: rows, first weights and orders come from seeds."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -94,6 +95,10 @@ def fit_unit(unit: Unit, observe: Observe | None = None, twin: Twin | None = Non
         decide=DECISIONS[shared["decision"]].make,
         history_every=shared["history_every"],
         gradient_norms=shared["gradient_norms"],
-        observe=observe and (lambda epoch: observe(epoch, model)),
+        observe=None if observe is None else functools.partial(_look, observe, model),
     )
     return Fitted(model, history, unit.splits, seconds)
+
+
+def _look(observe: Observe, model: Any, epoch: int) -> None:  # noqa: ANN401
+    observe(epoch, model)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from framework.history import BLOCK
-from studies.data import datasets, splits
+from studies.data import splits
 from studies.plan.units import Source, Trial, Unit
 from studies.spec.settings import Settings, update_rule
 from studies.spec.study import Study
@@ -17,6 +16,7 @@ from studies.train import devices
 from studies.train.costs import count_units_and_weights
 
 Capacity = Callable[[Study, Unit], int]  # models that may train together, all like the first of a unit
+BLOCK = 512  # rows evaluated at a time on the CPU, as in `framework.training`, which imports torch
 _OWN = ("init", "output_init", "bias_init", "optimizer", "clip")  # settings that each model of a unit may have of its own
 _FEWEST = 8  # models in a unit, before more jobs make units smaller
 
@@ -33,12 +33,8 @@ def pack(study: Study, trials: Sequence[Trial], jobs: int, device: str, capacity
     """
     source = source_of(study)
     groups: dict[tuple[str, tuple[int, int, int]], list[Trial]] = defaultdict(list)
-    rows = {}
     for trial in trials:
-        place = (trial.repeat, trial.fold)
-        if place not in rows:
-            rows[place] = count_rows(study, *place)
-        groups[structure(trial.configuration.settings), rows[place]].append(trial)
+        groups[structure(trial.configuration.settings), count_rows(study, trial.fold)].append(trial)
     units = []
     for (_, counts), group in groups.items():
         # Trials of one update rule share an optimizer, those of one fold a permutation: keep them together.
@@ -101,11 +97,8 @@ def count_operations(study: Study, settings: Settings, rows: tuple[int, int, int
     return settings["epochs"] * rows[0] * (6.0 * count + each * units)
 
 
-def count_rows(study: Study, repeat: int, fold: int) -> tuple[int, int, int]:
+def count_rows(study: Study, fold: int) -> tuple[int, int, int]:
     """Training, validation and test rows of a trial."""
-    pool = datasets.pools(study.data, study.seed, repeat)
-    test = len(pool.test.labels) if pool.test else 0
-    if study.validation.folds:
-        kept, left_out = splits.folds(pool.train, study.validation, study.seed, repeat)[fold]
-        return len(kept), len(left_out), test
-    return len(pool.train.labels), len(pool.validation.labels) if pool.validation else 0, test
+    data, folds = study.data, study.validation.folds
+    left_out = splits.fold_size(data.samples, folds, fold) if folds else 0
+    return data.samples - left_out, left_out or data.validation_samples, data.test_samples

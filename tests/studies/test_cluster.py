@@ -145,7 +145,9 @@ def test_a_trial_that_kills_its_workers_has_failed_and_the_others_are_trained(ca
     path = tiny(('["relu", "tanh"]', '["relu", "elu"]'), (', { name = "adam", lr = 0.01 }', ""))
     run = call("run", path, "--backend", "dask", "--scheduler", cluster.address, cwd=tmp_path)
     assert run.returncode == 1, run.stderr
-    assert run.stderr == "1 trials failed: 2 workers died while they trained it: 3 tries\n"
+    reason, advice = run.stderr.splitlines()
+    assert reason == "1 trials failed: 2 workers died while they trained it: 3 tries"
+    assert advice.startswith("to train them again: ablation run ")
     table = outcomes(tmp_path / "results").set_index(["activation", "fold"])["status"]
     assert table.value_counts().to_dict() == {"ok": 5, "failed": 1}
     assert table["elu", 2] == "failed"

@@ -1,5 +1,6 @@
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -360,12 +361,57 @@ def test_every_data_set_has_names(name, features, target, classes):
     assert len(schema.counts) == len(classes)
 
 
-@pytest.mark.parametrize("sizes", [(0, 0, 150), (30, 0, 120), (31, 17, 71)], ids=["all rows", "a test set", "both and fewer"])
-def test_the_rows_of_each_class_in_the_pool_are_known_without_the_rows(sizes):
-    test, validation, samples = sizes
-    data = Data("iris", samples, validation, test, "none", 0.0, False)
-    assumed = datasets.training_pool(data, datasets.schema(data, 5), 5)
-    assert np.bincount(assumed.labels).tolist() == np.bincount(datasets.pools(data, 5, 0).train.labels).tolist()
+COUNTS = {  # rows of each class, then test rows, validation rows, and rows of the pool, of which 0 means the rest
+    "all rows": ([50, 50, 50], 0, 0, 0),
+    "ties": ([50, 50, 50], 31, 17, 71),
+    "ties of few rows": ([7, 7, 7, 7, 7], 6, 7, 12),
+    "unequal": ([3, 90, 41, 17], 13, 9, 50),
+    "rare classes": ([2, 100, 5], 4, 4, 0),
+    "many classes": (list(range(2, 32)), 100, 0, 200),
+    "two": ([1001, 17], 250, 0, 0),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("counts", "test", "validation", "samples"), COUNTS.values(), ids=COUNTS)
+def test_the_rows_of_each_class_in_the_pool_are_those_of_scikit_learn(csv, counts, test, validation, samples, seed):
+    path = csv("x,y\n" + "".join(f"{place},{place}\n" * count for place, count in enumerate(counts)))
+    data = changed(csv_data(path), test_samples=test, validation_samples=validation)
+    data = changed(data, samples=samples or sum(counts) - test - validation)
+    assumed = datasets.training_pool(data, datasets.schema(data, seed), seed)
+    assert np.bincount(assumed.labels).tolist() == np.bincount(datasets.pools(data, seed, 0).train.labels).tolist()
+
+
+@pytest.mark.parametrize("name", generators.NAMES[:-1])
+def test_the_sets_of_rows_have_the_sizes_of_the_section(name):
+    samples = 14 if name == "xor" else 60
+    data = Data(name, samples, 3, 4, "none", 0.0, False, task="regression" if name in generators.NUMERIC else "classification")
+    if name == "digits":
+        data = changed(data, validation_samples=30, test_samples=40)
+    pools = datasets.pools(data, 1, 0)
+    assert [len(table.labels) for table in pools] == [samples, data.validation_samples, data.test_samples]
+    assert len(datasets.training_pool(data, datasets.schema(data, 1), 1).labels) == samples
+
+
+@pytest.mark.parametrize(
+    ("counts", "test"), [([1, 30], 5), ([30, 30, 30], 2), ([5, 5], 9)], ids=["one row", "a small part", "a small rest"]
+)
+def test_classes_that_cannot_be_in_proportion_are_told_before_rows_are_divided(csv, counts, test):
+    path = csv("x,y\n" + "".join(f"{place},{place}\n" * count for place, count in enumerate(counts)))
+    data = changed(csv_data(path), test_samples=test, samples=sum(counts) - test)
+    message = f"data: {test} of {sum(counts)} rows cannot have the classes in proportion: that takes two rows of each class"
+    with pytest.raises(UserError, match=re.escape(message)):
+        datasets.training_pool(data, datasets.schema(data, 0), 0)
+    with pytest.raises(UserError, match=re.escape(message)):
+        datasets.pools(data, 0, 0)
+
+
+def test_counts_need_no_scikit_learn(csv, monkeypatch):
+    data = changed(csv_data(csv("x,y\n" + "1,a\n2,b\n" * 20)), samples=30, test_samples=10)
+    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)  # an import raises
+    assert np.bincount(datasets.training_pool(data, datasets.schema(data, 0), 0).labels).tolist() == [15, 15]
+    with pytest.raises(ImportError):
+        datasets.pools(data, 0, 0)
 
 
 def test_a_file_is_read_once_for_all_repeats(csv, monkeypatch):
@@ -417,9 +463,33 @@ def test_a_table_takes_rows():
 
 
 @pytest.mark.parametrize("stratified", [False, True], ids=["plain", "stratified"])
-@pytest.mark.parametrize(("samples", "folds"), [(10, 0), (10, 2), (23, 5), (24, 5), (40, 10)])
-def test_training_sizes_are_those_of_the_folds(samples, folds, stratified):
+@pytest.mark.parametrize(("samples", "folds"), [(10, 2), (23, 5), (24, 5), (40, 10), (101, 3)])
+def test_the_sizes_of_folds_are_those_of_scikit_learn(samples, folds, stratified):
     pool = datasets.pools(changed(DISK, name="moons", samples=samples, test_samples=0), 0, 0).train
-    validation = Validation(folds, 1, stratified)
-    drawn = {len(kept) for kept, _ in splits.folds(pool, validation, 0, 0)} if folds else {samples}
-    assert splits.training_sizes(pool, validation, 0) == drawn
+    drawn = splits.folds(pool, Validation(folds, 1, stratified), 0, 0)
+    assert [splits.fold_size(samples, folds, fold) for fold in range(folds)] == [len(left_out) for _, left_out in drawn]
+    assert splits.training_sizes(samples, folds) == {len(kept) for kept, _ in drawn}
+
+
+def test_without_folds_all_rows_of_the_pool_train():
+    assert splits.training_sizes(10, 0) == {10}
+
+
+def test_a_column_that_changes_its_type_far_down_is_read_as_one(csv):
+    rows = 150_000  # several of the parts in which pandas reads
+    lines = [f"{place},{place % 2}\n" for place in range(rows)]
+    lines[-2] = "0.1,0\n"
+    read = csv_files.read_csv(csv("x,y\n" + "".join(lines)), "y")
+    assert read.inputs[[0, 7, -2, -1], 0].tolist() == [0, 7, 0.1, rows - 1]
+    lines[-3:] = ["red,0\n", "1e5x,1\n", "2.50,1\n"]
+    message = f"texts in column 'x' (row {rows - 2} below the header: 'red', and 1 more)"
+    with pytest.raises(UserError, match=re.escape(message)):
+        csv_files.read_csv(csv("x,y\n" + "".join(lines)), "y")
+
+
+def test_rows_of_equal_features_are_counted_among_many(csv):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 30, (500, 2))
+    data = csv_data(csv("u,v,y\n" + "".join(f"{u + 0.5},{v + 0.5},{place % 2}\n" for place, (u, v) in enumerate(rows))))
+    copies = len(rows) - len(set(map(tuple, rows.tolist())))
+    assert any(f"an earlier row: {copies} of 500, " in doubt for doubt in datasets.doubts(data))

@@ -96,7 +96,7 @@ def test_no_other_module_names_an_engine_or_asks_which_it_is():
 MAKE_NO_NUMBERS = {  # modules that a process needs to train, or to know which engine does
     *("columns", "errors", "plan", "spec", "data", "train", "spec.engines", "spec.grid", "spec.identity"),
     *("spec.keys", "spec.rules"),
-    *("train.code", "train.costs", "train.devices", "train.worker"),
+    *("train.code", "train.costs", "train.devices", "train.memory", "train.worker"),
 }
 
 

@@ -56,7 +56,7 @@ def _settings(index, activation, loss, outputs):
         "loss": loss,
         "outputs": outputs,
         "batchnorm": norm,
-        "dropout": 0.0,
+        "dropout": (0.0, 0.0, 0.3)[index % 3],
         "schedule": schedule,
         "reduction": ("mean", "sum")[index % 2],
         "shuffle": ("epoch", "once", "never")[index % 3],
@@ -87,7 +87,6 @@ def _fit(fit, settings, epochs=None, observe=None, rows=None):
     replicas = len(settings)
     model = networks.model(settings, FEATURES, CLASSES)
     networks.draw_first_weights(model, settings, [5] * replicas)
-    model.forward(torch.zeros(replicas, FEATURES, 2, dtype=model.parameters.dtype), train=False)
     train, validation = rows or (_rows(TRAIN, 0, shared["outputs"]), _rows(VALIDATION, 1, shared["outputs"]))
     history = fit(
         model,
@@ -199,7 +198,7 @@ def test_orders_are_torchs(samples):
 
 
 def _tiny_settings(**changes):
-    return resolve({"hidden": [6], "epochs": 5, "history_every": 2, "batch_size": 5, "dropout": 0.0, **changes}, "base")
+    return resolve({"hidden": [6], "epochs": 5, "history_every": 2, "batch_size": 5, "dropout": 0.2, **changes}, "base")
 
 
 def test_a_model_has_the_same_bits_alone_and_observed():

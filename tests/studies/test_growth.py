@@ -100,6 +100,39 @@ def test_a_row_that_records_more_is_used_and_looks_as_if_it_recorded_what_is_ask
     assert train(tiny(*before))[0] == 0  # nothing that was recorded is lost
 
 
+LACKING = {  # before, after, and what a row of before lacks
+    "a history": ("history_every = 1", "history_every = 0", "history_every"),
+    "predictions": ("epochs = 3", "epochs = 3\nkeep_predictions = true", "keep_predictions"),
+    "gradient norms": ("epochs = 3", "epochs = 3\ngradient_norms = true", "gradient_norms"),
+    "a measure": ('title = "Tiny"', 'title = "Tiny"\nmeasures = ["auc"]', "auc"),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "name"), LACKING.values(), ids=LACKING)
+def test_rows_that_lack_what_the_study_records_now_are_no_rows_of_other_trials(tiny, train, tmp_path, one, other, name):
+    before, after = ((one, other), (one, one)) if name == "history_every" else ((one, one), (one, other))
+    train(tiny(before))
+    study, folder = spec.load(str(tiny(after))), tmp_path / "results"
+    line = f"incomplete     12 rows lack what the study records now, {name} (12): a run trains their trials again"
+    told = status.describe_status(study, folder)
+    assert line in told
+    assert line in status.missing(study, folder)[1]
+    assert not any("other trials" in each for each in told)
+    said, counted = [], []
+    run_all([study], jobs=1, results=folder, said=said.append, received=counted.extend)
+    assert said == [line]
+    assert len(counted) == 12
+    assert not any("lack" in each or "other trials" in each for each in status.describe_status(study, folder))
+
+
+def test_rows_that_record_what_newer_ones_do_not_are_told_apart(tiny, train, tmp_path):
+    train(tiny(("history_every = 1", "history_every = 3")))
+    path = tiny(("history_every = 1", "history_every = 2"))
+    train(path)
+    told = status.describe_status(spec.load(str(path)), tmp_path / "results")
+    assert "kept           12 rows of trials that were trained again since: they record what the new rows do not" in told
+
+
 def test_tables_are_made_of_rows_that_lack_what_the_study_records_now(tiny, train, tmp_path):
     train(tiny(("history_every = 1", "history_every = 0")))
     study = spec.load(str(tiny(("epochs = 3", "epochs = 3\nkeep_predictions = true"))))

@@ -161,8 +161,10 @@ def test_rows_that_lack_a_measure_are_trained_again_and_predictions_give_it(tiny
     keep = ("epochs = 3", "epochs = 3\nkeep_predictions = true")
     trained = []
     studies.run(tiny(), results=tmp_path, jobs=1)
-    with pytest.raises(UserError, match=r'no row of tiny has the measure auc: write measures = \["auc"\]'):
+    with pytest.raises(UserError, match=r'measure auc: they have error, loss, seconds; write measures = \["auc"\]'):
         api.tables_of(spec.load(str(tiny())).about(MEASURES["auc"]), tmp_path)
+    with pytest.raises(UserError, match=r"--measure: no row of .*tiny has auc: they have error, loss, seconds"):
+        api.compare(tmp_path / "tiny", tmp_path / "tiny", measure="auc")
     rows = studies.run(tiny(AUC), results=tmp_path, jobs=1, received=trained.extend)
     assert len(trained) == 12
     studies.run(tiny(keep), results=tmp_path / "kept", jobs=1)

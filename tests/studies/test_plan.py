@@ -1,7 +1,10 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
+from framework import training
 from studies.plan import plan
 from studies.plan.units import NUMERICS
 from studies.show.plan import describe_plan
@@ -143,3 +146,23 @@ def test_a_stack_with_batch_norm_is_planned_before_one_without():
         for stack in engines.plan_units(study, plan.trials(study), 2)
     ]
     assert norms == sorted(norms, reverse=True)
+
+
+SLOW = {"torch", "sklearn", "scipy.stats"}  # a second to import, each
+
+
+@pytest.mark.parametrize("command", [("plan",), ("status",), ("run", "--dry-run")], ids=["plan", "status", "dry run"])
+def test_commands_that_train_nothing_import_nothing_that_takes_a_second(tiny, tmp_path, command):
+    data = 'name = "csv"\npath = "d.csv"\ntarget = "y"\ntest_samples = 20'
+    path = tiny(('name = "disk"\nsamples = 60\ntest_samples = 40', data))
+    (tmp_path / "d.csv").write_text("u,v,y\n" + "".join(f"{place},{place % 7},{'ab'[place % 2]}\n" for place in range(80)))
+    code = (
+        f"import sys; from studies.cli import main; main(sys.argv[1:], standalone_mode=False); print({SLOW} & {{*sys.modules}})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *command, path], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "set()"
+    assert "12" in ran.stdout
+
+
+def test_rows_are_evaluated_in_blocks_of_the_framework():
+    assert packing.BLOCK == history.BLOCK

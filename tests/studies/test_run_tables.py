@@ -457,7 +457,13 @@ REFUSED = {  # text, options, what the line has
     "no such factor": (crossed("v,seed,acc", TWO, SEEDS), {"factors": ("p*",)}, "--factor"),
     "no such baseline": (crossed("v,seed,acc", TWO, SEEDS), {"baseline": "ful"}, "did you mean 'full'?"),
     "no such direction": (crossed("v,seed,acc", TWO, SEEDS), {"better": "up"}, "allowed: lower, higher"),
-    "a measure of texts": ("v,note,acc\nfull,a,1\nno_x,b,2\n", {"measure": "note"}, "has texts"),
+    "a measure of texts": (
+        "v,note,acc\nfull,a,1\nno_x,b,2\n", {"measure": "note"}, "'note' has texts, 'a' in row 1 below the header, and 1 more;"
+    ),
+    "a cell that is no number": (
+        "v,seed,size\nfull,1,2.5\nfull,2,2\nno_x,1,oops\nno_x,2,3\n", {},
+        "'size' is one of numbers but for 'oops' in row 3 below the header; name one: --measure COLUMN",
+    ),
     "n without a spread": (crossed("v,seed,acc", TWO, SEEDS), {"n": 5}, "--sd COLUMN"),
     "n of one": ("v,acc\nfull,1 ± 1\nno_x,2 ± 1\n", {"n": 1}, "from 2"),
     "a share without folds": (crossed("v,acc", TWO), {"test_share": 0.2}, "--fold COLUMN"),
@@ -473,6 +479,14 @@ def test_refused_in_one_line(table, kind):
         table(text, **options)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_cells_of_failed_runs_are_counted_and_the_first_is_placed(table):
+    runs = table("v,seed,acc\nfull,1,2.5\nfull,2,2\nno_x,1,failed\nno_x,2,3\nno_x,3,OOM\nfull,3,2\nno_x,4,2\n", baseline="full")
+    assert (
+        "'acc': cells that are no numbers ('failed' in 1, 'OOM' in 1; the first in row 3 below the header) are failed or "
+        "missing runs, which no mean counts"
+    ) in runs.notes
 
 
 def test_no_such_file(tmp_path):

@@ -251,9 +251,10 @@ def test_models_that_raise_take_no_other_of_their_stack_along(tiny, tmp_path, mo
             monkeypatch.setattr(stack, "accumulate", lambda gradient: gradient.no_such_method())
         return made(stack, settings, *rest)
 
-    whole = rows(tiny(), tmp_path, "whole", jobs=1)
+    path = tiny(("epochs = 3", 'epochs = 3\nengine = "stack"'))
+    whole = rows(path, tmp_path, "whole", jobs=1)
     monkeypatch.setattr(networks, "optimizer", broken)
-    table = rows(tiny(), tmp_path, "r", jobs=1)
+    table = rows(path, tmp_path, "r", jobs=1)
     healthy = whole["optimizer.lr"] != 0.01
     assert (table["status"] == "ok").tolist() == healthy.tolist()
     pd.testing.assert_frame_equal(table.loc[healthy, NUMBERS], whole.loc[healthy, NUMBERS], check_dtype=False)

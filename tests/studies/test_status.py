@@ -216,9 +216,10 @@ def test_status_counts_what_is_done_missing_and_failed_and_why(trained):
         return table.assign(reason=table["reason"].astype(str).where(table["status"] == "failed"), stuck=True)[:-2]
 
     rewrite(folder / "trials.csv", lambda table: damage(table.astype({"reason": object})))
-    first, second, third, *_ = status.describe_status(study, folder.parent)
+    first, second, again, third, *_ = status.describe_status(study, folder.parent)
     assert first == "tiny           12 trials: 9 done, 2 missing, 1 failed; of those done, 0 diverged, 9 stuck"
     assert second == "failed         1: ValueError: x"
+    assert again == f"again          {study.command('run', folder.parent)} trains the 1 failed trials again"
     assert third.startswith("made by        trained_by fused (10), device cpu (10), cpu ")
     assert "its row in" in explained(study, folder)
     assert "failed: ValueError: x" in explained(study, folder)

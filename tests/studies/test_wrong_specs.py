@@ -1,5 +1,7 @@
 """Specs that mean nothing, and the one line that says why."""
 
+import re
+
 import pytest
 
 from studies.errors import UserError
@@ -160,7 +162,7 @@ WRONG = {
     "level of another type": (
         'activation = ["relu", "tanh"]',
         "batchnorm = [5]",
-        "base with batchnorm = 5, optimizer = sgd lr=0.1: batchnorm is one of none",
+        "grid 1.batchnorm, level '5': batchnorm is one of none",
     ),
     "learning rate beyond numbers": ("lr = 0.1", "lr = 1" + 400 * "0", "lr is a number above 0: 1000"),
     "epochs beyond numbers": ("epochs = 3", "epochs = 10000000000", "epochs is a whole number from 1: 10000000000 was given"),
@@ -178,3 +180,42 @@ def test_wrong_specs_are_told_in_one_line(tiny, old, new, message):
     assert "\n" not in text.removesuffix("\n")
     assert text.startswith("tiny.toml: ")
     assert message in text
+
+
+LEVELS = {  # grids in place of the tiny one's, and what is blamed
+    "a name": ('activation = ["relu", "tnah"]', "grid 1.activation, level 'tnah': activation: there is no activation 'tnah'"),
+    "a number": ("epochs = [1, -3]", "grid 1.epochs, level '-3': epochs is a whole number from 1: -3 was given"),
+    "a parameter": (
+        'activation = ["relu", "tanh"]\n"optimizer.lr" = [0.1, -1]',
+        "grid 1.optimizer.lr, level '-1': optimizer.lr is a number above 0: -1 was given",
+    ),
+    "an optimizer": ('optimizer = ["sgd", "sgdd"]', "grid 1.optimizer, level 'sgdd': optimizer: there is no name 'sgdd'"),
+    "a factor of one's own": (
+        'mine = [{ label = "a", epochs = 1 }, { label = "b", activation = "rleu" }]',
+        "grid 1.mine, level 'b': activation: there is no activation 'rleu'",
+    ),
+    "the second grid": (
+        'activation = ["relu"]\n[[grid]]\nloss = ["mse", "msr"]',
+        "grid 2.loss, level 'msr': loss: there is no loss 'msr'",
+    ),
+    "two levels together": (
+        'activation = ["relu"]\noptimizer = ["adam"]\n"optimizer.momentum" = [0.5]',
+        "grid 1 with optimizer = adam lr=0.001, optimizer.momentum = 0.5: optimizer (adam): there is no key 'momentum'",
+    ),
+    "a level that does not fit the rows": (
+        'activation = ["relu"]\nbatch_size = [10, 500]',
+        "configuration 'relu | 500': batch_size is at most the number of training rows of a fold, 40: 500 was given",
+    ),
+}
+
+
+@pytest.mark.parametrize(("grid", "message"), LEVELS.values(), ids=LEVELS)
+def test_a_wrong_level_is_named_with_its_grid_and_factor(tiny, grid, message):
+    old = 'activation = ["relu", "tanh"]\noptimizer = [{ name = "sgd", lr = 0.1 }, { name = "adam", lr = 0.01 }]'
+    with pytest.raises(UserError, match=f"^tiny.toml: {re.escape(message)}"):
+        spec.load(str(tiny((old, grid))))
+
+
+def test_a_base_that_fits_no_configuration_is_blamed_itself(tiny):
+    with pytest.raises(UserError, match=r"^tiny.toml: batch_size is at most the number of training rows of a fold, 40: 64"):
+        spec.load(str(tiny(("batch_size = 16", "batch_size = 64"))))

@@ -88,6 +88,32 @@ def parse(texts: pd.Series, name: str, *, comma: bool, lenient: bool = False) ->
     return Numbers(values, spreads if np.isfinite(spreads).any() else None, unit, tuple(notes))
 
 
+class OddCells(NamedTuple):
+    """Cells of a column of texts that are no numbers: the first in words, their number, and that of all cells."""
+
+    first: str
+    wrong: int
+    total: int
+
+    @property
+    def described(self) -> str:
+        """The cells in words."""
+        return self.first + (f", and {self.wrong - 1:,} more" if self.wrong > 1 else "")
+
+
+def odd_cells(texts: pd.Series, *, comma: bool) -> OddCells:
+    """The cells of a column of texts that are no numbers and no failed runs."""
+    is_odd = texts.map({text: _cell(text, comma) is None and not _is_failure(text) for text in texts.unique()}).to_numpy(
+        dtype=bool
+    )
+    row = int(is_odd.argmax())
+    return OddCells(_placed(texts.iloc[row], row), int(is_odd.sum()), len(texts))
+
+
+def _placed(text: str, row: int) -> str:
+    return f"{quoted(text)} in row {row + 1:,} below the header"
+
+
 def _is_failure(text: str) -> bool:
     return text.casefold().strip("()[]<>! ") in FAILURES or is_missing(text)
 
@@ -98,7 +124,8 @@ def _failures(texts: pd.Series, name: str) -> list[str]:
         return []
     counts = Counter(text or "empty" for text in texts)
     marks = listed(f"{quoted(text)} in {count:,}" for text, count in counts.most_common())
-    return [f"{quoted(name)}: cells that are no numbers ({marks}) are failed or missing runs, which no mean counts"]
+    first = f"the first in row {texts.index[0] + 1:,} below the header"
+    return [f"{quoted(name)}: cells that are no numbers ({marks}; {first}) are failed or missing runs, which no mean counts"]
 
 
 def _cell(text: str, comma: bool) -> _Cell | None:

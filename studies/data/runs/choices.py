@@ -66,8 +66,11 @@ def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Question
     found = measures(sheet, roles)
     if not found:
         texts = listed(map(quoted, sheet.table.columns))
+        nearly = {name: cells for name, cells in sheet.odd.items() if 0 < 2 * cells.wrong <= cells.total}
+        faults = "".join(f"; {quoted(name)} is one of numbers but for {cells.described}" for name, cells in nearly.items())
         raise UserError(
-            f"{questions.where!r} has no numeric column that is a measure: its columns are {texts}; name one: --measure COLUMN"
+            f"{questions.where!r} has no numeric column that is a measure: its columns are {texts}{faults}; "
+            "name one: --measure COLUMN"
         )
     given_names = (each for each in found if given.measure in (each.column, each.name))
     chosen = next(given_names, found[0]) if given.measure else found[0]

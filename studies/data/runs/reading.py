@@ -28,11 +28,15 @@ _TRUE, _FALSE = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """Columns of a table by name, float64 or texts, equally long; units that cells give, and notes on what was done."""
+    """Columns of a table by name, float64 or texts, equally long; units that cells give, and notes on what was done.
+
+    `odd` has, by column of texts, its cells that are no numbers.
+    """
 
     table: pd.DataFrame
     units: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    odd: dict[str, cells.OddCells] = field(default_factory=dict)
 
     def is_number(self, name: str) -> bool:
         """True for a column of numbers."""
@@ -168,7 +172,7 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
     Raises UserError where two different columns have one name, or no column remains.
     """
     found: dict[str, pd.Series] = {}
-    units, said = {}, list(notes)
+    units, said, odd = {}, list(notes), {}
     first: dict[str, pd.Series] = {}
     table = table.apply(lambda column: column.str.strip())
     for place, name in enumerate(names):
@@ -190,6 +194,7 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
         numbers = cells.parse(texts, name, comma=comma, lenient=bool(words.direction(name)))
         if numbers is None:
             found[name] = texts
+            odd[name] = cells.odd_cells(texts, comma=comma)
             continue
         found[name] = pd.Series(numbers.values)
         said += numbers.notes
@@ -200,7 +205,7 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
             said.append(f"{quoted(name)}: cells of a mean and a spread; the second number is taken for a standard deviation")
     if not found:
         raise UserError(f"{where!r} has no column with a name and cells: a table has one row per run")
-    return Sheet(pd.DataFrame(found).reset_index(drop=True), units, tuple(said))
+    return Sheet(pd.DataFrame(found).reset_index(drop=True), units, tuple(said), odd)
 
 
 def _is_index(texts: pd.Series) -> bool:

@@ -89,7 +89,10 @@ def _from_options(roles: Roles, sheet: Sheet, given: Given) -> None:
         if name not in names:
             raise UserError(f"--{option}: {unknown('column', name, names)}")
         if kind in ("measure", "sd", "n") and not sheet.is_number(name):
-            raise UserError(f"--{option} is a column of numbers: {quoted(name)} has texts; name another column")
+            cells = f", {sheet.odd[name].described}" if name in sheet.odd and sheet.odd[name].wrong else ""
+            raise UserError(
+                f"--{option} is a column of numbers: {quoted(name)} has texts{cells}; correct these cells, or name another one"
+            )
         roles.put(name, "replicate" if kind == "fold" else kind, f"given as {option}")
     if given.sd:
         measure = given.measure or next((each for each in sheet.numbers if words.direction(each)), "")

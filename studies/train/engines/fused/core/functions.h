@@ -44,14 +44,14 @@ inline T absolute(T x) {
     return x < 0 ? -x : x;
 }
 
-// e^x for x up to 88; below -86, where a float has no digits left, what it is there.
+// e^x for x up to 88, or 709 in double; below -86, where a float has no digits left, what it is there.
 // x = n ln 2 + r; e^r = 1 + r + r^2 p(r), with the coefficients of Cephes' expf, and in double those of Taylor's series.
 template <class T>
 inline T exponential(T x) {
     using B = Bits<T>;
     constexpr bool is_float = sizeof(T) == 4;
     constexpr T rounder = is_float ? T(12582912) : T(6755399441055744);  // 1.5 2^fraction: what is added to it becomes whole
-    x = at_most(at_least(x, is_float ? T(-86) : T(-707)), is_float ? T(88) : T(709));
+    x = at_least(x, is_float ? T(-86) : T(-707));
     T shifted = x * T(1.44269504088896340736) + rounder, n = shifted - rounder;
     T r = x - n * (is_float ? T(0.693359375) : T(6.93147180369123816490e-01));
     r -= n * (is_float ? T(-2.12194440e-4) : T(1.90821492927058770002e-10));
@@ -123,7 +123,7 @@ inline T logarithm_of_1_and(T x) {
 
 template <class T>
 inline T sigmoid(T x) {
-    return T(1) / (T(1) + exponential(-x));
+    return T(1) / (T(1) + exponential(at_most(-x, T(88))));
 }
 
 // In double, tanh x = sign(x) (1 - e) / (1 + e) with e = e^(-2 |x|). In float x p(x^2) / q(x^2), fitted to a relative error of

@@ -232,7 +232,7 @@ template <class T>
 class BatchNorm final : public Layer<T> {
 public:
     BatchNorm(int features, BatchNormOptions options)
-        : Layer<T>(features, features), options_(options), ones_(this->step), inverse_sd_(this->step),
+        : Layer<T>(features, features), options_(options), ones_(this->step), mean_(this->step), inverse_sd_(this->step),
           running_mean(this->step), running_variance(this->step) {
         for (int feature = 0; feature < features; ++feature) ones_[feature] = running_variance[feature] = 1;
     }
@@ -249,20 +249,19 @@ public:
             for (int feature = 0; feature < this->features; ++feature) found.push_back(start + part * this->step + feature);
     }
 
-    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), normalized_ = Numbers<T>(rows * this->step); }
+    void reserve(int rows) override { out_ = Numbers<T>(rows * this->step); }
 
     T* forward(T* x, long, int rows, bool train) override {
         const long step = this->step;
-        T *out = out_, *normalized = normalized_;
+        T* out = out_;
         const bool by_batch = train || !options_.running, remembers = train && options_.running;
         const T eps = options_.eps, momentum = options_.momentum, divisor = T(rows - options_.unbiased);
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
             V mean = vector_at<V>(running_mean + at), variance = vector_at<V>(running_variance + at);
             if (by_batch) {
-                V squares;
                 mean = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(x + row * step + at); }) / T(rows);
-                squares = sum_over_rows<V>(rows, [&](int row) {
+                V squares = sum_over_rows<V>(rows, [&](int row) {
                     V centred = vector_at<V>(x + row * step + at) - mean;
                     return centred * centred;
                 });
@@ -273,39 +272,39 @@ public:
                 }
                 variance = squares / divisor;
             }
-            V inverse_sd = T(1) / square_root<V>(variance + eps);
-            vector_at<V>(inverse_sd_ + at) = inverse_sd;
-            V gain = vector_at<V>((options_.affine ? gain_ : static_cast<T*>(ones_)) + at);
-            V shift = options_.affine ? vector_at<V>(shift_ + at) : V{};
-            for (int row = 0; row < rows; ++row) {
-                V value = (vector_at<V>(x + row * step + at) - mean) * inverse_sd;
-                vector_at<V>(normalized + row * step + at) = value;
-                vector_at<V>(out + row * step + at) = value * gain + shift;
-            }
+            V scale = T(1) / square_root<V>(variance + eps), shift = {};
+            if (train) x_ = x, vector_at<V>(mean_ + at) = mean, vector_at<V>(inverse_sd_ + at) = scale;
+            if (options_.affine) scale *= vector_at<V>(gain_ + at), shift = vector_at<V>(shift_ + at);
+            for (int row = 0; row < rows; ++row)
+                vector_at<V>(out + row * step + at) = (vector_at<V>(x + row * step + at) - mean) * scale + shift;
         });
         return out;
     }
 
-    // With n samples, u = 1 if unbiased, and x' the normalized x:
-    // dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - x' sum(x' dL/dy) / (n - u)).
+    // With n samples, u = 1 if unbiased, and z the normalized x:
+    // dL/dx = gain / sd (dL/dy - sum(dL/dy) / n - z sum(z dL/dy) / (n - u)).
     T* backward(T* gradient, T*, int rows) override {
         const long step = this->step;
-        const T* normalized = normalized_;
+        const T* x = x_;
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
+            const V mean = vector_at<V>(mean_ + at), inverse_sd = vector_at<V>(inverse_sd_ + at);
             V total = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(gradient + row * step + at); });
-            V along = sum_over_rows<V>(rows, [&](int row) {
-                return vector_at<V>(gradient + row * step + at) * vector_at<V>(normalized + row * step + at);
+            V along = inverse_sd * sum_over_rows<V>(rows, [&](int row) {
+                return vector_at<V>(gradient + row * step + at) * (vector_at<V>(x + row * step + at) - mean);
             });
-            V scale = vector_at<V>((options_.affine ? gain_ : static_cast<T*>(ones_)) + at);
-            if (options_.affine) vector_at<V>(shift_gradient_ + at) = total, vector_at<V>(gain_gradient_ + at) = along;
+            V scale = vector_at<V>(ones_ + at);
+            if (options_.affine) {
+                scale = vector_at<V>(gain_ + at);
+                vector_at<V>(shift_gradient_ + at) = total, vector_at<V>(gain_gradient_ + at) = along;
+            }
             if (options_.exact) {
-                scale *= vector_at<V>(inverse_sd_ + at), total /= T(rows), along /= T(rows - options_.unbiased);
+                scale *= inverse_sd, total /= T(rows), along *= inverse_sd / T(rows - options_.unbiased);
                 for (int row = 0; row < rows; ++row) {
                     V& here = vector_at<V>(gradient + row * step + at);
-                    here = (here - total - vector_at<V>(normalized + row * step + at) * along) * scale;
+                    here = (here - total - (vector_at<V>(x + row * step + at) - mean) * along) * scale;
                 }
-            } else {
+            } else if (options_.affine) {
                 for (int row = 0; row < rows; ++row) vector_at<V>(gradient + row * step + at) *= scale;
             }
         });
@@ -316,7 +315,8 @@ public:
 
 private:
     BatchNormOptions options_;
-    Numbers<T> ones_, inverse_sd_, out_, normalized_;
+    Numbers<T> ones_, mean_, inverse_sd_, out_;
+    const T* x_ = nullptr;
     T *gain_ = nullptr, *shift_ = nullptr, *gain_gradient_ = nullptr, *shift_gradient_ = nullptr;
 
 public:
