@@ -31,8 +31,9 @@ reports: .venv ## Reproduce the five reports (QUICK=1: 10 rounds each, in quick/
 	$(RUN) animate history_and_boundary --on test $(QUICK_OPTION) --figures $(PICTURES) && wait $$!
 	$(RUN) verdict $(QUICK_OPTION) --results $(RESULTS) --markdown $(if $(QUICK),quick,docs)/reports.md
 
-bench: .venv/.bench ## Measure the suite against its peers (about sixteen minutes on two quiet cores; QUICK=1: three, in quick/)
-	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick) --results $(RESULTS)/bench --figures $(PICTURES)/bench
+bench: .venv/.bench ## Measure the suite against its peers (under twelve minutes on two quiet cores; QUICK=1: three, in quick/)
+	.venv/bin/python -m benchmarks run $(if $(QUICK),--size quick,--page docs/measurements.md) \
+		--results $(RESULTS)/bench --figures $(PICTURES)/bench
 
 calibration: .venv ## Check on real models that intervals and tests hold their level (under twenty minutes on two quiet cores)
 	.venv/bin/python -m benchmarks calibration $(if $(JOBS),--jobs $(JOBS))

@@ -1,4 +1,4 @@
-"""This suite on a CUDA device: `python -m benchmarks cuda`. How fast, against the CPU and against what the device allows.
+"""This suite's stacks on a CUDA device: `python -m benchmarks cuda`. How fast, against the CPU and what the device allows.
 
 A step moves so many bytes in so many kernels. It can be no faster than the bytes over the device's bandwidth, nor than the
 kernels over the rate at which a recorded graph starts them: the larger of the two is the floor of the step as it is written.
@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import framework as fw
 from benchmarks import data, scale, tables
 from benchmarks.engines import ours
+from benchmarks.engines.ours import Started
 from benchmarks.work import Rows, Work, steps
 from framework import capture
 from studies import files
@@ -39,8 +39,6 @@ AS_WRITTEN = 1_000  # models at most, where a step is not recorded
 EPOCHS = 3, 13  # seconds of the one are taken from those of the other: what a training pays once is in neither
 ROUNDS = 3
 KERNELS = 1_000  # in the graph that tells how fast a device starts them
-
-Started = tuple[fw.Sequential, fw.Loss, fw.Several]
 
 
 class About(NamedTuple):
@@ -150,7 +148,7 @@ def measure(
     """A record of each case, number of models and way to run a step, on a device of such limits."""
     for case, count in itertools.product(cases, models):
         work = scale.work(replace(scale.FULL, models=min(models)), *case)
-        rows, planned = data.rows(work, 0), data.stacks(work)[0]
+        rows, planned = data.rows(work, 0), data.units(work, "stack")[0]
         repeated = itertools.islice(itertools.cycle(planned.trials), count)
         stack = replace(planned, trials=list(repeated))
         ways = [("cpu", torch.device("cpu"))] if count == min(models) else []

@@ -1,4 +1,4 @@
-"""The same work as a study of the suite: its rows go to every engine, and its plan says how stacks are cut."""
+"""The same work as a study of the suite: its rows go to every engine, and its plan says which models train together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,13 +19,11 @@ _SECTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def study(work: Work, seed: int = 0) -> Study:
-    """The study whose m-th trial is member m of the work."""
-    return grid_study([work], seed)
+def grid_study(works: Sequence[Work], seed: int, engine: str = "auto") -> Study:
+    """The study whose configurations are those of the works, which are the product of their levels.
 
-
-def grid_study(works: Sequence[Work], seed: int) -> Study:
-    """The study whose configurations are those of the works, which are the product of their levels."""
+    The m-th trial of a study of one work is the work's member m.
+    """
     base = works[0]
     document = {
         "title": "The grid of make bench",
@@ -38,6 +36,7 @@ def grid_study(works: Sequence[Work], seed: int) -> Study:
             "epochs": base.epochs,
             "history_every": 0,
             "optimizer": {"name": base.optimizer},
+            "engine": engine,
         },
         "grid": [
             {
@@ -52,20 +51,20 @@ def grid_study(works: Sequence[Work], seed: int) -> Study:
 
 
 def rows(work: Work, seed: int) -> Rows:
-    """The rows of every fold, normalised by its own training rows."""
-    source = study(work, seed)
+    """The rows of every fold, normalised by its training rows."""
+    source = grid_study([work], seed)
     drawn = [splits.split(source.data, source.validation, source.seed, 0, fold) for fold in range(FOLDS)]
     tests = [split.test for split in drawn if split.test]
     return Rows(
-        np.stack([split.train.inputs for split in drawn]).astype(np.float32),
-        np.stack([split.train.labels for split in drawn]),
+        np.stack([split.train.inputs[: work.samples] for split in drawn]).astype(np.float32),
+        np.stack([split.train.labels[: work.samples] for split in drawn]),
         np.stack([test.inputs for test in tests]).astype(np.float32),
         np.stack([test.labels for test in tests]),
     )
 
 
-def stacks(work: Work) -> list[Unit]:
-    """The members in stacks, as the planner cuts them for one process."""
-    source = study(work)
+def units(work: Work, engine: str = "auto") -> list[Unit]:
+    """The members in units of the engine, as the planner cuts them for one process."""
+    source = grid_study([work], 0, engine)
     trials = plan.trials(source)
     return engines.plan_units(source, [trials[member] for member in work.members], jobs=1)

@@ -1,17 +1,24 @@
-"""The stages of measurement: steps, a grid, growth, and two processes. Each yields flat rows, one a measured number.
+"""The stages of measurement: steps, a grid, growth, two processes, commands. Each yields flat rows, one a measured number.
 
 The processes of all engines live at the same time, and each has its turn in every round, in rotating order: whatever else the
 machine does falls on all of them alike, so that ratios within a round hold where times wander.
 """
 
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks import checks, data, scale
-from benchmarks.host import Host, hosts
+from benchmarks import before, checks, data, machine, scale
+from benchmarks.host import Caller, hosts
 from benchmarks.scale import Scale
 from benchmarks.work import FOLDS, GridRun, Rows, Trained, UnavailableError, Work, operations, steps, widths
 
@@ -29,44 +36,33 @@ def measure_steps(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str,
         for case in sizes.cases:
             named = _named(case)
             works = {name: _for(name, scale.work(sizes, *case)) for name in running}
-            rounds, errors = _measured(" ".join(case), running, works, sizes.rounds, tell)
+            planned = {name: sizes.slow_rounds if name in scale.SLOW else sizes.rounds for name in running}
+            rounds, errors = _measured(" ".join(case), running, works, planned, tell)
             timed += [named | row for row in rounds]
-            learned += [
-                {"stage": "steps", **named, "engine": name, **checks.compare(zip(got, errors["ours"], strict=True))._asdict()}
-                for name, got in errors.items()
-                if name not in ("ours", "floor")
-            ]
+            for name in errors:
+                if name in ("ours", "floor", "large"):
+                    continue
+                pairs = zip(errors[name], errors["ours"], strict=False)  # slow engines have fewer rounds
+                learned.append({"stage": "steps", **named, "engine": name, **checks.compare(pairs)._asdict()})
         memory = _memory("steps", running, imports)
     return {"steps": timed, "learned": learned, "memory": memory}
 
 
 def measure_growth(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
-    """Microseconds per model and step by models, width and data, of this suite, the floor, and JAX at some of the points."""
-    points: list[tuple[str, int | str, Work]] = [
-        ("models", models, scale.grown(sizes, models)) for models in sizes.growth_models
-    ]
-    points += [("width", width, scale.grown(sizes, models, width)) for width, models in sizes.growth_widths]
-    points += [("data", "digits", scale.grown(sizes, sizes.models, data="digits"))]
+    """Microseconds per model and step by models, width, data and batch, of this suite, JAX in its best form and the floor."""
     table: Table = []
-    with hosts({name: name for name in ("ours", "floor", "jax_columns") if name in engines}) as running:
+    measured = [name for name in ("ours", "stack", "before", "jax_columns", "floor") if name in engines]
+    with hosts({name: name for name in measured}) as running:
         imports = _start(running)
-        for axis, value, work in points:
-            stack = max(len(stack.trials) for stack in data.stacks(work))
-            works = {
-                name: work
-                for name in running
-                if name != "jax_columns" or axis != "models" or value in sizes.growth_models_of_jax
-            }
-            if "floor" in works:
-                works["floor"] = replace(work, members=work.members[:stack])
-            rounds, _ = _measured(f"{axis} {value}", running, works, sizes.growth_rounds, tell)
+        for (axis, value), work in sizes.growth.items():
+            works = {name: _for(name, work) for name in running}
+            rounds, _ = _measured(f"{axis} {value}", running, works, dict.fromkeys(works, sizes.growth_rounds), tell)
             sizes_of = widths(work, data.rows(work, 0))
             count = operations(sizes_of, work.batch_size)
+            network = {"axis": axis, "value": value, "widths": "-".join(map(str, sizes_of)), "all_models": len(work.members)}
             for row in rounds:
                 speed = {"gigaflops": 1e-3 * count / row["us_per_model_step"]} if "round" in row else {}
-                table.append(
-                    {"axis": axis, "value": value, "widths": "-".join(map(str, sizes_of)), "stack": stack, **row, **speed}
-                )
+                table.append({**network, **row, **speed})
         memory = _memory("growth", running, imports)
     return {"growth": table, "memory": memory}
 
@@ -78,7 +74,8 @@ def measure_grid(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, 
     """
     works = scale.grid(sizes)
     total = sum(len(work.members) for work in works)
-    users = (("ours", 1), ("ours", sizes.grid_jobs), ("torch_loop", sizes.grid_jobs), ("jax_columns", 1))
+    jobs = sizes.grid_jobs
+    users = (("ours", 1), ("ours", jobs), ("before", jobs), ("torch_loop", jobs), ("jax_columns", 1))
     runs = {_run(engine, jobs): (engine, jobs) for engine, jobs in users if engine in engines}
     table: Table = []
     errors: dict[str, list[Mapping[int, checks.Errors]]] = {run: [] for run in runs}
@@ -135,7 +132,37 @@ def measure_processes(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[
     return {"processes": table}
 
 
-def _seconds(host: Host, rows: Rows, turn: int) -> float:
+def measure_commands(sizes: Scale, engines: Sequence[str], tell: Tell) -> dict[str, Table]:
+    """Seconds of whole commands, each by the code before and by this, in folders of their own."""
+    table: Table = []
+    with tempfile.TemporaryDirectory() as folder:
+        roots = {"ours": before.ROOT}
+        if "before" in engines:
+            try:
+                roots["before"] = before.checkout(Path(folder) / "before")
+            except UnavailableError as reason:
+                table = [{"command": name, "engine": "before", "reason": str(reason)} for name in sizes.commands]
+        for name, arguments in sizes.commands.items():
+            for engine, root in roots.items():
+                seconds = run_command(root, arguments, Path(folder) / name / engine)
+                table.append({"command": name, "engine": engine, "round": 0, "seconds": seconds, **machine.where()})
+                tell(f"{name}: {engine}: {seconds:.0f} s")
+    return {"commands": table}
+
+
+def run_command(root: Path, arguments: Sequence[str], folder: Path) -> float:
+    """Seconds of `ablation` with these arguments by the code in `root`, with results and figures in a new folder.
+
+    Raises subprocess.CalledProcessError where it fails.
+    """
+    command = [sys.executable, "-m", "studies", *arguments, "--results", str(folder), "--figures", str(folder / "figures")]
+    environment = {**os.environ, "PYTHONPATH": str(root)}  # of its workers, too
+    begin = time.perf_counter()
+    subprocess.run(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - begin
+
+
+def _seconds(host: Caller, rows: Rows, turn: int) -> float:
     trained: Trained = host.call("train", rows, turn)
     return trained.seconds
 
@@ -145,7 +172,7 @@ def _named(case: tuple[str, str, str]) -> dict[str, str]:
 
 
 def _measured(
-    what: str, running: Mapping[str, Host], works: Mapping[str, Work], rounds: int, tell: Tell
+    what: str, running: Mapping[str, Caller], works: Mapping[str, Work], rounds: Mapping[str, int], tell: Tell
 ) -> tuple[Table, dict[str, list[checks.Errors]]]:
     """A row for each engine and round, or one with the reason why there is none; and the errors of each by round."""
     table: Table = []
@@ -158,8 +185,8 @@ def _measured(
                 raise
             table.append({"engine": name, "models": len(work.members), "reason": str(reason)})
     errors: dict[str, list[checks.Errors]] = {name: [] for name in compiled}
-    for turn in range(rounds):
-        for name in _rotated(list(compiled), turn):
+    for turn in range(max(rounds.values())):
+        for name in _rotated([name for name in compiled if turn < rounds[name]], turn):
             work, rows = works[name], data.rows(works[name], turn)
             trained: Trained = running[name].call("train", rows, turn)
             count = steps(work, rows)
@@ -167,7 +194,7 @@ def _measured(
             row = {"engine": name, "round": turn, "models": len(work.members), "steps": count, "seconds": trained.seconds}
             table.append(row | {"us_per_model_step": each, "compile_seconds": compiled[name]})
             errors[name].append(trained.error_pct)
-            tell(f"{what}: round {turn + 1} of {rounds}: {name} {each:.1f} us per model and step")
+            tell(f"{what}: round {turn + 1} of {rounds[name]}: {name} {each:.1f} us per model and step")
     return table, errors
 
 
@@ -183,12 +210,11 @@ def _run(engine: str, jobs: int) -> str:
 def part_of_grid(engine: str, works: Sequence[Work], sizes: Scale, turn: int) -> dict[int, Work]:
     """The part of the grid that an engine trains, by place in the grid.
 
-    Of torch.nn's, one of ten folds of every structure and rate; of JAX's, one structure in several.
+    Of torch.nn's, one model of every structure; of JAX's, one structure in several.
     """
     if engine == "torch_loop":
-        levels = range(len(works[0].lrs))
         return {
-            index: replace(work, members=tuple(FOLDS * level + (index + turn + 5 * level) % FOLDS for level in levels))
+            index: replace(work, members=((FOLDS + 1) * (index + turn) % len(work.members),))
             for index, work in enumerate(works)
         }
     if engine == "jax_columns":
@@ -208,16 +234,18 @@ def _scaled(run: GridRun, factor: float) -> dict[str, float]:
     }
 
 
-def _start(running: Mapping[str, Host]) -> dict[str, float]:
+def _start(running: Mapping[str, Caller]) -> dict[str, float]:
     """Wait until all processes have imported what they need; the memory that took."""
     for host in running.values():
         host.call("start")
     return {name: host.peak_mb for name, host in running.items()}
 
 
-def _memory(stage: str, running: Mapping[str, Host], imports: Mapping[str, float]) -> Table:
+def _memory(stage: str, running: Mapping[str, Caller], imports: Mapping[str, float]) -> Table:
     return [
-        {"stage": stage, "engine": name, "imports_mb": imports[name], "peak_mb": host.peak_mb} for name, host in running.items()
+        {"stage": stage, "engine": name, "imports_mb": imports[name], "peak_mb": host.peak_mb}
+        for name, host in running.items()
+        if not math.isnan(host.peak_mb)
     ]
 
 

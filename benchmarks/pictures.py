@@ -17,7 +17,7 @@ from studies import files
 
 _STYLE = {**sns.axes_style("whitegrid"), "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "figure.dpi": 130}
 _LOOKS = {"tanh": ("o", "C0"), "relu": ("s", "C1")}
-_LINES = {"ours": "o-", "jax_columns": "D--", "floor": "x:"}
+_LINES = {"ours": "o-", "stack": "v-.", "before": "^-.", "jax_columns": "D--", "floor": "x:"}
 _US = "microseconds per model and step"
 
 
@@ -35,20 +35,21 @@ def steps(table: pd.DataFrame) -> Figure:
     lines = spread(table, [*CASE, "engine"], "us_per_model_step")
     panels = list(dict.fromkeys(zip(lines["optimizer"], lines["batchnorm"], strict=True)))
     engines = [engine for engine in TITLES if (lines["engine"] == engine).any()]
-    figure = Figure(figsize=(9.5, 1.4 + 2.6 * -(-len(panels) // 2)), layout="constrained")
+    figure = Figure(figsize=(9.5, 1.4 + 3.6 * -(-len(panels) // 2)), layout="constrained")
     axes = figure.subplots(-(-len(panels) // 2), 2, sharex=True, sharey=True, squeeze=False)
     for ax, (optimizer, norm) in zip(axes.flat, panels, strict=False):
         part = lines[(lines["optimizer"] == optimizer) & (lines["batchnorm"] == norm)]
-        for offset, (activation, (marker, color)) in zip((-0.12, 0.12), _LOOKS.items(), strict=True):
+        for offset, (activation, (marker, color)) in zip((-0.18, 0.18), _LOOKS.items(), strict=True):
             own = part[part["activation"] == activation]
             y = np.array([engines.index(engine) for engine in own["engine"]]) + offset
             ax.hlines(y, own["min"], own["max"], color=color)
             ax.plot(own["median"], y, marker, color=color, label=activation)
-            for x, at in zip(own["median"], y, strict=True):
-                ax.annotate(f"{x:.0f}", (x, at), (5, 0), textcoords="offset points", va="center", fontsize=7)
+            for median, end, at in zip(own["median"], own["max"], y, strict=True):
+                ax.annotate(f"{median:.0f}", (end, at), (5, 0), textcoords="offset points", va="center", fontsize=7)
         ax.set_title(f"{optimizer}, {'no' if norm == 'none' else norm} batch norm", loc="left")
         ax.set_xscale("log")
         _plain_ticks(ax.xaxis)
+        ax.tick_params(axis="x", labelsize=8)
         ax.margins(x=0.12)
     axes[0, 0].set_yticks(range(len(engines)), [TITLES[engine] for engine in engines])
     axes[0, 0].invert_yaxis()
@@ -61,15 +62,15 @@ def steps(table: pd.DataFrame) -> Figure:
 
 
 def growth(table: pd.DataFrame) -> Figure:
-    """Time by number of models and by width, of this suite, JAX in its best form and the matrix products alone."""
+    """Time by number of models and by width, with all models of the same structure."""
     lines = spread(table, ["axis", "value", "engine"], "us_per_model_step")
     figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     axes = figure.subplots(1, 2)
     for ax, (axis, words) in zip(axes, (("models", "models in all"), ("width", "units in each hidden layer")), strict=True):
         part = lines[lines["axis"] == axis]
         for engine, look in _LINES.items():
-            own = part[part["engine"] == engine]
-            x = own["value"].astype(int)
+            own = part[part["engine"] == engine].astype({"value": int}).sort_values("value")
+            x = own["value"]
             ax.errorbar(
                 x, own["median"], [own["median"] - own["min"], own["max"] - own["median"]], fmt=look, label=TITLES[engine]
             )

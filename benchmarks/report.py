@@ -1,4 +1,4 @@
-"""From measured numbers to what a reader sees: `tables.md` and the pictures."""
+"""From measured numbers to what a reader sees: `tables.md`, the figures' part of docs/measurements.md, and the pictures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,55 +7,88 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import pictures, tables
+from benchmarks import pictures, tables, targets
 from benchmarks.engines import TITLES
-from benchmarks.tables import CASE, ratios, spread
-from benchmarks.work import operations
+from benchmarks.tables import CASE, Tables, ratios, spread
 from studies import files
 from studies.show.tables import markdown
 
+BEGIN = "<!-- figures: written by `make bench` -->"
+END = "<!-- end -->"
 ALONE, TWO = "ours, 1 process", "ours, 2 processes"
 Section = tuple[str, pd.DataFrame]
 
 
-def write(results: Path, figures: Path) -> str:
-    """Write `tables.md` and the pictures from the tables in a results folder; returns the text."""
+def write(results: Path, figures: Path, page: Path | None = None) -> str:
+    """Write `tables.md`, the part of a page between its marks, and the pictures; returns the text of `tables.md`."""
     measured = tables.read(results)
     about = json.loads((results / "machine.json").read_text())
-    sections: list[Section] = []
+    sections = [*_shown(measured), *_rest(measured)]
+    text = "\n\n".join([_head(about), *_printed(sections)]) + "\n"
+    files.write(results / "tables.md", text)
+    if page is not None:
+        files.write(page, with_part(page.read_text(encoding="utf-8"), results))
+    pictures.draw(measured, figures)
+    return text
+
+
+def with_part(page: str, results: Path) -> str:
+    """The text of a page, with the first tables of a results folder between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    if not (results / "machine.json").exists():
+        part = "Not measured yet: `make bench` writes this part."
+    else:
+        about = json.loads((results / "machine.json").read_text())
+        head = _head(about).replace("# ", "## ", 1) + " [All tables](../results/bench/tables.md)."
+        part = "\n\n".join([head, *_printed(_shown(tables.read(results)), "###")])
+    return f"{before}{BEGIN}\n\n{part}\n\n{END}{rest.partition(END)[2]}"
+
+
+def _printed(sections: Sequence[Section], level: str = "##") -> list[str]:
+    return [f"{level} {title}\n\n{markdown(table)}" for title, table in sections if not table.empty]
+
+
+def _shown(measured: Tables) -> list[Section]:
+    """The sections that docs/measurements.md has too: figures beside their targets, steps, grid, growth and commands."""
+    sections: list[Section] = [("Targets", targets.table(measured))]
     if not measured["steps"].empty:
-        sections += _steps(measured["steps"], measured["learned"], about)
+        sections += _steps(measured["steps"], measured["learned"])
     if not measured["grid"].empty:
         sections.append(("Seconds for the whole grid, compilation included", _grid(measured["grid"], measured["learned"])))
     if not measured["growth"].empty:
         sections += _growth(measured["growth"])
+    if not measured["commands"].empty:
+        sections.append(("Seconds of whole commands", _commands(measured["commands"])))
+    return sections
+
+
+def _rest(measured: Tables) -> list[Section]:
+    """The other sections of `tables.md`."""
+    sections: list[Section] = []
     if not measured["processes"].empty:
         sections.append(("Two processes in times the work of one", _processes(measured["processes"])))
     if not measured["memory"].empty:
         sections.append(("Peak memory in MB, by stage", _memory(measured["memory"])))
     if not measured["learned"].empty:
-        sections.append(
-            ("Does each learn the same? Test error in % of the models that both trained", _learned(measured["learned"]))
-        )
-    text = "\n\n".join([_head(about), *(f"## {title}\n\n{markdown(table)}" for title, table in sections)]) + "\n"
-    files.write(results / "tables.md", text)
-    pictures.draw(measured, figures)
-    return text
+        title = "Does each learn the same? Test error in % of the models that both trained"
+        sections.append((title, _learned(measured["learned"])))
+    return sections
 
 
 def _head(about: Mapping[str, Any]) -> str:
     before, after = (_median(about[f"gigaflops_{when}"]) for when in ("before", "after"))
-    versions = ", ".join(f"{name} {about[name]}" for name in ("python", "torch", "scikit-learn", "jax") if about[name])
+    versions = ", ".join(f"{name} {about[name]}" for name in ("python", "torch", "numpy", "scikit-learn", "jax") if about[name])
     small = "" if about["size"] == "full" else f" Sizes: {about['size']}, to try the harness and not to be quoted."
+    core = f"compiled engine {about['core']}" if about["core"] else "without the compiled engine"
     return (
-        f"# Side by side, {about['date']}\n\n{about['processor_name']}, {about['cores']} cores; {versions}. A large matrix "
-        f"product ran at {before:.0f} GFLOP/s on one thread before the run, at {after:.0f} after it.{small} Numbers are the "
-        "median (least to largest) over rounds."
+        f"# Side by side, {about['date']}\n\n{about['processor_name']}, {about['cores']} cores; {core}; {versions}. A large "
+        f"matrix product ran at {before:.0f} GFLOP/s on one thread before the run, at {after:.0f} after it.{small} Numbers are "
+        "the median (least to largest) over rounds."
     )
 
 
-def _steps(steps: pd.DataFrame, learned: pd.DataFrame, about: Mapping[str, Any]) -> list[Section]:
-    """Times with the reason where there is none, ratios with a mark where they mean nothing, compilation, and the floor."""
+def _steps(steps: pd.DataFrame, learned: pd.DataFrame) -> list[Section]:
+    """Times with the reason where there is none, ratios with a mark where they mean nothing, and compilation."""
     reasons = {_place(line): line["reason"] for line in _lines(steps) if not pd.isna(line.get("reason"))}
     doubtful = {_place(line) for line in _lines(learned) if line["stage"] == "steps" and line["verdict"] != "same"}
     times = {_place(line): _range(line, 1) for line in _lines(spread(steps, [*CASE, "engine"], "us_per_model_step"))}
@@ -65,18 +98,11 @@ def _steps(steps: pd.DataFrame, learned: pd.DataFrame, about: Mapping[str, Any])
         if line["engine"] != "ours"
     }
     compiled = spread(steps[steps["compile_seconds"] > 0], [*CASE, "engine"], "compile_seconds")
-    sections = [
+    return [
         ("Microseconds per model and step, one thread, without compilation", _by_case(reasons | times)),
         ("The same in times this suite's, round by round", _by_case(compared)),
         ("Seconds of compilation, once", _by_case({_place(line): f"{line['median']:.1f}" for line in _lines(compiled)})),
     ]
-    floor = ratios(steps, CASE, "engine", "us_per_model_step", "floor")
-    ours = floor[floor["engine"] == "ours"]
-    if not ours.empty:
-        large = operations([2, 25, 25, 25, 2], 100) / _median(about["gigaflops_before"]) / 1e3
-        title = f"This suite in times the matrix products alone, which at the speed of a large one took {large:.1f} us"
-        sections.append((title, _by_case({_place(line): _range(line, 1) for line in _lines(ours)})))
-    return [(title, table) for title, table in sections if not table.empty]
 
 
 def _grid(grid: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
@@ -107,25 +133,41 @@ def _grid(grid: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
 def _growth(growth: pd.DataFrame) -> list[Section]:
     """For each axis, a line a point: time of each engine, and speed of this suite's arithmetic."""
     sections = []
-    for axis, title in (("models", "models in all"), ("width", "units in each of three hidden layers"), ("data", "data")):
+    for axis in dict.fromkeys(growth["axis"]):
         part = growth[growth["axis"] == axis]
         times = {
             (line["value"], line["engine"]): line for line in _lines(spread(part, ["value", "engine"], "us_per_model_step"))
         }
+        reasons = {(line["value"], line["engine"]): line["reason"] for line in _lines(part) if not pd.isna(line.get("reason"))}
         speeds = {(line["value"], line["engine"]): line for line in _lines(spread(part, ["value", "engine"], "gigaflops"))}
         points = {line["value"]: line for line in _lines(part[part["engine"] == "ours"])}
         lines = [
             {
-                title: str(value),
+                axis.partition(" ")[0]: str(value),
                 "network": point["widths"],
-                "models in a stack": str(point["stack"]),
-                **{engine: _range(times.get((value, engine)), 1) for engine in dict.fromkeys(growth["engine"])},
-                "GFLOP/s of ours": f"{speeds[value, 'ours']['median']:.0f}",
+                **({} if axis.startswith("models") else {"models": str(point["all_models"])}),
+                **{
+                    engine: reasons.get((value, engine)) or _range(times.get((value, engine)), 1)
+                    for engine in dict.fromkeys(growth["engine"])
+                },
+                "GFLOP/s of ours": f"{speeds[value, 'ours']['median']:.1f}",
             }
-            for value, point in points.items()
+            for value, point in sorted(points.items(), key=lambda item: (len(str(item[0])), str(item[0])))
         ]
-        sections.append((f"Microseconds per model and step by {title} (tanh, SGD)", pd.DataFrame(lines)))
+        sections.append((f"Microseconds per model and step by {axis} (tanh, SGD)", pd.DataFrame(lines)))
     return sections
+
+
+def _commands(commands: pd.DataFrame) -> pd.DataFrame:
+    """A line for each command: the code before, and this suite."""
+    lines: dict[str, dict[str, str]] = {}
+    for line in _lines(commands):
+        cell = line["reason"] if pd.isna(line["seconds"]) else f"{line['seconds']:.0f}"
+        lines.setdefault(line["command"], {"command": line["command"], "before": "", "ours": "", "measured": ""})
+        lines[line["command"]] |= {line["engine"]: cell}
+        if not pd.isna(line["seconds"]):
+            lines[line["command"]] |= {"measured": f"{line['date']}, {line['processor_name']}"}
+    return pd.DataFrame(list(lines.values()))
 
 
 def _processes(processes: pd.DataFrame) -> pd.DataFrame:

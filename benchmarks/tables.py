@@ -9,7 +9,7 @@ import pandas as pd
 from studies import files
 from studies.store.rows import to_csv
 
-NAMES = ("steps", "learned", "grid", "growth", "processes", "memory")
+NAMES = ("steps", "learned", "grid", "growth", "processes", "commands", "memory")
 _OF_EVERY_STAGE = ("learned", "memory")
 
 CASE = ["activation", "optimizer", "batchnorm"]

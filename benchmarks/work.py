@@ -48,6 +48,7 @@ class Work:
     hidden: tuple[int, ...] = (25, 25, 25)
     batch_size: int = 100
     data: str = "disk"
+    samples: int | None = None  # training rows of a fold, its first; None: all of them
 
     @property
     def rates(self) -> list[float]:

@@ -38,10 +38,10 @@ def mix(x: Whole) -> Whole:
 
 
 def random_bits(seed: Whole, step: Whole, index: Whole) -> Whole:
-    """32 random bits for each seed of 63 bits, step and index: b = mix(a ^ high), mix(mix(index ^ a) ^ b), a = mix(step ^ low).
+    """32 random bits for each seed of 63 bits, step and index: mix(mix(index ^ a) ^ b), a = mix(step ^ low), b = mix(~a ^ high).
 
     Low and high are the halves of the seed. Nothing is remembered, so any of the bits are drawn alone, on any device.
     """
     a = mix((step & _32_BITS) ^ (seed & _32_BITS))
-    b = mix(a ^ (seed >> 32))
+    b = mix(a ^ _32_BITS ^ (seed >> 32))  # no index below 2^31 is ~high, whose bits are 0
     return mix(mix(index ^ a) ^ b)

@@ -33,7 +33,8 @@ def peak_mb() -> float:
     return sum(int(line.split()[1]) for line in lines) / 1e3
 
 
-def _answer(module: ModuleType, prepared: list[Prepared], function: str, arguments: tuple[Any, ...]) -> object:
+def answer(module: ModuleType, prepared: list[Prepared], function: str, arguments: tuple[Any, ...]) -> object:
+    """Answer of a module's function; `prepared` keeps the work that `train` trains."""
     if function == "train":
         return prepared[0].train(*arguments)
     result = getattr(module, function)(*arguments)
@@ -62,7 +63,7 @@ def main(name: str, core: str = "") -> None:
         result, problem = None, "" if function == "start" else missing
         if not problem and function != "start":
             try:
-                result = _answer(module, prepared, function, arguments)
+                result = answer(module, prepared, function, arguments)
             except UnavailableError as error:
                 problem = str(error)
             except Exception as error:

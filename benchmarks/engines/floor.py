@@ -1,10 +1,11 @@
-"""Lower bound of all engines here: the matrix products of a step alone, in memory that stays, and the speed of a large one."""
+"""The matrix products of a step alone: a numpy call for each product of each model, in memory that stays in the cache."""
 
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 
-import torch
+import numpy as np
 
 from benchmarks.work import Prepared, Rows, Trained, Work, steps, widths
 
@@ -17,7 +18,7 @@ def prepare(work: Work, rows: Rows) -> Prepared:
 
     def train(rows: Rows, seed: int) -> Trained:  # noqa: ARG001 - all engines are called alike
         begin = time.perf_counter()
-        for _ in range(steps(work, rows)):
+        for _ in range(len(work.members) * steps(work, rows)):
             step()
         return Trained(time.perf_counter() - begin, {})
 
@@ -25,20 +26,20 @@ def prepare(work: Work, rows: Rows) -> Prepared:
 
 
 def _step(work: Work, rows: Rows) -> Callable[[], None]:
-    """The products of one step, of all members in one batch: forward, weight gradient, input gradient, laid out as ours."""
-    count, sizes = len(work.members), widths(work, rows)
-    activations = [torch.rand(count, size, work.batch_size) for size in sizes]
-    gradients = [torch.rand(count, size, work.batch_size) for size in sizes]
-    weights = [torch.rand(count, outputs, inputs) for inputs, outputs in itertools.pairwise(sizes)]
-    weight_gradients = [torch.rand_like(weight) for weight in weights]
+    """The products of one model's step: forward, weight gradient, input gradient but the first."""
+    sizes, draw = widths(work, rows), np.random.default_rng(0)
+    activations = [draw.random((size, work.batch_size), np.float32) for size in sizes]
+    gradients = [draw.random((size, work.batch_size), np.float32) for size in sizes]
+    weights = [draw.random((outputs, inputs), np.float32) for inputs, outputs in itertools.pairwise(sizes)]
+    calls = [partial(np.matmul, weight, activations[index], activations[index + 1]) for index, weight in enumerate(weights)]
+    for index, weight in reversed(list(enumerate(weights))):
+        calls.append(partial(np.matmul, gradients[index + 1], activations[index].T, np.empty_like(weight)))
+        if index:
+            calls.append(partial(np.matmul, weight.T, gradients[index + 1], gradients[index]))
 
     def step() -> None:
-        for index, weight in enumerate(weights):
-            torch.bmm(weight, activations[index], out=activations[index + 1])
-        for index in reversed(range(len(weights))):
-            torch.bmm(gradients[index + 1], activations[index].mT, out=weight_gradients[index])
-            if index:
-                torch.bmm(weights[index].mT, gradients[index + 1], out=gradients[index])
+        for call in calls:
+            call()
 
     step()
     return step
@@ -46,11 +47,11 @@ def _step(work: Work, rows: Rows) -> Callable[[], None]:
 
 def gigaflops(repeats: int) -> list[float]:
     """Billions of operations a second in the product of two large matrices, each time it was measured."""
-    a, b, out = torch.rand(3, 1, LARGE, LARGE)
-    torch.bmm(a, b, out=out)
+    a, b, out = np.random.default_rng(0).random((3, LARGE, LARGE), np.float32)
+    np.matmul(a, b, out)
     speeds = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        torch.bmm(a, b, out=out)
+        np.matmul(a, b, out)
         speeds.append(2e-9 * LARGE**3 / (time.perf_counter() - begin))
     return speeds

@@ -1,10 +1,10 @@
-"""This suite: stacks cut by its planner, each trained by `framework.fit`; a grid through `studies.run`."""
+"""This suite as a user gets it, by the engine that `auto` stands for; a grid through `studies.run`."""
 
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -14,37 +14,45 @@ from benchmarks.work import FOLDS, GridRun, Prepared, Rows, Trained, Work, perce
 from studies import api
 from studies.plan.units import Unit
 from studies.seeds import seed_for
-from studies.train import networks, runner
+from studies.train import fitting, networks, runner
+from studies.train.engines.fused import training
+
+FITS: Mapping[str, Callable[..., object]] = {"fused": training.fit, "stack": fitting.fit_together}  # by engine
+
+Started = tuple[fw.Sequential, fw.Loss, Any]  # model, loss, optimizer
 
 
-def prepare(work: Work, rows: Rows) -> Prepared:
-    """Nothing is compiled: cut the stacks."""
-    stacks = data.stacks(work)
-    train = partial(_train, work, stacks)
-    _train(dataclasses.replace(work, epochs=1), stacks[:1], rows, 0)  # what only the first training of a process pays
-    return Prepared(train)
+def prepare(work: Work, rows: Rows, engine: str = "auto") -> Prepared:
+    """Nothing is compiled: cut the units."""
+    units = data.units(work, engine)
+    _train(dataclasses.replace(work, epochs=1), units[:1], rows, 0)  # what only the first training of a process pays
+    return Prepared(lambda rows, seed: _train(work, units, rows, seed))
 
 
-def start(
-    work: Work, stack: Unit, rows: Rows, seed: int, device: torch.device | str = "cpu"
-) -> tuple[fw.Sequential, fw.Loss, fw.Several]:
-    """A stack at its first weights, as `studies.train.runner` starts it."""
-    settings = [trial.configuration.settings for trial in stack.trials]
+def start(work: Work, unit: Unit, rows: Rows, seed: int, device: torch.device | str = "cpu") -> Started:
+    """A stack at its first weights, as `studies.train.fitting` starts it."""
+    settings = [trial.configuration.settings for trial in unit.trials]
     features, *_, classes = widths(work, rows)
     model = networks.model(settings, features, classes, device)
-    networks.draw_first_weights(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in stack.trials])
+    networks.draw_first_weights(model, settings, [seed_for(seed, "init", 0, trial.fold) for trial in unit.trials])
     return model, networks.loss(settings[0]), networks.optimizer(model, settings)
 
 
-def fit(work: Work, stack: Unit, rows: Rows, seed: int, started: tuple[fw.Sequential, fw.Loss, fw.Several]) -> None:
-    """Train a stack from there; the only record is that of the training rows after the last epoch."""
-    fw.fit(
+def fit(work: Work, unit: Unit, rows: Rows, seed: int, started: Started) -> None:
+    """Train a unit from there; the only record is that of the training rows after the last epoch."""
+    FITS[unit.engine](
         *started,
         fw.Rows(torch.from_numpy(rows.train_inputs), torch.from_numpy(rows.train_labels)),
         epochs=work.epochs,
         batch_size=work.batch_size,
-        seeds=[seed_for(seed, "order", 0, trial.fold) for trial in stack.trials],
-        sets=[trial.fold for trial in stack.trials],
+        shuffle="epoch",
+        schedule=fw.constant,
+        seeds=[seed_for(seed, "order", 0, trial.fold) for trial in unit.trials],
+        sets=[trial.fold for trial in unit.trials],
+        decide=fw.argmax,
+        history_every=0,
+        gradient_norms=False,
+        observe=None,
     )
 
 
@@ -63,17 +71,17 @@ def grid(works: Sequence[Work], rows: Rows, jobs: int, seed: int) -> GridRun:  #
     return GridRun(seconds, 0.0, 0.0, errors)
 
 
-def _train(work: Work, stacks: Sequence[Unit], rows: Rows, seed: int) -> Trained:
+def _train(work: Work, units: Sequence[Unit], rows: Rows, seed: int) -> Trained:
     seconds, errors = 0.0, {}
     with runner.one_thread():
-        for stack in stacks:
-            started = start(work, stack, rows, seed)
+        for unit in units:
+            started = start(work, unit, rows, seed)
             begin = time.perf_counter()
-            fit(work, stack, rows, seed, started)
+            fit(work, unit, rows, seed, started)
             seconds += time.perf_counter() - begin
-            folds = [trial.fold for trial in stack.trials]
+            folds = [trial.fold for trial in unit.trials]
             outputs = fw.predict(started[0], torch.from_numpy(rows.test_inputs[folds]))
-            for trial, fold, predicted in zip(stack.trials, folds, outputs.argmax(2).numpy(), strict=True):
+            for trial, fold, predicted in zip(unit.trials, folds, outputs.argmax(2).numpy(), strict=True):
                 level = work.lrs.index(trial.configuration.settings["optimizer"]["lr"])
                 errors[level * FOLDS + fold] = percent_wrong(predicted, rows.test_labels[fold])
     return Trained(seconds, errors)

@@ -26,7 +26,7 @@ public:
 
     StepBits next() {
         uint32_t a = mix(step_++ ^ low_);
-        return {a, mix(a ^ high_)};
+        return {a, mix(~a ^ high_)};
     }
 
 private:
