@@ -276,7 +276,7 @@ def test_units_are_dropped_by_the_bits_of_seed_pass_and_place():
         mask = dropout.forward(torch.ones(2, features, samples))
         for replica, seed in enumerate(seeds):
             a = mix(step ^ seed % 2**32)
-            b = mix(a ^ seed // 2**32)
+            b = mix(a ^ 0xFFFFFFFF ^ seed // 2**32)
             bits = [[mix(mix(sample * features + feature ^ a) ^ b) for sample in range(samples)] for feature in range(features)]
             kept = torch.tensor(bits) >= round(p[replica] * 2**32)
             assert torch.equal(mask[replica], kept / (1 - torch.tensor(p[replica])))
