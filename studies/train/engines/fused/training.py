@@ -10,7 +10,7 @@ from torch import Tensor
 
 import framework as fw
 from studies.train.engines.fused.library import Functions, RowsSpec, functions
-from studies.train.engines.fused.models import Training, model_spec
+from studies.train.engines.fused.models import Structure
 
 BLOCK = 512  # rows evaluated at a time, where each is treated alone
 
@@ -50,10 +50,12 @@ class _Replica:
     def train(self, factors: Sequence[float], after_first_batch: bool) -> None:
         """Train for an epoch at each factor on the learning rate; record the norms of the last gradients, or the first too."""
         numbers = (ctypes.c_double * len(factors))(*factors)
-        norms = torch.zeros(2, self._layers, dtype=torch.float64)
-        pointers = [each.data_ptr() if self._layers else None for each in norms]
-        self.finite &= bool(self._core.train(self._handle, len(factors), numbers, *pointers))
-        self.norms += norms if after_first_batch else norms[1:]
+        if not self._layers:
+            self.finite &= bool(self._core.train(self._handle, len(factors), numbers, None, None))
+            return
+        first, last = torch.zeros(2, self._layers, dtype=torch.float64)
+        self.finite &= bool(self._core.train(self._handle, len(factors), numbers, first.data_ptr(), last.data_ptr()))
+        self.norms += [first, last] if after_first_batch else [last]
 
     def evaluate(self, name: str, rows: RowsSpec) -> None:
         """Record the loss of rows, and which are wrong."""
@@ -112,16 +114,15 @@ def fit(
     rows = {name: _set(each, dtype) for name, each in named.items() if each is not None}
     by_batch = any(isinstance(layer, fw.BatchNorm) and layer.evaluate == "batch" for layer in model.layers)
     most_rows = max(batch_size, *(each.samples if by_batch else min(each.samples, BLOCK) for each in rows.values()))
-    training = Training(loss, batch_size, shuffle, decide, most_rows)
     rules = [part for part in optimizer.optimizers if isinstance(part, fw.Optimizer)]
-    parts = [(part, place) for part in rules for place in range(len(part.parameters))]  # by replica
+    structure = Structure(model, loss, rules, decide=decide, shuffle=shuffle, batch_size=batch_size, most_rows=most_rows)
     linear = sum(isinstance(layer, fw.Linear) for layer in model.layers)
     batch_norms = [layer for layer in model.layers if isinstance(layer, fw.BatchNorm)]
     factors = [schedule(epoch) for epoch in range(epochs)]
     records = [epoch for epoch in range(epochs) if history_every and epoch % history_every == 0] + [epochs]
 
     def start(replica: int) -> _Replica:
-        spec = model_spec(model, replica, parts[replica], seeds[replica], rows["train"].spec(sets[replica]), training)
+        spec = structure.spec(replica, seeds[replica], rows["train"].spec(sets[replica]))
         parameters = model.parameters[replica].contiguous()
         return _Replica(core, core.new(ctypes.byref(spec), parameters.data_ptr()), linear * gradient_norms)
 

@@ -68,13 +68,16 @@ inline T sum_of(const T* x, int count) {
     return sum;
 }
 
-// Rows of samples `(rows, step)` as rows of features `(features, width)`, and back. By tiles, of which the cache holds both sides.
+// Rows of samples `(rows, step)` as rows of features `(features, width)`, and back. A few features at a time: the cache holds the
+// ends of as many rows.
 template <class T>
 inline void turn(const T* x, int rows, int features, long step, T* out, long width) {
-    constexpr int TILE = 16;
-    for (int first = 0; first < rows; first += TILE)
-        for (int feature = 0; feature < features; ++feature)
-            for (int row = first; row < first + TILE && row < rows; ++row) out[feature * width + row] = x[row * step + feature];
+    constexpr int FEW = 16;
+    for (int first = 0; first < features; first += FEW) {
+        const int end = first + FEW < features ? first + FEW : features;
+        for (int row = 0; row < rows; ++row)
+            for (int feature = first; feature < end; ++feature) out[feature * width + row] = x[row * step + feature];
+    }
 }
 
 template <class T>
