@@ -73,7 +73,7 @@ def mixed(rows: pd.DataFrame) -> list[str]:
     return [
         f"mixed          rows of several {column}: {_counted(found)}; rows are equal to the bit within one only"
         for column, found in values.items()
-        if found.nunique() > 1
+        if len(found.unique()) > 1
     ]
 
 

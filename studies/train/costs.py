@@ -17,9 +17,9 @@ import numpy as np
 from studies.plan.units import Unit
 from studies.spec.settings import Settings
 
-START = 15_000.0  # of a process that trains: it imports torch
-END = 4_000.0  # of a run: its rows become files and tables
-_MODEL = 10.0  # to draw the rows and the first weights of a model
+START = 27_000.0  # of a process that trains: it imports torch
+END = 7_000.0  # of a run: its rows become files and tables
+_MODEL = 15.0  # to draw the rows and the first weights of a model
 _ROUNDS, _ROUND, _CALLS = 9, 1000, 50  # rounds of so many calls that measure the unit, and calls of a unit
 
 

@@ -16,7 +16,7 @@ def cost(tiny, *changes):
 LONGER = {  # a change of the tiny study, and between which factors it makes training longer
     "one row to a step": ("batch_size = 16", "batch_size = 1", 6, 16),
     "more epochs": ("epochs = 30", "epochs = 300", 5, 10),
-    "one model at a time": ("epochs = 30", "epochs = 30\nengine = 'torch_nn'", 4, 40),
+    "one model at a time": ("engine = 'stack'", "engine = 'torch_nn'", 4, 40),
     "wide layers": ("hidden = [4]", "hidden = [1000, 1000]", 20, 1000),
     "deep networks": ("hidden = [4]", f"hidden = {[4] * 20}", 1.5, 10),
     "batch norm": ("epochs = 30", "epochs = 30\nbatchnorm = 'affine'", 1.2, 3),
@@ -27,7 +27,8 @@ LONGER = {  # a change of the tiny study, and between which factors it makes tra
 
 @pytest.mark.parametrize(("old", "new", "low", "high"), LONGER.values(), ids=LONGER)
 def test_the_cost_follows_steps_calls_and_arithmetic(tiny, old, new, low, high):
-    start = (("epochs = 3", "epochs = 30"), ("history_every = 1", "history_every = 0"))  # else there is less of training
+    # Else there is less of training.
+    start = (("epochs = 3", "epochs = 30\nengine = 'stack'"), ("history_every = 1", "history_every = 0"))
     assert low < cost(tiny, *start, (old, new)) / cost(tiny, *start) < high
 
 

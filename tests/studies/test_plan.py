@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from framework import training
+from framework import history
 from studies.plan import plan
 from studies.plan.units import NUMERICS
 from studies.show.plan import describe_plan

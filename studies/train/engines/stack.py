@@ -11,7 +11,7 @@ from studies.train.engines import Observe, Trained
 if TYPE_CHECKING:
     from studies.spec.study import Study
 
-COSTS = costs.Costs(0.33, 0.32, 1.0, 0.9, 0.06, 1.1e-3, 1.1e-5, 4e-6, 4e-7, 1e-5, 3.0)
+COSTS = costs.Costs(0.8, 0.75, 1.7, 2.5, 0.2, 1.5e-3, 2e-5, 8e-6, 1e-6, 4e-5, 5.0)
 
 
 class StackEngine:

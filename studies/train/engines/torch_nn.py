@@ -12,7 +12,7 @@ from studies.train.engines import Observe, Trained
 if TYPE_CHECKING:
     from studies.spec.study import Study
 
-COSTS = costs.Costs(0.0, 1.35, 1.0, 0.9, 0.7, 6e-3, 1.1e-5, 4e-6, 4e-7, 4e-5, 3.0)
+COSTS = costs.Costs(0.0, 1.1, 0.8, 0.7, 0.6, 5e-3, 1e-5, 3.5e-6, 3.5e-7, 3.5e-5, 5.0)
 
 
 class TorchEngine:
