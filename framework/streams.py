@@ -40,8 +40,8 @@ def mix(x: Whole) -> Whole:
 def random_bits(seed: Whole, step: Whole, index: Whole) -> Whole:
     """32 random bits for each seed of 63 bits, step and index: mix(mix(index ^ a) ^ b).
 
-    a = mix(step ^ low) and b = mix(~a ^ high), of the halves low and high of the seed. Nothing is remembered, so any of the bits
-    are drawn alone, on any device.
+    a = mix(step ^ low) and b = mix(~a ^ high), of the halves low and high of the seed. Nothing is remembered, so any bits are
+    drawn alone, on any device.
     """
     a = mix((step & _32_BITS) ^ (seed & _32_BITS))
     b = mix(a ^ _32_BITS ^ (seed >> 32))  # no index below 2^31 is ~high, whose bits are 0
