@@ -28,6 +28,17 @@ class RowsSpec(ctypes.Structure):
     _fields_ = (("inputs", _POINTER), ("labels", _POINTER), ("targets", _POINTER), ("samples", ctypes.c_int64))
 
 
+class RecordsSpec(ctypes.Structure):
+    """Places where a run writes its records."""
+
+    _fields_ = (
+        ("epochs", _POINTER),
+        ("sets", ctypes.POINTER(RowsSpec)),
+        *((name, _POINTER) for name in ("losses", "errors", "norms", "wrong")),
+        *((name, ctypes.c_int64) for name in ("count", "set_count")),
+    )
+
+
 class Hyperparameters(ctypes.Structure):
     """Numbers of an optimizer; 0 where a rule has none of that name."""
 
@@ -58,8 +69,7 @@ class Functions:
             return found
 
         self.new = function("new", _POINTER, ctypes.POINTER(ModelSpec), _POINTER)
-        self.train = function("train", ctypes.c_int32, _POINTER, ctypes.c_int64, *[_POINTER] * 3)
-        self.evaluate = function("evaluate", ctypes.c_double, _POINTER, ctypes.POINTER(RowsSpec), _POINTER)
+        self.run = function("run", ctypes.c_int32, _POINTER, _POINTER, ctypes.POINTER(RecordsSpec))
         self.read = function("read", None, _POINTER, _POINTER, _POINTER)
         self.free = function("free", None, _POINTER)
 

@@ -2,14 +2,14 @@
 
 import ctypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 import framework as fw
-from studies.train.engines.fused.library import Functions, RowsSpec, functions
+from studies.train.engines.fused.library import Functions, ModelSpec, RecordsSpec, RowsSpec, functions
 from studies.train.engines.fused.models import Structure
 
 BLOCK = 512  # rows evaluated at a time, where each is treated alone
@@ -33,38 +33,41 @@ class _Set(NamedTuple):
         return self.labels.shape[1]
 
 
+class _Records:
+    """What is recorded of one model after some epochs, on some sets of rows: tensors that the core writes to."""
+
+    def __init__(self, epochs: Sequence[int], sets: Sequence[RowsSpec], layers: int) -> None:
+        self.epochs = torch.tensor(epochs)
+        self.losses = torch.zeros(len(epochs), len(sets), dtype=torch.float64)
+        self.errors = torch.zeros(len(epochs), len(sets), dtype=torch.int64)
+        self.norms = torch.zeros(len(epochs), layers, dtype=torch.float64)
+        self.wrong = [torch.zeros(rows.samples, dtype=torch.bool) for rows in sets]
+        self._sets = (RowsSpec * len(sets))(*sets)
+        labelled = [each.data_ptr() if rows.labels else None for each, rows in zip(self.wrong, sets, strict=True)]
+        self._wrong = (ctypes.c_void_p * len(sets))(*labelled)
+
+    def spec(self, first: int, end: int) -> RecordsSpec:
+        """The records from a first to before another as the core takes them."""
+        norms = self.norms[first:].data_ptr() if self.norms.shape[1] else None
+        places = (self.epochs[first:].data_ptr(), self._sets, self.losses[first:].data_ptr(), self.errors[first:].data_ptr())
+        return RecordsSpec(*places, norms, ctypes.addressof(self._wrong), end - first, len(self.wrong))
+
+
 class _Replica:
-    """One model in the core, and what was recorded of it."""
+    """One model in the core, until it is ended."""
 
-    def __init__(self, core: Functions, handle: int | None, gradient_norms: int) -> None:
-        if not handle:
+    def __init__(self, core: Functions, spec: ModelSpec, parameters: Tensor, records: _Records) -> None:
+        self._core, self.records = core, records
+        self._handle: int | None = core.new(ctypes.byref(spec), parameters.contiguous().data_ptr())
+        if not self._handle:
             raise MemoryError("no memory for a model")
-        self._core, self._layers = core, gradient_norms
-        self._handle: int | None = handle
-        self.finite = True
-        self.loss: dict[str, list[float]] = {}
-        self.wrong: dict[str, Tensor] = {}
-        self.errors: dict[str, list[int]] = {}
-        self.norms: list[Tensor] = []
+        self.finite, self.seconds = True, 0.0
 
-    def train(self, factors: Sequence[float], after_first_batch: bool) -> None:
-        """Train for an epoch at each factor on the learning rate; record the norms of the last gradients, or the first too."""
-        numbers = (ctypes.c_double * len(factors))(*factors)
-        if not self._layers:
-            self.finite &= bool(self._core.train(self._handle, len(factors), numbers, None, None))
-            return
-        first, last = torch.zeros(2, self._layers, dtype=torch.float64)
-        self.finite &= bool(self._core.train(self._handle, len(factors), numbers, first.data_ptr(), last.data_ptr()))
-        self.norms += [first, last] if after_first_batch else [last]
-
-    def evaluate(self, name: str, rows: RowsSpec) -> None:
-        """Record the loss of rows, and which are wrong."""
-        wrong = torch.empty(rows.samples, dtype=torch.bool) if rows.labels else None
-        pointer = None if wrong is None else wrong.data_ptr()
-        self.loss.setdefault(name, []).append(self._core.evaluate(self._handle, ctypes.byref(rows), pointer))
-        if wrong is not None:
-            self.wrong[name] = wrong
-            self.errors.setdefault(name, []).append(int(wrong.sum()))
+    def run(self, factors: "ctypes.Array[ctypes.c_double]", first: int, end: int) -> None:
+        """Train up to the records from a first to before another, and make them."""
+        started = time.perf_counter()
+        self.finite &= bool(self._core.run(self._handle, factors, ctypes.byref(self.records.spec(first, end))))
+        self.seconds += time.perf_counter() - started
 
     def read_into(self, parameters: Tensor, norms: Sequence[fw.BatchNorm], replica: int) -> None:
         """Write parameters and running moments to their places in a stack."""
@@ -116,41 +119,31 @@ def fit(
     most_rows = max(batch_size, *(each.samples if by_batch else min(each.samples, BLOCK) for each in rows.values()))
     rules = [part for part in optimizer.optimizers if isinstance(part, fw.Optimizer)]
     structure = Structure(model, loss, rules, decide=decide, shuffle=shuffle, batch_size=batch_size, most_rows=most_rows)
-    linear = sum(isinstance(layer, fw.Linear) for layer in model.layers)
+    layers = sum(isinstance(layer, fw.Linear) for layer in model.layers) if gradient_norms else 0
     batch_norms = [layer for layer in model.layers if isinstance(layer, fw.BatchNorm)]
-    factors = [schedule(epoch) for epoch in range(epochs)]
+    factors = (ctypes.c_double * epochs)(*map(schedule, range(epochs)))
     records = [epoch for epoch in range(epochs) if history_every and epoch % history_every == 0] + [epochs]
 
     def start(replica: int) -> _Replica:
-        spec = structure.spec(replica, seeds[replica], rows["train"].spec(sets[replica]))
-        parameters = model.parameters[replica].contiguous()
-        return _Replica(core, core.new(ctypes.byref(spec), parameters.data_ptr()), linear * gradient_norms)
+        specs = [each.spec(sets[replica]) for each in rows.values()]
+        spec = structure.spec(replica, seeds[replica], specs[0])
+        return _Replica(core, spec, model.parameters[replica], _Records(records, specs, layers))
 
-    def advance(replica: int, record: int) -> None:
-        here = trained[replica]
-        begin, end = records[record - 1] if record else 0, records[record]
-        if end > begin:
-            here.train(factors[begin:end], after_first_batch=record == 1)
-        for name, each in rows.items():
-            here.evaluate(name, each.spec(sets[replica]))
-        is_last = record + 1 == len(records)
-        if observe or is_last:
-            here.read_into(model.parameters[replica], batch_norms, replica)
-        if is_last:
-            here.end()
-
-    trained: dict[int, _Replica] = {}
-    seconds = [0.0] * model.replicas
-    for together in [range(model.replicas)] if observe else [[replica] for replica in range(model.replicas)]:
-        trained |= {replica: start(replica) for replica in together}
+    trained: list[_Replica] = []
+    if observe:
+        trained = [start(replica) for replica in range(model.replicas)]
         for record, epoch in enumerate(records):
-            for replica in together:
-                started = time.perf_counter()
-                advance(replica, record)
-                seconds[replica] += time.perf_counter() - started
-            if observe:
-                observe(epoch)
-    return _history(records, list(trained.values()), dtype, gradient_norms), seconds
+            for replica, each in enumerate(trained):
+                each.run(factors, record, record + 1)
+                each.read_into(model.parameters[replica], batch_norms, replica)
+            observe(epoch)
+    else:
+        for replica in range(model.replicas):
+            trained.append(start(replica))
+            trained[-1].run(factors, 0, len(records))
+            trained[-1].read_into(model.parameters[replica], batch_norms, replica)
+            trained[-1].end()
+    return _history(rows, trained, dtype), [each.seconds for each in trained]
 
 
 def _set(rows: fw.Rows, dtype: torch.dtype) -> _Set:
@@ -159,14 +152,18 @@ def _set(rows: fw.Rows, dtype: torch.dtype) -> _Set:
     return _Set(rows.inputs.to(dtype).contiguous(), labels.contiguous())
 
 
-def _history(records: list[int], trained: Sequence[_Replica], dtype: torch.dtype, gradient_norms: bool) -> fw.History:
+def _history(rows: Mapping[str, _Set], trained: Sequence[_Replica], dtype: torch.dtype) -> fw.History:
     """What was recorded of all replicas, as the framework has it."""
-    first = trained[0]
+    all_records = [each.records for each in trained]
+    losses, errors, norms = (
+        torch.stack([getattr(each, name) for each in all_records], -1) for name in ("losses", "errors", "norms")
+    )
+    labelled = [(index, name) for index, (name, each) in enumerate(rows.items()) if not each.labels.is_floating_point()]
     return fw.History(
-        records,
-        {name: torch.tensor([each.loss[name] for each in trained], dtype=dtype).T for name in first.loss},
-        {name: torch.tensor([each.errors[name] for each in trained]).T for name in first.errors},
-        torch.stack([torch.stack(each.norms) for each in trained], 2).to(dtype) if gradient_norms else None,
+        all_records[0].epochs.tolist(),
+        {name: losses[:, index].to(dtype) for index, name in enumerate(rows)},
+        {name: errors[:, index] for index, name in labelled},
+        norms.to(dtype) if norms.shape[1] else None,
         torch.tensor([not each.finite for each in trained]),
-        {name: torch.stack([each.wrong[name] for each in trained]) for name in first.wrong},
+        {name: torch.stack([each.wrong[index] for each in all_records]) for index, name in labelled},
     )

@@ -29,6 +29,18 @@ struct RowsSpec {
     int64_t samples;
 };
 
+// Where a run writes: `count` records after these epochs, each of all sets of rows: losses, numbers of wrong rows, and norms of
+// gradients, or null; which rows are wrong at the last record, null for a set without labels.
+struct RecordsSpec {
+    const int64_t* epochs;
+    const RowsSpec* sets;
+    double* losses;
+    int64_t* errors;
+    double* norms;
+    uint8_t* const* wrong;
+    int64_t count, set_count;
+};
+
 struct ModelSpec {
     const LayerSpec* layers;
     int32_t layer_count, loss, loss_is_mean, rule, decision, shuffle;
@@ -208,35 +220,55 @@ public:
         if (Shuffle(spec.shuffle) == Shuffle::once) orders_.draw(order_);
     }
 
-    // Train for some epochs at these factors on the learning rate. The norms, where not null, get those of the first and the
-    // last batch's gradients. Returns whether all losses and parameters stayed finite.
-    bool train(int64_t epochs, const double* factors, double* first_norms, double* last_norms) {
-        const int64_t samples = spec_.train.samples;
+    // Train up to each of some epochs in turn, at the factors on the learning rate of all epochs, and record there: loss and wrong
+    // rows of all sets, and norms of gradients. Returns whether all losses and parameters stayed finite.
+    bool run(const double* factors, const RecordsSpec& records) {
         bool finite = true;
-        for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-            if (Shuffle(spec_.shuffle) == Shuffle::epoch) orders_.draw(order_);
-            T total = 0;
-            for (int64_t start = 0; start < samples; start += spec_.batch_size) {
-                int rows = int(std::min(spec_.batch_size, samples - start));
-                total += step(order_.data() + start, rows, T(factors[epoch]));
-                if (first_norms) norms(first_norms), first_norms = nullptr;
+        for (int64_t record = 0; record < records.count; ++record) {
+            double* norms = records.norms ? records.norms + record * linear_.size() : nullptr;
+            for (; epoch_ < records.epochs[record]; ++epoch_) finite = train(T(factors[epoch_])) && finite;
+            if (epoch_ == 0) first_norms_ = norms;
+            if (epoch_ > 0 && norms) write_norms(norms);
+            for (int64_t set = 0; set < records.set_count; ++set) {
+                const int64_t place = record * records.set_count + set;
+                uint8_t* wrong = records.wrong[set];
+                records.losses[place] = evaluate(records.sets[set], wrong);
+                records.errors[place] = wrong ? std::count(wrong, wrong + records.sets[set].samples, 1) : 0;
             }
-            T sum = total * 0;
-            const T* p = parameters_;
-            for (size_t place : places_) sum += p[place] * 0;  // 0 times what is not finite is not 0
-            finite = finite && sum == 0;
         }
-        if (last_norms) norms(last_norms);
         return finite;
     }
 
+    void read(T* parameters, T* moments) const {
+        for (size_t index = 0; index < places_.size(); ++index) parameters[index] = parameters_[places_[index]];
+        for (const BatchNorm<T>* norm : norms_)
+            for (const Numbers<T>* each : {&norm->running_mean, &norm->running_variance})
+                for (int feature = 0; feature < norm->features; ++feature) *moments++ = (*each)[feature];
+    }
+
+private:
+    // An epoch; whether its losses and the parameters after it are finite.
+    bool train(T factor) {
+        const int64_t samples = spec_.train.samples;
+        if (Shuffle(spec_.shuffle) == Shuffle::epoch) orders_.draw(order_);
+        T total = 0;
+        for (int64_t start = 0; start < samples; start += spec_.batch_size) {
+            total += step(order_.data() + start, int(std::min(spec_.batch_size, samples - start)), factor);
+            if (first_norms_) write_norms(first_norms_), first_norms_ = nullptr;
+        }
+        T sum = total * 0;
+        const T* p = parameters_;
+        for (size_t place : places_) sum += p[place] * 0;  // 0 times what is not finite is not 0
+        return sum == 0;
+    }
+
     // Norms of the last batch's gradients of the weights of all linear layers.
-    void norms(double* found) const {
+    void write_norms(double* norms) const {
         for (Linear<T>* layer : linear_) {
             double sum = 0;
             const T* gradient = layer->weight_gradient;
             for (long i = 0; i < layer->takes * layer->step; ++i) sum += double(gradient[i]) * double(gradient[i]);
-            *found++ = std::sqrt(sum);
+            *norms++ = std::sqrt(sum);
         }
     }
 
@@ -259,14 +291,6 @@ public:
         return total / given.samples;
     }
 
-    void read(T* parameters, T* moments) const {
-        for (size_t index = 0; index < places_.size(); ++index) parameters[index] = parameters_[places_[index]];
-        for (const BatchNorm<T>* norm : norms_)
-            for (const Numbers<T>* each : {&norm->running_mean, &norm->running_variance})
-                for (int feature = 0; feature < norm->features; ++feature) *moments++ = (*each)[feature];
-    }
-
-private:
     // One step on the samples at these places; the loss before it.
     T step(const int32_t* places, int rows, T factor) {
         T* batch = batch_;
@@ -330,6 +354,8 @@ private:
     Numbers<T> parameters_, gradients_, batch_, targets_, gradient_, other_gradient_;
     std::unique_ptr<Optimizer<T>> optimizer_;
     int features_ = 0;
+    int64_t epoch_ = 0;
+    double* first_norms_ = nullptr;  // where those of the first batch are still to be written
 };
 
 }  // namespace
@@ -342,11 +368,8 @@ private:
             return nullptr;                                                                                            \
         }                                                                                                              \
     }                                                                                                                  \
-    int32_t fused_train_##NAME(void* model, int64_t epochs, const double* factors, double* first_norms, double* norms) {  \
-        return static_cast<Model<T>*>(model)->train(epochs, factors, first_norms, norms);                              \
-    }                                                                                                                  \
-    double fused_evaluate_##NAME(void* model, const RowsSpec* rows, uint8_t* wrong) {                                  \
-        return static_cast<Model<T>*>(model)->evaluate(*rows, wrong);                                                  \
+    int32_t fused_run_##NAME(void* model, const double* factors, const RecordsSpec* records) {                         \
+        return static_cast<Model<T>*>(model)->run(factors, *records);                                                  \
     }                                                                                                                  \
     void fused_read_##NAME(void* model, void* parameters, void* moments) {                                             \
         static_cast<Model<T>*>(model)->read(static_cast<T*>(parameters), static_cast<T*>(moments));                    \
