@@ -398,7 +398,7 @@ def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: 
     identities = manifest_a["identity"], manifest_b["identity"]
     obstacle = versions.obstacle(*identities)
     none = obstacle or trials_a.empty or trials_b.empty
-    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b, judged)
+    both = pd.DataFrame() if none else versions.matched(trials_a, trials_b, judged, by_label=versions.other_engine(*identities))
     if both.empty:
         counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
         why = obstacle or f"no trial is in both: {differing(*identities) or counts}"

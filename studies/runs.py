@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -118,7 +119,7 @@ class _Run:
             _require_device(self._rows, self.store.folder, made_on)
         self.store.begin()
         self._others = self.store.others()
-        self._trained = 0
+        self._trained: Counter[str] = Counter()  # trials by the engine that trained them
         self._clock: float | None = None
         self._began = ""
 
@@ -166,7 +167,7 @@ class _Run:
         if not self._trained:
             self.store.note({"started": self._began, **self._about})
         self.store.append(records)
-        self._trained += len(records)
+        self._trained.update(record["trained_by"] for record in records)
         for record in records:
             self.pending.pop(record["trial"], None)
 
@@ -174,8 +175,14 @@ class _Run:
         """Write the files that rows end up in, and the tables; return the rows of trials, and the tables."""
         if self._clock is not None:
             seconds = time.perf_counter() - self._clock
-            rate = round(self._trained / seconds, 2)
-            counts = {"seconds": round(seconds, 1), "trials": self._trained, "trials_per_second": rate}
+            trained = self._trained.total()
+            rate = round(trained / seconds, 2)
+            counts = {
+                "seconds": round(seconds, 1),
+                "trials": trained,
+                "trials_per_second": rate,
+                "trained_by": dict(self._trained),
+            }
             self.store.note({"started": self._began, **self._about, **counts})
         written = self.store.compact()
         found = tables.read_current(self.study, self.store.folder, written)

@@ -69,13 +69,27 @@ def _rows(reading: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def matched(a: pd.DataFrame, b: pd.DataFrame, measure: Measure = MEASURES["error"]) -> pd.DataFrame:
+def other_engine(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two identities differ in the engine that trains, and in nothing else."""
+    theirs, ours = ({name: _without_engine(each) for name, each in readings(given).items()} for given in (a, b))
+    return bool(differing(readings(a), readings(b))) and not differing(theirs, ours)
+
+
+def _without_engine(reading: Mapping[str, Any]) -> dict[str, Any]:
+    base = {key: value for key, value in reading.get("base", {}).items() if key != "engine"}
+    return {**reading, "base": base}
+
+
+def matched(a: pd.DataFrame, b: pd.DataFrame, measure: Measure = MEASURES["error"], *, by_label: bool = False) -> pd.DataFrame:
     """The trials that both have, one row each; columns that both sides have end in `_a` and `_b`.
 
     `equal` is true where every number is the same to the bit. `difference` is the measure of B less that of A, on the rows
-    that the reading is judged on. Configuration, repeat and fold identify a trial: its key changes with numerics.
+    that the reading is judged on. Configuration, repeat and fold identify a trial: its key changes with numerics. Where another
+    engine was asked for, so does the configuration's id, and its label takes that place.
     """
     sides = [_judged(trials, measure) for trials in (a, b)]
+    if by_label:
+        sides = [side.assign(config=side["label"]) for side in sides]
     both = sides[0].merge(sides[1], on=list(KEYS), suffixes=("_a", "_b"), validate="one_to_one")
     pairs = [(both[f"{name}_a"], both[f"{name}_b"]) for name in ("status", "value", *OUTCOMES) if f"{name}_a" in both]
     equal = np.logical_and.reduce([(one == other).fillna(False) | (one.isna() & other.isna()) for one, other in pairs])

@@ -45,7 +45,7 @@ MANIFEST = {  # keys of manifest.json, with their meanings
     "data": "For each data set its name, features, target, classes, rows of each class, and the hash of a CSV file.",
     "identity": "The resolved study: all that its rows depend on.",
     "measure": "Measure that the study is about: name, direction, unit, column of a table, and the ends of its range.",
-    "runs": "For each run its shard, start, jobs, backend, machine, versions, commit, seconds and number of trials.",
+    "runs": "For each run its shard, start, jobs, backend, machine, versions, commit, seconds, and number of trials by engine.",
 }
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "joblib")
 

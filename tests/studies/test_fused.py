@@ -14,7 +14,11 @@ import pytest
 import torch
 
 import framework as fw
+import studies
 from framework.streams import derive, generator
+from studies import api
+from studies.runs import run_all
+from studies.spec import spec
 from studies.spec.components import ACTIVATIONS, BATCH_NORM, BUILT_IN, DECISIONS, LOSSES, OPTIMIZERS, SCHEDULES
 from studies.spec.settings import resolve
 from studies.train import networks
@@ -270,11 +274,29 @@ def test_builds_agree(capability, monkeypatch):
     assert _distance(ours.parameters, theirs.parameters) < 1e-10
 
 
-def test_a_missing_build_is_said_with_the_cure(monkeypatch, tmp_path):
+def test_without_a_build_the_framework_trains_and_the_run_says_so_with_the_cure(monkeypatch, tmp_path, tiny):
+    study = spec.load(str(tiny()))
+    said = []
     monkeypatch.setattr(builds, "_FOLDER", tmp_path)
-    assert not builds.any_built()
+    (rows,) = run_all([study], jobs=1, results=tmp_path / "results", said=said.append)
+    assert set(rows["trained_by"]) == {"stack"}
+    assert said == [f"engine fused is not built here: {builds.REMEDY}; another engine trains, several times slower"]
     with pytest.raises(FileNotFoundError, match=r"not built: install a C\+\+ compiler"):
         builds.best_build("AVX2")
+
+
+def test_both_engines_are_compared_by_the_labels_of_their_configurations(tmp_path, tiny):
+    path = tiny()
+    folders = [tmp_path / name for name in ("framework", "core")]
+    for folder, engine in zip(folders, ("stack", "fused"), strict=True):
+        rows = studies.run(path, jobs=1, results=folder, overrides=[f'base.engine="{engine}"'], progress=False)
+        assert set(rows["trained_by"]) == {engine}
+    changes = api.compare(*(folder / "tiny" for folder in folders))
+    assert "12 trials in both, 0 in A only, 0 in B only" in changes.facts
+    assert changes.status == 0
+    again = studies.run(path, jobs=1, results=folders[1], overrides=["base.epochs=4"], progress=False)
+    assert len(again) == 12
+    assert api.compare(*(folder / "tiny" for folder in folders)).table is None  # another number of epochs is another study
 
 
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")

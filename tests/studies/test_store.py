@@ -67,6 +67,7 @@ def test_the_manifest_says_what_was_run_and_by_what(trained):
     }
     (run,) = manifest["runs"]
     assert run["trials"] == 12
+    assert sum(run["trained_by"].values()) == 12
     assert run["torch"].startswith("2.")
     assert {"python", "numpy", "cores", "seconds", "trials_per_second", "jobs", "commit"} <= set(run)
 
