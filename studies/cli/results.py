@@ -147,10 +147,10 @@ def verdict(reports: Sequence[str], quick: bool, results: Path, out: Path | None
 
     if quick:
         click.echo(verdict_texts.QUICK)
-    table = api.verdicts(results, quick, reports)
+    table = api.verdicts(results, quick, reports).round(9)  # as the file has it, and so the page
     path = (out or results) / "verdicts.csv"
     if not reports:
-        files.write(path, to_csv(table.round(9)))
+        files.write(path, to_csv(table))
     console = Console()
     shown = verdict_texts.texts(table[table["role"] == "primary"])
     print_table("Verdicts", shown.drop(columns="reason"), ("source", "claim", "verdict"), console)
