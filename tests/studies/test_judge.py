@@ -65,7 +65,7 @@ ROWS = {  # rows of tables, texts between spaces: variant, mean, runs, failed, d
         r"use_physics_loss=False 0\.7919 4 0 -0\.00290 .* 0\.593 0\.593 paired t 4",
         r"use_prior=False 0\.8039 4 0 \+0\.00905 .* 0\.206 0\.411 paired t 4",
         r"copies of other columns: 'dice'",
-        r"4 paired runs show 0\.02 four times in five, and this one would take 89",
+        r"4 paired runs show 0\.02 four times in five, and this one would take 91",
     ],
     "08_failures": [
         r"heuristic 165\.6 161\.3 12 0 \+5\.058 .* < 0\.001 < 0\.001 paired t 12",
