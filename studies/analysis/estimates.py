@@ -278,7 +278,7 @@ def least_count(reach: Callable[[int], float], difference: float, least: int = 2
 
 
 def needed(sd: float, difference: float, overlap: float = 0.0) -> int | None:
-    """n = 1 / ((difference / 2.8 sd)^2 - overlap): about the values that show a difference four times in five, if they are many.
+    """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five, where they are many.
 
     None where no number of values would. `least_count` is exact where they are few.
     """
