@@ -2,14 +2,17 @@
 
 import contextlib
 import io
+import itertools
 import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import studies
+from studies.data.runs.places import short_names
 from studies.judgements import judge
 from studies.spec import spec
 
@@ -203,6 +206,38 @@ def test_a_study_of_a_table_has_the_numbers_of_the_answers(call, made, tmp_path,
     assert row["difference"] == pytest.approx(difference, abs=2e-6)
     assert row["p"] == pytest.approx(p, abs=2e-6, nan_ok=True)
     assert not row["p_adjusted"] < row["p"]
+
+
+AGREEING = {
+    "01_seeds_and_datasets": {},
+    "02_full_ran_on_more": {},
+    "03_folds": {"baseline": "SVM"},
+    "05_plus_minus": {},
+    "07_leave_one_out": {},
+    "08_failures": {"better": "lower", "baseline": "exact"},
+    "11_methods_as_columns": {"better": "lower"},
+}
+
+
+@pytest.mark.parametrize("name", AGREEING)
+def test_the_page_adjusts_p_as_the_judgement(name):
+    found = judge(TABLES / f"{name}.csv", **AGREEING[name])
+    own = found.variants.set_index("variant")["p_adjusted"].rename(index=short_names(found.runs)).dropna()
+    table = found.tables()["comparisons"]
+    page = table[table["against"] == "baseline"].set_index("label")["p_adjusted"]
+    assert len(own) > 1
+    assert page[own.index].to_list() == pytest.approx(own.to_list(), abs=6e-7)
+
+
+def test_the_page_has_the_levels_of_unpaired_runs_as_the_judgement():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(itertools.product(["sgd", "adam"], ["bn", "none"], range(4)), columns=["optimizer", "norm", "no"])
+    frame["acc"] = 0.8 + 0.02 * (frame["norm"] == "bn") + 0.01 * rng.standard_normal(len(frame))
+    found = judge(frame.drop(columns="no"), baseline="optimizer=sgd, norm=bn")
+    own = found.levels.set_index(["factor", "level"])[["difference", "p_adjusted"]].dropna()
+    page = found.tables()["levels"].set_index(["factor", "level"])[["difference", "p_adjusted"]]
+    assert len(own) == 2
+    assert page.loc[own.index].to_numpy() == pytest.approx(own.to_numpy(), abs=6e-7)
 
 
 DRAWN = {"05_plus_minus": {"ladder", "matrix", "models"}, "07_leave_one_out": {"ladder", "matrix", "models", "effects", "grid"}}
