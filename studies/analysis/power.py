@@ -133,6 +133,8 @@ def power(study: Study, spread: Spread | None = None, difference: float | None =
     lines = [f"speaks of      {sampling.population}"]
     if sampling.widen:
         lines.append(f"wider          {sampling.widen}")
+    if study.table and not study.table.runs.paired:  # runs of each variant, whose spreads differ
+        return lines
     if sampling.count < 2:
         return [*lines, "resolves       nothing: one value of each configuration is no more than chance; add folds or repeats"]
     known = spread is not None

@@ -12,9 +12,13 @@ import pandas as pd
 import pytest
 
 import studies
+from studies.analysis.power import power
+from studies.analysis.tables import compute_tables
 from studies.data.runs.places import short_names
 from studies.judgements import judge
+from studies.show import latex
 from studies.spec import spec
+from studies.store.table_rows import rows_of_table
 
 TABLES = Path(__file__).parents[1] / "tables"
 OPTIONS = {
@@ -206,6 +210,20 @@ def test_a_study_of_a_table_has_the_numbers_of_the_answers(call, made, tmp_path,
     assert row["difference"] == pytest.approx(difference, abs=2e-6)
     assert row["p"] == pytest.approx(p, abs=2e-6, nan_ok=True)
     assert not row["p_adjusted"] < row["p"]
+
+
+def test_a_table_of_one_shared_data_set_counts_its_runs():
+    rows = [("A", name, seed, 0.8 + seed / 100) for name in ("full", "no_x", "no_y") for seed in range(3)]
+    rows += [("B", name, seed, 0.6 + seed / 100) for name in ("full", "no_x") for seed in range(3)]
+    study = judge(pd.DataFrame(rows, columns=["dataset", "method", "seed", "acc"])).study
+    text = latex.of_study(study, compute_tables(study, rows_of_table(study)))
+    assert "standard deviation over 3 trials each" in text
+    assert "All of this holds for new data sets like this one." in text
+
+
+def test_a_plan_of_runs_that_do_not_pair_speaks_of_no_paired_differences():
+    study = judge(TABLES / "11_methods_as_columns.csv", better="lower").study
+    assert not any("paired differences" in line for line in power(study))
 
 
 AGREEING = {

@@ -580,6 +580,18 @@ def test_a_column_of_means_and_spreads_is_the_measure_though_its_name_has_both(t
     assert (runs.measure.column, runs.table["sd"].to_list()) == (name, [0.02 * factor, 0.03 * factor])
 
 
+def test_a_line_of_dashes_below_the_names_is_no_variant(table):
+    runs = table("| method | acc |\n|:---|---:|\n| full | 0.9 |\n| no_x | 0.8 |\n")
+    assert runs.variants == ("full", "no_x")
+    assert any("one of dashes, as in Markdown" in line for line in describe(runs))
+
+
+def test_one_block_that_a_variant_lacks_is_said_as_one(table):
+    lines = "".join(f"{block},{name},{0.8 + place / 100}\n" for block in "AB" for place, name in enumerate(["full", "no_x"]))
+    runs = table(f"dataset,method,acc\n{lines}A,no_y,0.7\n")
+    assert "1 block has full, no_x only (B): each comparison uses the blocks that both have" in describe(runs)
+
+
 def test_half_an_interval_is_no_standard_deviation(table):
     runs = table("method,acc (95% CI)\nfull,0.81 ± 0.02\nno_x,0.79 ± 0.03\n")
     assert run_comparisons.difference(runs, "no_x", "full").test == run_comparisons.UNTESTED

@@ -175,6 +175,9 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
     units, said, odd = {}, list(notes), {}
     first: dict[str, pd.Series] = {}
     table = table.apply(lambda column: column.str.strip())
+    if len(table) and table.iloc[0].str.fullmatch(r":?-{3,}:?|").all():
+        table = table.iloc[1:].reset_index(drop=True)
+        said.append("the line below the names is one of dashes, as in Markdown: left out")
     for place, name in enumerate(names):
         texts = table[place]
         if (texts == "").all():
