@@ -172,7 +172,7 @@ def _not_shown(runs: Runs, row: pd.Series) -> str:
         return f"{said}, and no number of folds of this data set would show this one."
     more = least_count(reach, gap)
     if more is None:
-        return f"{said}, and this one would take more than {MOST:,}."
+        return f"{said}, and this one would take more than {max(MOST, values):,}."
     return f"{said}, and this one would take {more:,}." if more > values else f"{said}."
 
 

@@ -226,6 +226,12 @@ def test_a_plan_of_runs_that_do_not_pair_speaks_of_no_paired_differences():
     assert not any("paired differences" in line for line in power(study))
 
 
+def test_more_runs_than_are_thought_of_take_more_than_there_are():
+    values = np.random.default_rng(0).normal(size=240_000)
+    found = judge(pd.DataFrame({"method": ["full", "no_x"] * 120_000, "acc": values}))
+    assert "this one would take more than 240,000" in str(found)
+
+
 AGREEING = {
     "01_seeds_and_datasets": {},
     "02_full_ran_on_more": {},

@@ -47,7 +47,7 @@ ATTRIBUTES = each_of(
     "channels year parametros paramètres weight weights"
 )
 SETTINGS = each_of(
-    "lr learning batch depth width hidden layers units dropout lambda alpha beta gamma decay momentum temperature "
+    "lr wd learning batch depth width hidden layers units dropout lambda alpha beta gamma decay momentum temperature "
     "k c degree heads dim rank patience window horizon threshold eta epsilon neighbors estimators kernel rate"
 )
 DERIVED = each_of(
