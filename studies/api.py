@@ -401,8 +401,8 @@ def compare(a: str | Path, b: str | Path, margin: float | None = None, measure: 
     both = pd.DataFrame() if none else versions.matched(trials_a, trials_b, judged, by_label=versions.other_engine(*identities))
     if both.empty:
         counts = f"{len(trials_a):,} in A, {len(trials_b):,} in B"
-        why = obstacle or f"no trial is in both: {differing(*identities) or counts}"
-        return Changes(comparison.UNTOLD, [f"{a} and {b} cannot be compared: {why}"], None, [])
+        why = obstacle or f"no trial is in both: {differing(*identities, places=versions.SIDES) or counts}"
+        return Changes(comparison.UNTOLD, [f"A, {a}, and B, {b}, cannot be compared: {why}"], None, [])
     found = versions.find_changes(both, judged)
     status, conclusions = comparison.conclude(both, found, margin, judged)
     facts = [

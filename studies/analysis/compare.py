@@ -37,6 +37,7 @@ UNITS = ("repeat", "fold")  # whose differences are independent, given the rows
 QUESTIONS = {"mean": "the mean", "failures": "failures", "configuration": "configurations"}  # and in words
 _MUST_AGREE = ("seed", "data", "validation")  # else the trials of one configuration are about other rows
 _OTHERS = 2.5 / 2  # of false alarms the mean may raise 2.5%, the other questions 2%
+SIDES = ("in A", "in B")  # of a comparison, in words
 _NO_SPREAD = 1e-9  # points: standard deviations below are of rounding
 
 
@@ -54,8 +55,9 @@ def obstacle(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     common = [name for name in theirs if name in ours]
     if not common:
         named = [", ".join(name or "the only one" for name in each) for each in (theirs, ours)]
-        return f"they have no reading in common: {named[0]} there, {named[1]} here"
-    found = differing(*({name: _rows(each[name]) for name in common} for each in (theirs, ours)))
+        return f"they have no reading in common: {named[0]} in A, {named[1]} in B"
+    one, other = ({name: _rows(each[name]) for name in common} for each in (theirs, ours))
+    found = differing(one, other, SIDES)
     return found and f"they are about other rows: {found}"
 
 

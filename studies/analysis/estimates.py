@@ -3,7 +3,9 @@
 All functions take numbers or arrays alike, so that one call judges a thousand comparisons.
 """
 
+import bisect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from studies.analysis import distributions
 ALPHA = 0.05  # level of every test; intervals are those of 95%
 SKEWED = 2.5  # times the shift of t by skewness: chosen on 660 data sets of `make calibration`, 20 resampled repeats each
 POWER = 0.8  # of what is called resolvable: a difference that would show four times in five
+MOST = 100_000  # values that are thought of
 
 Numbers = NDArray[np.float64]
 
@@ -256,12 +259,29 @@ def resolvable(sd: float, count: int, overlap: float = 0.0, row_error: float = 0
     """
     by_place = sd**2 * (1 / count + overlap)
     variance = by_place + row_error**2
-    freedom = (count - 1) * (variance / by_place) ** 2 if by_place else math.inf
-    return float((distributions.t_ppf(1 - ALPHA / 2, freedom) + distributions.t_ppf(POWER, freedom)) * math.sqrt(variance))
+    return detectable(math.sqrt(variance), (count - 1) * (variance / by_place) ** 2 if by_place else math.inf)
+
+
+def detectable(error: float, freedom: float) -> float:
+    """(t_.975 + t_.8) times a standard error: the difference that it shows four times in five."""
+    return float((distributions.t_ppf(1 - ALPHA / 2, freedom) + distributions.t_ppf(POWER, freedom)) * error)
+
+
+def least_count(reach: Callable[[int], float], difference: float, least: int = 2) -> int | None:
+    """Smallest number of values, from `least` to `MOST`, whose detectable difference is at most this one; None if none is.
+
+    `reach` is the detectable difference by number of values; it decreases.
+    """
+    counts = range(least, MOST + 1)
+    place = bisect.bisect_left(counts, True, key=lambda count: reach(count) <= difference)
+    return counts[place] if place < len(counts) else None
 
 
 def needed(sd: float, difference: float, overlap: float = 0.0) -> int | None:
-    """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five; None if none would."""
+    """n = 1 / ((difference / 2.8 sd)^2 - overlap): the values that show a difference four times in five, where they are many.
+
+    None where no number of values would. `least_count` is exact where they are few.
+    """
     if not sd:
         return 2
     share = (difference / ((distributions.norm_ppf(1 - ALPHA / 2) + distributions.norm_ppf(POWER)) * sd)) ** 2 - overlap

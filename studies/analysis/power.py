@@ -5,7 +5,6 @@ factor all other factors and the pairs without it, for a pair all factors and al
 how levels are coded makes no difference. A full factorial grid separates everything.
 """
 
-import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import pandas as pd
 
 from studies.analysis.comparisons import best_of
 from studies.analysis.effects import Effect, codes_of, columns_of, is_full
-from studies.analysis.estimates import Numbers, resolvable
+from studies.analysis.estimates import MOST, Numbers, least_count, resolvable
 from studies.analysis.scores import Scores
 from studies.spec.study import Study
 
@@ -24,7 +23,6 @@ Named = tuple[str, ...]  # an effect: a factor, or a pair of them
 _RANK = 1e-9  # an eigenvalue of the normalised Gram matrix that is smaller is 0
 _LISTED = 4  # effects that a line names
 DISAGREE = 0.05  # share of the judged rows on which two configurations are taken to differ, where no rows tell
-MOST = 100_000  # repeats that are thought of
 
 
 def unseparated(points: pd.DataFrame) -> dict[Named, int]:
@@ -135,6 +133,8 @@ def power(study: Study, spread: Spread | None = None, difference: float | None =
     lines = [f"speaks of      {sampling.population}"]
     if sampling.widen:
         lines.append(f"wider          {sampling.widen}")
+    if study.table and not study.table.runs.paired:  # runs of each variant, whose spreads differ
+        return lines
     if sampling.count < 2:
         return [*lines, "resolves       nothing: one value of each configuration is no more than chance; add folds or repeats"]
     known = spread is not None
@@ -156,8 +156,8 @@ def power(study: Study, spread: Spread | None = None, difference: float | None =
     lines.append(f"resolves       {resolved(sampling.repeats):.2g} {unit} between two configurations, four times in five{told}")
     if difference is not None:
         stated = f"{difference:g}{study.measure.points if known else ' sd'}"
-        repeats = bisect.bisect_left(range(1, MOST + 1), True, key=lambda number: resolved(number) <= difference) + 1
-        if repeats <= MOST:
+        repeats = least_count(resolved, difference, least=1)
+        if repeats:
             lines.append(f"needs          repeats = {repeats} to show {stated}")
         elif row_error and resolvable(0.0, MOST, 0.0, row_error) > difference:
             enough = math.ceil(sampling.rows * (resolvable(0.0, MOST, 0.0, row_error) / difference) ** 2)

@@ -1,12 +1,13 @@
 """Differences between runs of a table: paired over shared cells, of folds, unpaired, or none that can be tested."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from studies.analysis.estimates import Estimate, Numbers, estimate
-from studies.analysis.summary_tests import welch
+from studies.analysis.summary_tests import welch_contrast
 from studies.data.runs.runs import Runs
 
 PAIRED, FOLDS, UNPAIRED, SUMMARIES = "paired t", "Nadeau-Bengio t", "Welch, unpaired", "Welch from summaries, unpaired"
@@ -39,22 +40,16 @@ def difference(runs: Runs, one: str, other: str, column: str = "variant") -> Dif
 
     Returns:
         The mean difference over places: over blocks, of their means over shared cells, where there are several; else over
-        replicates. Folds have the standard error sd sqrt(1 / n + n_test / n_train).
+        replicates. Folds have the standard error sd sqrt(1 / n + n_test / n_train). Of runs that do not pair, the mean over the
+        cells of the other factors, with Welch's test.
     """
-    of_many = column != "variant" and len(runs.factors) > 1
-    if runs.summarized and not of_many:
-        return _of_summaries(runs, one, other, column)
-    if not runs.paired and not of_many:
+    if not runs.paired:
         return _unpaired(runs, one, other, column)
     cells = _shared_cells(runs, one, other, column)
     both = cells.dropna()
-    lost = len(cells) - len(both)
-    if not runs.paired:  # means over the cells of the other factors, which are no replicates
-        gap = float((both[one] - both[other]).mean()) if len(both) else np.nan
-        return Difference(one, other, _without_test(gap, len(both)), UNTESTED, len(both), lost)
     values = _by_place(runs, both[one] - both[other])
     found, test = _tested(values, runs.test_share)
-    return Difference(one, other, found, test, len(both), lost)
+    return Difference(one, other, found, test, len(both), len(cells) - len(both))
 
 
 def _shared_cells(runs: Runs, one: str, other: str, column: str) -> pd.DataFrame:
@@ -91,25 +86,32 @@ def _without_test(mean: float, count: int) -> Estimate:
 
 
 def _unpaired(runs: Runs, one: str, other: str, column: str) -> Difference:
-    groups = [runs.table.loc[runs.table[column] == name, "value"] for name in (one, other)]
-    lost = int(sum(group.isna().sum() for group in groups))
-    moments = [(group.mean(), group.std(ddof=1), group.count()) for group in groups]
-    count = int(sum(number for _, _, number in moments))
-    if min(number for _, _, number in moments) < 2:
-        return Difference(one, other, _without_test(moments[0][0] - moments[1][0], count), UNTESTED, count, lost)
-    found = welch(*moments)
-    return Difference(one, other, found, UNPAIRED if found.error > 0 else UNTESTED, count, lost)
+    """The mean over cells of the other factors of the differences between means of runs; its test is Welch's.
 
-
-def _of_summaries(runs: Runs, one: str, other: str, column: str) -> Difference:
-    """Welch's test from the one line of each level; no test where there are several."""
+    There is none where a cell has one run of a level.
+    """
+    cells = ["block", *(name for name in runs.factors if column not in ("variant", name))]
     lines = [runs.table[runs.table[column] == name] for name in (one, other)]
-    if any(len(each) != 1 for each in lines):
-        gap = lines[0]["value"].mean() - lines[1]["value"].mean()
-        return Difference(one, other, _without_test(float(gap), 0), UNTESTED, 0, 0)
-    moments = [tuple(each[["value", "sd", "n"]].iloc[0].astype(float)) for each in lines]
-    found = welch(*moments)  # type: ignore[arg-type]
-    return Difference(one, other, found, SUMMARIES if found.error > 0 else UNTESTED, int(found.count), 0)
+    lost = int(sum(each["value"].isna().sum() for each in lines))
+    one_means, other_means = (moments(runs, each, cells) for each in lines)
+    both = one_means.join(other_means.add_suffix(" of other"), how="inner").dropna(subset=["mean", "mean of other"])
+    if both.empty:
+        return Difference(one, other, _without_test(np.nan, 0), UNTESTED, 0, lost)
+    groups = (np.concatenate([both[name], both[f"{name} of other"]]) for name in ("mean", "sd", "n"))
+    weights = np.repeat([1.0, -1.0], len(both)) / len(both)
+    found = Estimate(*(float(each[0]) for each in welch_contrast([weights], *groups)))
+    test = (SUMMARIES if runs.summarized else UNPAIRED) if found.error > 0 else UNTESTED
+    return Difference(one, other, found, test, int(found.count), lost)
+
+
+def moments(runs: Runs, lines: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean, sd with ddof 1, and number `n` of the runs of some lines that did not fail, by columns.
+
+    Those of a table of means are as given.
+    """
+    if runs.summarized:
+        return lines.set_index(list(by))[["value", "sd", "n"]].astype(float).set_axis(["mean", "sd", "n"], axis=1)
+    return lines.groupby(list(by))["value"].agg(["mean", "std", "count"]).set_axis(["mean", "sd", "n"], axis=1)
 
 
 def shared_means(runs: Runs, column: str = "variant") -> pd.DataFrame:

@@ -2,16 +2,18 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from studies.analysis import distributions
-from studies.analysis.contrasts import LEADING, Contrasts, Indices
-from studies.analysis.estimates import ALPHA, Estimate, Numbers
-from studies.analysis.run_comparisons import UNTESTED, difference
+from studies.analysis.contrasts import LEADING, Contrasts, Family, Indices
+from studies.analysis.estimates import ALPHA, Estimate, Numbers, holm
+from studies.analysis.run_comparisons import UNTESTED, difference, moments
 from studies.analysis.scores import Scores
+from studies.analysis.summary_tests import welch_contrast
 from studies.data.runs.runs import Runs
 from studies.spec.study import Study
 
@@ -20,8 +22,7 @@ from studies.spec.study import Study
 class RunScores(Scores):
     """Scores whose differences of two configurations are those of `run_comparisons.difference`.
 
-    `variants` are the labels of the runs, by configuration. Differences of levels that are not those of two configurations have
-    a value only where runs pair.
+    `variants` are the labels of the runs, by configuration.
     """
 
     runs: Runs | None = None
@@ -40,41 +41,91 @@ class RunScores(Scores):
             return (np.where(there, self.by_place, 0.0).sum(1) / there.sum(1)).round(9)
 
     def contrast(self, weights: Numbers) -> Contrasts:
-        """Sums of values with `weights`; NaN where runs do not pair, or one with weight failed."""
+        """Sums of values with `weights`; NaN where one with weight failed. Welch's where runs do not pair."""
         assert self.runs is not None
         found = super().contrast(weights)
-        if self.runs.paired and not self.runs.summarized:
-            return found
-        return self._contrasts(np.full_like(found.by_place, np.nan), found.by_row, found.square, found.blank)
+        alone = None
+        if not self.runs.paired:
+            own = moments(self.runs, self.runs.table, ["variant"]).loc[list(self.variants)]
+            alone = welch_contrast(weights, *(own[name] for name in own))
+        fields = {name: getattr(found, name) for name in Contrasts.__dataclass_fields__}
+        return RunContrasts(**fields, alone=alone)
 
     def estimate_alone(self, one: Indices, other: Indices) -> Estimate:
         """The value of each of `one` less that of its partner in `other`, each difference for itself."""
-        assert self.runs is not None
-        found = []
-        for i, j in zip(one, other, strict=True):
-            if i == j:
-                found.append(Estimate(0.0, np.nan, 0, np.nan, np.nan, np.nan, np.nan, np.nan))
-                continue
-            each = difference(self.runs, self.variants[i], self.variants[j])
-            found.append(each.estimate._replace(p=np.nan) if each.test == UNTESTED else each.estimate)
+        found = [self._difference(int(i), int(j)) for i, j in zip(one, other, strict=True)]
         table = np.array(found, dtype=float).reshape(len(found), len(Estimate._fields))
         return Estimate(*table.T)
 
-    def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
-        """The same with intervals that hold together and adjusted p, by Bonferroni over the pairs that tables show."""
-        alone, count = self.estimate_alone(one, other), self._count_pairs()
-        half = distributions.t_ppf(1 - ALPHA / 2 / count, alone.freedom) * alone.error
-        adjusted = np.minimum(1, alone.p * count)
-        found = alone._replace(ci_low=alone.mean - half, ci_high=alone.mean + half, p=adjusted)
-        return found, np.full(len(one), ALPHA / count)
+    def _difference(self, one: int, other: int) -> Estimate:
+        """The value of a configuration less that of another. Those that were asked for are kept."""
+        assert self.runs is not None
+        if one == other:
+            return Estimate(0.0, *[np.nan] * 7)._replace(count=0)
+        if (one, other) not in self._known:
+            found = difference(self.runs, self.variants[one], self.variants[other])
+            self._known[one, other] = found.estimate._replace(p=np.nan) if found.test == UNTESTED else found.estimate
+        return self._known[one, other]
 
-    def _count_pairs(self) -> int:
-        """Number of pairs with the best or the baseline, or of two that lead."""
-        order = np.argsort(np.where(self.comparable, self.costs, np.inf), kind="stable")
-        chosen = {*order[:1].tolist(), *np.flatnonzero(self.configs == self.baseline).tolist()}
-        leading = set(order[:LEADING].tolist())
-        pairs = itertools.combinations(range(len(order)), 2)
-        return max(1, sum(bool({i, j} & chosen) or {i, j} <= leading for i, j in pairs))
+    @cached_property
+    def _known(self) -> dict[tuple[int, int], Estimate]:
+        return {}
+
+    def estimate_pairs(self, one: Indices, other: Indices) -> tuple[Estimate, Numbers]:
+        """The same with p adjusted by Holm's rule, and intervals that hold together by Bonferroni's, by family of pairs.
+
+        One family is the pairs with the baseline, or with the best where there is none: that of `ablation judge`. All others
+        that tables show are the second. A pair in neither counts as one of both.
+        """
+        alone = self.estimate_alone(one, other)
+        known, unlisted = self._families
+        own = [known.get(frozenset((int(i), int(j)))) for i, j in zip(one, other, strict=True)]
+        adjusted = [min(1.0, p * unlisted) if each is None else each[0] for each, p in zip(own, alone.p, strict=True)]
+        level = np.array([ALPHA / unlisted if each is None else each[1] for each in own])
+        half = distributions.t_ppf(1 - level / 2, alone.freedom) * alone.error
+        return alone._replace(ci_low=alone.mean - half, ci_high=alone.mean + half, p=np.array(adjusted, dtype=float)), level
+
+    @cached_property
+    def _families(self) -> tuple[dict[frozenset[int], tuple[float, float]], int]:
+        """Adjusted p and the level of the interval by pair that tables show, and the number of these pairs."""
+        assert self.runs is not None
+        order = np.argsort(np.where(self.comparable, self.costs, np.inf), kind="stable").tolist()
+        start = np.flatnonzero(self.configs == self.baseline).tolist()
+        reference = start[0] if start and self.runs.baseline is not None else order[0]
+        first = [frozenset((each, reference)) for each in order if each != reference]
+        shown = [(each, chosen) for chosen in (order[0], *start) for each in order]
+        shown += itertools.combinations(order[:LEADING], 2)
+        second = [pair for pair in dict.fromkeys(map(frozenset, shown)) if len(pair) == 2 and reference not in pair]
+        found: dict[frozenset[int], tuple[float, float]] = {}
+        for family in (first, second):
+            one, other = (np.array([sorted(pair)[end] for pair in family], dtype=int) for end in (0, 1))
+            p = self.estimate_alone(one, other).p
+            level = ALPHA / max(1, int(np.isfinite(p).sum()))
+            found |= {pair: (float(each), level) for pair, each in zip(family, holm(p), strict=True)}
+        return found, max(1, len(found))
+
+
+@dataclass(frozen=True)
+class RunContrasts(Contrasts):
+    """Contrasts of runs: p is adjusted by Holm's rule, and intervals hold together by Bonferroni's.
+
+    `alone` are the estimates where runs do not pair.
+    """
+
+    alone: Estimate | None = None
+
+    @property
+    def family(self) -> Family:
+        """These contrasts as a family of their own."""
+        return Family(int(np.isfinite(self.estimate().p).sum()))
+
+    def estimate(self, family: Family | None = None) -> Estimate:
+        """The mean of each contrast, each for itself or as one of a family."""
+        found = super().estimate() if self.alone is None else self.alone
+        if family is None:
+            return found
+        half = distributions.t_ppf(1 - ALPHA / 2 / max(1, family.tests), found.freedom) * found.error
+        return found._replace(ci_low=found.mean - half, ci_high=found.mean + half, p=holm(found.p))
 
 
 def of_table(scores: Scores, study: Study, trials: pd.DataFrame) -> Scores:

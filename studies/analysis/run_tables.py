@@ -10,7 +10,21 @@ from studies.analysis.run_comparisons import UNTESTED, Difference, difference, s
 from studies.data.runs.runs import Runs
 
 LEVELS = 12  # of a factor at most, whose means are compared
-COLUMNS = ("other", "difference", "ci_low", "ci_high", "p", "p_adjusted", "test", "values", "cells", "lost", "sd", "error")
+COLUMNS = (
+    "other",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_adjusted",
+    "test",
+    "values",
+    "cells",
+    "lost",
+    "sd",
+    "error",
+    "freedom",
+)
 
 
 def compare_variants(runs: Runs) -> pd.DataFrame:
@@ -75,6 +89,7 @@ def _row(found: Difference | None, other: str) -> dict[str, object]:
         "lost": found.lost,
         "sd": estimate.sd,
         "error": estimate.error,
+        "freedom": estimate.freedom,
     }
 
 

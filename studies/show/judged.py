@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from studies.analysis import distributions
-from studies.analysis.estimates import ALPHA, POWER, needed, resolvable
+from studies.analysis.estimates import ALPHA, MOST, detectable, least_count, needed, resolvable
 from studies.analysis.run_comparisons import IDENTICAL, SIGN, UNTESTED
 from studies.data.runs.places import noun, short_names
 from studies.data.runs.runs import Runs
@@ -24,9 +23,6 @@ from studies.show.texts import (
 
 LONG = 30  # letters of a variant's name, beyond which a head calls it "the baseline"
 PLANNED = 8  # differences at most, for each of which the number of runs is said that would show it
-REACH = float(
-    distributions.norm_ppf(1 - ALPHA / 2) + distributions.norm_ppf(POWER)
-)  # standard errors that show four times in five
 
 
 def table_of(table: pd.DataFrame, runs: Runs) -> pd.DataFrame:
@@ -160,23 +156,24 @@ def _order(row: pd.Series, runs: Runs) -> str:
 
 def _not_shown(runs: Runs, row: pd.Series) -> str:
     """A difference that is not shown, the one that would show, and the number of values that would show this one."""
-    digits, points, gap = _digits(runs, row), runs.measure.points, abs(row["difference"])
+    digits, points, gap, values = _digits(runs, row), runs.measure.points, abs(row["difference"]), int(row["values"])
     said = f"Not shown: {row['variant']} less {row['other']}, {format_signed(row['difference'], digits)}{points}"
     said += _interval(row, digits)
-    share, count = runs.test_share, row["values"]
     if not row["error"] > 0 or not gap:
         return f"{said}."
-    if math.isnan(row["sd"]):  # unpaired
-        least, number = REACH * row["error"], count * (REACH * row["error"] / gap) ** 2
-        more: int | None = math.ceil(number)
-    else:
-        least, more = resolvable(row["sd"], int(count), share), needed(row["sd"], gap, share)
-    said += f"; {count:,.0f} {places(runs)} show {least:.2g}{points} four times in five"
-    if more is None:
+
+    def reach(count: int) -> float:
+        if runs.paired:
+            return resolvable(row["sd"], count, runs.test_share)
+        return detectable(row["error"] * math.sqrt(values / count), row["freedom"] * count / values)
+
+    said += f"; {values:,} {places(runs)} show {reach(values):.2g}{points} four times in five"
+    if runs.paired and needed(row["sd"], gap, runs.test_share) is None:
         return f"{said}, and no number of folds of this data set would show this one."
-    if more > 100_000:
-        return f"{said}, and this one would take more than 100,000."
-    return f"{said}, and this one would take {more:,}." if more > count else f"{said}."
+    more = least_count(reach, gap)
+    if more is None:
+        return f"{said}, and this one would take more than {max(MOST, values):,}."
+    return f"{said}, and this one would take {more:,}." if more > values else f"{said}."
 
 
 def _lost(others: pd.DataFrame) -> Iterator[str]:

@@ -70,7 +70,7 @@ def latex(study: Study, tables: Tables, spread: str = "sd") -> str:
             cells += _change(from_start, row["config"], start is not None and row["config"] == start.id, decimals)
         lines.append(" & ".join(cells) + r" \\")
     columns = "l" * len(levels) + "r" * (len(heads) - len(levels))
-    note = _note(study, judged, spread, len(order), bool(len(from_start)), measure)
+    note = _note(study, judged, spread, order["trials"], bool(len(from_start)), measure)
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
@@ -139,17 +139,24 @@ def _change(from_start: pd.DataFrame, config: str, is_start: bool, digits: int) 
     return [f"${difference:+.{digits}f}$", told]
 
 
-def _note(study: Study, judged: str, spread: str, count: int, has_start: bool, measure: Measure) -> str:
-    """The sentences below a table."""
-    trials = counted(study.trials // len(study.grid.configurations), "trial")
+def _trials(counts: pd.Series) -> str:
+    """The numbers of trials of configurations: "5 trials", "3 to 5 trials"."""
+    low, high = int(counts.min()), int(counts.max())
+    return counted(high, "trial") if low == high else f"{low:,} to {high:,} trials"
+
+
+def _note(study: Study, judged: str, spread: str, counts: pd.Series, has_start: bool, measure: Measure) -> str:
+    """The sentences below a table; `counts` are the trials of each configuration."""
+    trials = _trials(counts)
     over = f"standard deviation over {trials} each" if spread == "sd" else f"{study.sampling.words}; {trials} each"
     said = [
         f"Mean {SET_WORDS[judged]} {measure.title}, and {over}.",
         f"Bold: the best mean. Dagger: not shown to be worse than it at {100 * ALPHA:.0f}%, adjusted for all pairs.",
     ]
     if has_start:
-        said.append("Change: less the baseline, paired, with its adjusted p.")
-    if count > SHOWN:
-        said.append(f"The {SHOWN} best of {count:,} configurations{', and the baseline' if has_start else ''}.")
+        pairing = "unpaired" if study.table and not study.table.runs.paired else "paired"
+        said.append(f"Change: less the baseline, {pairing}, with its adjusted p.")
+    if len(counts) > SHOWN:
+        said.append(f"The {SHOWN} best of {len(counts):,} configurations{', and the baseline' if has_start else ''}.")
     said.append(f"All of this holds for {study.sampling.population}.")
     return escape(" ".join(said))

@@ -253,9 +253,9 @@ def _about_pairs(study: Study) -> Iterator[str]:
     else:
         yield "Nothing says that runs pair, so differences are Welch's, unpaired."
     yield (
-        "Intervals of differences hold together, and adjusted p allows for all of them: those of configurations for all pairs "
-        f"that tables show, so that a pair has one answer in every table. An adjusted p is below {ALPHA:g} exactly where its "
-        "interval leaves out 0. Differences that are all 0 are identical, and have no p."
+        "p is adjusted by Holm's rule. Intervals of differences hold together by Bonferroni's: stricter at the edge. "
+        "Families are the pairs with the baseline (with the best, where there is none), all other pairs that tables show, and "
+        "the levels, so that a pair has one answer in every table. Differences that are all 0 are identical, and have no p."
     )
 
 

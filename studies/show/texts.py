@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from studies.analysis.effects import ONE_LEVEL, TOO_FEW
 from studies.analysis.outcomes import COUNTED, SET_WORDS, judged_on
 from studies.columns import FLAGS
 from studies.data.measures import Measure
@@ -96,6 +97,9 @@ def kinds(measure: Measure) -> dict[str, str]:
     return found
 
 
+_OF_WORKING = {TOO_FEW: "too few configurations work", ONE_LEVEL: "one level works"}
+
+
 def effects_table(effects: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """Effects, the largest first, with their shares of the variance, each with interval and p."""
     ordered = effects.sort_values("share_pct", ascending=False, kind="stable", na_position="last").reset_index(drop=True)
@@ -109,7 +113,7 @@ def effects_table(effects: pd.DataFrame, measure: Measure) -> pd.DataFrame:
             table[" " * table.shape[1] + name] = texts
     if measure.column:
         return table.assign(method=ordered["method"])
-    methods = ordered["method"] + " / " + ordered["working_method"]
+    methods = ordered["method"] + " / " + ordered["working_method"].replace(_OF_WORKING)
     return table.assign(**{"method / where it works": methods})
 
 

@@ -41,14 +41,14 @@ def _dotted(name: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         yield name, value
 
 
-def differing(theirs: object, ours: object) -> str:
+def differing(theirs: object, ours: object, places: tuple[str, str] = ("there", "here")) -> str:
     """Differences of two resolved specs: "base.epochs is 200 there, 50 here", the first few; empty where they do not."""
-    found = list(_walk(theirs, ours, ""))
+    found = [f"{path} is {one} {places[0]}, {other} {places[1]}" for path, one, other in _walk(theirs, ours, "")]
     more = f", and {len(found) - 4} more" if len(found) > 4 else ""
     return ", ".join(found[:4]) + more
 
 
-def _walk(theirs: object, ours: object, path: str) -> Iterator[str]:
+def _walk(theirs: object, ours: object, path: str) -> Iterator[tuple[str, str, str]]:
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in dict.fromkeys([*theirs, *ours]):
             yield from _walk(theirs.get(key, "absent"), ours.get(key, "absent"), f"{path}.{key}" if path else key)
@@ -56,7 +56,7 @@ def _walk(theirs: object, ours: object, path: str) -> Iterator[str]:
         for index, (one, other) in enumerate(zip(theirs, ours, strict=True)):
             yield from _walk(one, other, f"{path}.{index + 1}")
     elif theirs != ours:
-        yield f"{path} is {json.dumps(theirs)} there, {json.dumps(ours)} here"
+        yield path, json.dumps(theirs), json.dumps(ours)
 
 
 def plain(value: object) -> Any:  # noqa: ANN401

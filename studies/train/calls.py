@@ -164,11 +164,14 @@ def _sorted(returned: object) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _array(value: object) -> Any:  # noqa: ANN401
-    """Outputs as an array; torch's tensors too."""
+    """Outputs as an array; torch's tensors too. Raises TypeError for objects, which no other process may know."""
     tensor: Any = value
     if hasattr(value, "detach"):
         value = tensor.detach().cpu().numpy()
-    return np.asarray(value)
+    found = np.asarray(value)
+    if found.dtype.hasobject:
+        raise TypeError(f"outputs are numbers: {_shortened(value)} was returned")
+    return found
 
 
 def _number(name: str, value: object) -> float | bool:

@@ -102,7 +102,11 @@ def _judge(short: str, array: Any, rows: int, classes: int) -> _Judged:  # noqa:
             f"array of {array.dtype} and shape {array.shape} was returned"
         )
     if array.dtype.kind in "biu" and array.size == rows:
-        return _Judged(array.reshape(rows).astype(np.int64), None, np.ones(rows, dtype=bool))
+        labels = array.reshape(rows).astype(np.int64)
+        unknown = labels[(labels < 0) | (labels >= classes)]
+        if len(unknown):
+            raise ValueError(f"labels are classes from 0 to {classes - 1}: {unknown[0]} was returned")
+        return _Judged(labels, None, np.ones(rows, dtype=bool))
     scores = array.astype(np.float64).reshape(rows, -1)
     finite = np.isfinite(scores).all(1)
     if scores.shape[1] == 1:

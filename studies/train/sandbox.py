@@ -1,5 +1,6 @@
 """A process for a user's function, which may raise, print without end, never return, or die, and take nothing along."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TAIL = 4000  # bytes of what a trial prints that its record keeps, the last ones, where it fails
 LOOK = 0.2  # seconds between two looks at whether the process lives
+LAST = 2.0  # seconds in which a process that closed its connection ends
 _END = b"\0end of a trial\0"
 _SERVE = "import sys; sys.path[:] = {path!r}; from studies.train.sandbox import serve; serve({fd}, {parent})"
 
@@ -88,9 +90,7 @@ class Sandbox:
                     raise EOFError
             found: Answer = pickle.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
-            code = self._process.wait()
-            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
-            reason = f"the process of the function ended {how}"
+            reason = _ending(self._process)
             raise FunctionError(reason, reason + self._said()) from None
         return found
 
@@ -127,6 +127,17 @@ class Sandbox:
         return f"\n\nThe last that it printed:\n{said}\n" if said else ""
 
 
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    """The end of a process that answers no more, in words."""
+    try:
+        code = process.wait(LAST)
+    except subprocess.TimeoutExpired:  # it lives: `call` stops it
+        return "the function closed the files of its process, so no result can come: it was stopped"
+    names = {each.value: each.name for each in signal.Signals}  # without those between SIGRTMIN and SIGRTMAX
+    how = f"by signal {names.get(-code, -code)}" if code < 0 else f"with exit status {code}"
+    return f"the process of the function ended {how}"
+
+
 def serve(fd: int, parent: int) -> None:
     """Answer requests until the other end is closed, or its process is gone."""
     from studies.train import calls
@@ -141,9 +152,10 @@ def serve(fd: int, parent: int) -> None:
         except EOFError:
             return
         found = pickle.dumps(calls.answer(request))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.write(1, _END)
+        with contextlib.suppress(ValueError, OSError):  # the function may have closed them
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.write(1, _END)
         connection.send_bytes(found)
 
 

@@ -279,12 +279,12 @@ OTHERS = {
     "the same": (identity(), ""),
     "another grid": (identity(grid=[{}]), ""),
     "more repeats": (identity(validation={"folds": 4, "repeats": 9, "stratified": False}), ""),
-    "another seed": (identity(seed=1), "they are about other rows: seed is 0 there, 1 here"),
+    "another seed": (identity(seed=1), "they are about other rows: seed is 0 in A, 1 in B"),
     "other folds": (
         identity(validation={"folds": 5, "repeats": 1, "stratified": False}),
-        "they are about other rows: validation.folds is 4 there, 5 here",
+        "they are about other rows: validation.folds is 4 in A, 5 in B",
     ),
-    "readings": ({"as_text": identity()}, "they have no reading in common: the only one there, as_text here"),
+    "readings": ({"as_text": identity()}, "they have no reading in common: the only one in A, as_text in B"),
 }
 
 
@@ -319,7 +319,8 @@ def test_the_command_and_its_status(tiny, tmp_path):
     (two / "manifest.json").write_text(json.dumps(manifest))
     other = call(one, two)
     assert other.exit_code == 3
-    assert "data.samples is 60 there, 61 here" in other.stderr
+    assert "data.samples is 60 in A, 61 in B" in other.stderr
+    assert f"A, {one}, and B, {two}, cannot be compared" in other.stderr
 
 
 def test_one_value_of_each_configuration_tells_nothing():

@@ -312,3 +312,18 @@ def test_rows_make_less_resolvable_with_more_degrees_of_freedom():
 )
 def test_values_needed(sd, difference, overlap, values):
     assert estimates.needed(sd, difference, overlap) == values
+
+
+@pytest.mark.parametrize("difference", [3.0, 1.65, 1.0, 0.3])
+def test_the_least_number_of_values_has_the_power_of_a_t_test(difference):
+    def power(count):
+        beyond, shift = stats.t.ppf(0.975, count - 1), difference * math.sqrt(count)
+        return stats.nct.sf(beyond, count - 1, shift) + stats.nct.cdf(-beyond, count - 1, shift)
+
+    count = estimates.least_count(lambda number: estimates.resolvable(1, number), difference)
+    assert power(count - 1) < 0.81
+    assert power(count) > 0.78
+
+
+def test_no_number_of_values_shows_a_difference_below_that_of_the_most():
+    assert estimates.least_count(lambda number: estimates.resolvable(1, number), 1e-4) is None

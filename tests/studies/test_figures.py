@@ -16,6 +16,8 @@ from studies.analysis.tables import _rounded, of_reading
 from studies.errors import UserError
 from studies.show import figures, tables
 from studies.show.figures import functions, grid, style
+from studies.show.figures.page import fit
+from studies.show.figures.style import drawing
 from studies.spec import spec
 from studies.spec.components import ACTIVATIONS
 
@@ -194,6 +196,42 @@ def test_configurations_are_compared_loss_by_loss(draw):
     assert [text.get_text() for text in errors[1].get_legend().get_texts()] == [
         f"{activation} | BCE | {schedule}" for activation in ("relu", "tanh") for schedule in ("constant", "step every=2")
     ]
+
+
+@pytest.mark.parametrize("name", ["compared", "learning", "levels"])
+def test_a_narrow_picture_has_its_legends_whole_and_beside_nothing(tiny, tmp_path, name):
+    model = 'model = [{ label = "MSE", loss = "mse", outputs = "single", output = "linear", decision = "round" }, "CE"]'
+    path = tiny((ONE_OPTIMIZER[0], model.replace('"CE"', '{ label = "CE", loss = "cross_entropy" }')))
+    studies.run(path, results=tmp_path / "r", jobs=1)
+    study = spec.load(str(path))
+    with drawing(width=3.3):
+        figure = figures.PICTURES[name].figure(study, api.tables_of(study, tmp_path / "r"))
+        assert fit(figure, 3.3) == ""
+        figure.draw_without_rendering()
+        legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]
+        boxes = [legend.get_window_extent() for legend in legends]
+        texts = [text.get_window_extent() for text in (figure._supxlabel, figure._suptitle) if text and text.get_text().strip()]
+        panels = [ax.get_window_extent() for ax in figure.axes]
+        lines = figure._supxlabel.get_text().rstrip("\n").count("\n") + 1
+    assert legends
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0 for box in boxes)
+    height = 1.4 * figure._supxlabel.get_fontsize() * figure.dpi / 72
+    caption = texts[0].from_extents(texts[0].x0, texts[0].y1 - lines * height, texts[0].x1, texts[0].y1)  # without empty lines
+    assert not any(box.overlaps(other) for box in boxes for other in [caption, *panels])
+    assert figure.get_figheight() < 10
+
+
+def test_pictures_of_a_reading_that_became_another_are_removed(tiny, tmp_path, call):
+    readings = "folds = 3\n[reading.one]\nprimary = true\n[reading.two]\ndata = { test_samples = 0 }"
+    path = tiny(NO_GRID, ("folds = 3", readings))
+    studies.run(path, results=tmp_path / "r", jobs=1)
+    folder = tmp_path / "f" / "tiny" / "two"
+    folder.mkdir(parents=True)
+    (folder / "seeds.png").write_bytes(b"of when it was the primary reading")
+    (folder / "mine.png").write_bytes(b"a user's")
+    done = call("figures", path, "--results", tmp_path / "r", "--figures", tmp_path / "f", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {each.name for each in folder.iterdir()} == {"models.png", "learning.png", "mine.png"}
 
 
 def test_learning_is_by_set_with_a_mark_at_the_smallest_validation_loss(tiny, tmp_path):

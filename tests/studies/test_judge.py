@@ -2,16 +2,23 @@
 
 import contextlib
 import io
+import itertools
 import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import studies
+from studies.analysis.power import power
+from studies.analysis.tables import compute_tables
+from studies.data.runs.places import short_names
 from studies.judgements import judge
+from studies.show import latex
 from studies.spec import spec
+from studies.store.table_rows import rows_of_table
 
 TABLES = Path(__file__).parents[1] / "tables"
 OPTIONS = {
@@ -65,7 +72,7 @@ ROWS = {  # rows of tables, texts between spaces: variant, mean, runs, failed, d
         r"use_physics_loss=False 0\.7919 4 0 -0\.00290 .* 0\.593 0\.593 paired t 4",
         r"use_prior=False 0\.8039 4 0 \+0\.00905 .* 0\.206 0\.411 paired t 4",
         r"copies of other columns: 'dice'",
-        r"4 paired runs show 0\.02 four times in five, and this one would take 89",
+        r"4 paired runs show 0\.02 four times in five, and this one would take 91",
     ],
     "08_failures": [
         r"heuristic 165\.6 161\.3 12 0 \+5\.058 .* < 0\.001 < 0\.001 paired t 12",
@@ -203,6 +210,58 @@ def test_a_study_of_a_table_has_the_numbers_of_the_answers(call, made, tmp_path,
     assert row["difference"] == pytest.approx(difference, abs=2e-6)
     assert row["p"] == pytest.approx(p, abs=2e-6, nan_ok=True)
     assert not row["p_adjusted"] < row["p"]
+
+
+def test_a_table_of_one_shared_data_set_counts_its_runs():
+    rows = [("A", name, seed, 0.8 + seed / 100) for name in ("full", "no_x", "no_y") for seed in range(3)]
+    rows += [("B", name, seed, 0.6 + seed / 100) for name in ("full", "no_x") for seed in range(3)]
+    study = judge(pd.DataFrame(rows, columns=["dataset", "method", "seed", "acc"])).study
+    text = latex.of_study(study, compute_tables(study, rows_of_table(study)))
+    assert "standard deviation over 3 trials each" in text
+    assert "All of this holds for new data sets like this one." in text
+
+
+def test_a_plan_of_runs_that_do_not_pair_speaks_of_no_paired_differences():
+    study = judge(TABLES / "11_methods_as_columns.csv", better="lower").study
+    assert not any("paired differences" in line for line in power(study))
+
+
+def test_more_runs_than_are_thought_of_take_more_than_there_are():
+    values = np.random.default_rng(0).normal(size=240_000)
+    found = judge(pd.DataFrame({"method": ["full", "no_x"] * 120_000, "acc": values}))
+    assert "this one would take more than 240,000" in str(found)
+
+
+AGREEING = {
+    "01_seeds_and_datasets": {},
+    "02_full_ran_on_more": {},
+    "03_folds": {"baseline": "SVM"},
+    "05_plus_minus": {},
+    "07_leave_one_out": {},
+    "08_failures": {"better": "lower", "baseline": "exact"},
+    "11_methods_as_columns": {"better": "lower"},
+}
+
+
+@pytest.mark.parametrize("name", AGREEING)
+def test_the_page_adjusts_p_as_the_judgement(name):
+    found = judge(TABLES / f"{name}.csv", **AGREEING[name])
+    own = found.variants.set_index("variant")["p_adjusted"].rename(index=short_names(found.runs)).dropna()
+    table = found.tables()["comparisons"]
+    page = table[table["against"] == "baseline"].set_index("label")["p_adjusted"]
+    assert len(own) > 1
+    assert page[own.index].to_list() == pytest.approx(own.to_list(), abs=6e-7)
+
+
+def test_the_page_has_the_levels_of_unpaired_runs_as_the_judgement():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(itertools.product(["sgd", "adam"], ["bn", "none"], range(4)), columns=["optimizer", "norm", "no"])
+    frame["acc"] = 0.8 + 0.02 * (frame["norm"] == "bn") + 0.01 * rng.standard_normal(len(frame))
+    found = judge(frame.drop(columns="no"), baseline="optimizer=sgd, norm=bn")
+    own = found.levels.set_index(["factor", "level"])[["difference", "p_adjusted"]].dropna()
+    page = found.tables()["levels"].set_index(["factor", "level"])[["difference", "p_adjusted"]]
+    assert len(own) == 2
+    assert page.loc[own.index].to_numpy() == pytest.approx(own.to_numpy(), abs=6e-7)
 
 
 DRAWN = {"05_plus_minus": {"ladder", "matrix", "models"}, "07_leave_one_out": {"ladder", "matrix", "models", "effects", "grid"}}

@@ -119,6 +119,7 @@ FAILURES = {  # body of the function, what the reason says, what the traceback s
     "exits": ("raise SystemExit(3)", "SystemExit: 3", "SystemExit"),
     "dies": ('import os; print("last words"); os._exit(7)', "ended with exit status 7", "last words"),
     "is killed": ("import os; os.kill(os.getpid(), 9)", "ended by signal SIGKILL", "SIGKILL"),
+    "is killed by a signal without a name": ("import os; os.kill(os.getpid(), 40)", "ended by signal 40", "signal 40"),
     "never returns": ("while True: pass", "no result after 3 seconds", "no result"),
     "returns a NaN": ('return {"test_error": float("nan")}', "test_error is a finite number: nan was returned", "diverged"),
     "returns nothing": ("return None", "TypeError: a function that trains returns outputs by set", "NoneType"),
@@ -126,6 +127,17 @@ FAILURES = {  # body of the function, what the reason says, what the traceback s
     "returns texts": ('return {"test_error": "low"}', "test_error is a number: str 'low' was returned", "low"),
     "returns another measure": ('return {"test_score": 1}', "about error, and neither it nor outputs of test rows", "error"),
     "returns a set that is not there": ('return {"tst": [1] * 40}', "tst is a number", "list"),
+    "returns objects": ('return {"test": [object()] * 40}', "TypeError: outputs are numbers: list", "object"),
+    "returns labels of no class": (
+        "return {'test': [2] * 40}",
+        "train: labels are classes from 0 to 1: 2 was returned",
+        "labels",
+    ),
+    "closes its files and does not return": (
+        "import os, time; os.closerange(3, 256); time.sleep(60)",
+        "closed the files of its process",
+        "stopped",
+    ),
     "returns counts": ('return {"test_errors": 3}', "test_errors is a column that the suite fills", "outputs"),
 }
 
@@ -143,6 +155,12 @@ def test_a_function_that_fails_is_a_row_that_says_why_and_the_others_go_on(body,
     told = (tmp_path / "results" / "mine" / place).read_text()
     assert details in told
     assert len(told) < 30_000
+
+
+def test_a_function_may_close_its_output(write, tmp_path):
+    path = write(MODEL.replace("    return", "    import sys; sys.stdout.close()\n    return"))
+    rows = train(path, tmp_path)
+    assert (rows["status"] == "ok").all(), rows["reason"].dropna().unique()
 
 
 def test_outputs_that_are_not_finite_are_of_a_diverged_model(write, tmp_path):

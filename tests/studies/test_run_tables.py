@@ -552,6 +552,52 @@ def test_welch_is_that_of_scipy(one, other):
     assert found.ci_low < found.mean < found.ci_high
 
 
+def test_levels_of_unpaired_runs_have_welch_s_test_at_equal_other_factors(table):
+    cells = {("sgd", "bn"): [0.80, 0.82, 0.81], ("sgd", "none"): [0.70, 0.76], ("adam", "bn"): [0.84, 0.85, 0.83],
+             ("adam", "none"): [0.75, 0.78, 0.74]}  # fmt: skip
+    lines = [f"{opt},{norm},{value}\n" for (opt, norm), values in cells.items() for value in values]
+    runs = table("optimizer,norm,acc\n" + "".join(lines))
+    found = run_comparisons.difference(runs, "sgd", "adam", "optimizer")
+    # (0.81 + 0.73 - 0.84 - 0.756667) / 2, the mean over both norms; a quarter of the sum of sd^2 / n
+    parts = {key: np.var(values, ddof=1) / len(values) / 4 for key, values in cells.items()}
+    freedom = sum(parts.values()) ** 2 / sum(part**2 / (len(cells[key]) - 1) for key, part in parts.items())
+    t = found.estimate.mean / math.sqrt(sum(parts.values()))
+    assert found.estimate.mean == pytest.approx(-0.0283333, abs=1e-7)
+    assert (found.test, found.estimate.freedom) == (run_comparisons.UNPAIRED, pytest.approx(freedom))
+    assert found.estimate.p == pytest.approx(2 * stats.t.sf(abs(t), freedom))
+
+
+def test_levels_of_single_runs_have_a_difference_and_no_test(table):
+    runs = table("optimizer,norm,acc\nsgd,bn,.8\nsgd,none,.7\nadam,bn,.84\nadam,none,.75\n")
+    found = run_comparisons.difference(runs, "sgd", "adam", "optimizer")
+    assert (found.test, found.estimate.mean) == (run_comparisons.UNTESTED, pytest.approx(-0.045))
+
+
+@pytest.mark.parametrize("name", ["Acc (mean ± std)", "Accuracy mean ± sd over 5 seeds", "acc +/- stderr"])
+def test_a_column_of_means_and_spreads_is_the_measure_though_its_name_has_both(table, name):
+    runs = table(f"method,{name}\nfull,0.81 ± 0.02\nno_x,0.79 ± 0.03\n", n=5)
+    factor = math.sqrt(5) if "stderr" in name else 1
+    assert (runs.measure.column, runs.table["sd"].to_list()) == (name, [0.02 * factor, 0.03 * factor])
+
+
+def test_a_line_of_dashes_below_the_names_is_no_variant(table):
+    runs = table("| method | acc |\n|:---|---:|\n| full | 0.9 |\n| no_x | 0.8 |\n")
+    assert runs.variants == ("full", "no_x")
+    assert any("one of dashes, as in Markdown" in line for line in describe(runs))
+
+
+def test_one_block_that_a_variant_lacks_is_said_as_one(table):
+    lines = "".join(f"{block},{name},{0.8 + place / 100}\n" for block in "AB" for place, name in enumerate(["full", "no_x"]))
+    runs = table(f"dataset,method,acc\n{lines}A,no_y,0.7\n")
+    assert "1 block has full, no_x only (B): each comparison uses the blocks that both have" in describe(runs)
+
+
+def test_half_an_interval_is_no_standard_deviation(table):
+    runs = table("method,acc (95% CI)\nfull,0.81 ± 0.02\nno_x,0.79 ± 0.03\n")
+    assert run_comparisons.difference(runs, "no_x", "full").test == run_comparisons.UNTESTED
+    assert any("half an interval, which is no standard deviation" in line for line in describe(runs))
+
+
 @pytest.mark.parametrize(("one", "other"), [((1.0, 0.0, 5), (2.0, 0.0, 5)), ((1.0, math.nan, 1), (2.0, 0.1, 5))])
 def test_welch_without_a_spread_has_no_p(one, other):
     assert np.isnan(welch(one, other).p)

@@ -70,7 +70,7 @@ def choose_measure(sheet: Sheet, roles: Roles, given: Given, questions: Question
         faults = "".join(f"; {quoted(name)} is one of numbers but for {cells.described}" for name, cells in nearly.items())
         raise UserError(
             f"{questions.where!r} has no numeric column that is a measure: its columns are {texts}{faults}; "
-            "name one: --measure COLUMN"
+            + ("name one: --measure COLUMN" if sheet.numbers or nearly else "add one with a number for each run")
         )
     given_names = (each for each in found if given.measure in (each.column, each.name))
     chosen = next(given_names, found[0]) if given.measure else found[0]

@@ -64,7 +64,7 @@ def _over(runs: Runs, count: int) -> str:
 def _population(runs: Runs, count: int) -> str:
     """The runs for which intervals hold, in words."""
     if runs.by_block:
-        return f"new {noun(runs)} like these {count}"
+        return f"new {noun(runs)} like {'this one' if count == 1 else f'these {count}'}"
     if runs.fold:
         return "new rows from the source of this data set"
     if words.has(runs.replicate, words.ITEMS):

@@ -175,6 +175,9 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
     units, said, odd = {}, list(notes), {}
     first: dict[str, pd.Series] = {}
     table = table.apply(lambda column: column.str.strip())
+    if len(table) and table.iloc[0].str.fullmatch(r":?-{3,}:?|").all():
+        table = table.iloc[1:].reset_index(drop=True)
+        said.append("the line below the names is one of dashes, as in Markdown: left out")
     for place, name in enumerate(names):
         texts = table[place]
         if (texts == "").all():
@@ -200,9 +203,14 @@ def clean(table: pd.DataFrame, names: Sequence[str], *, comma: bool, where: str,
         said += numbers.notes
         if numbers.unit or words.unit_of(name):
             units[name] = numbers.unit or words.unit_of(name)
-        if numbers.spreads is not None:
-            found[name + SPREAD] = pd.Series(numbers.spreads)
-            said.append(f"{quoted(name)}: cells of a mean and a spread; the second number is taken for a standard deviation")
+        if numbers.spreads is None:
+            continue
+        if words.has(name, words.INTERVALS):
+            said.append(f"{quoted(name)}: cells of a mean and half an interval, which is no standard deviation: it is left out")
+            continue
+        found[name + SPREAD] = pd.Series(numbers.spreads)
+        kind = "standard error, by its name" if words.has_error(name) else "standard deviation"
+        said.append(f"{quoted(name)}: cells of a mean and a spread; the second number is taken for a {kind}")
     if not found:
         raise UserError(f"{where!r} has no column with a name and cells: a table has one row per run")
     return Sheet(pd.DataFrame(found).reset_index(drop=True), units, tuple(said), odd)

@@ -110,7 +110,8 @@ def _unshared(runs: Runs) -> Iterator[str]:
     for block, names in lonely.items():
         by_names[tuple(sorted(names))].append(str(block))
     for names, blocks in list(by_names.items())[:3]:
-        yield f"{len(blocks)} blocks have {listed(names)} only ({listed(blocks)}): comparisons use shared blocks alone"
+        have = "1 block has" if len(blocks) == 1 else f"{len(blocks):,} blocks have"
+        yield f"{have} {listed(names)} only ({listed(blocks)}): each comparison uses the blocks that both have"
 
 
 def _unpaired(runs: Runs) -> Iterator[str]:

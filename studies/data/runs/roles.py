@@ -119,8 +119,8 @@ def _of_spreads(roles: Roles, sheet: Sheet) -> None:
     for name in _left(roles, sheet.numbers):
         spread = set(words.words(name)) & words.SPREADS.keys()
         if name.endswith(SPREAD) and name.removesuffix(SPREAD) in sheet.table:
-            partner, is_error = name.removesuffix(SPREAD), False
-        elif spread:
+            partner, is_error = name.removesuffix(SPREAD), words.has_error(name)
+        elif spread and name + SPREAD not in sheet.table:
             own = stems[name] - spread
             others = [
                 each
@@ -130,7 +130,7 @@ def _of_spreads(roles: Roles, sheet: Sheet) -> None:
             partner = next((each for each in others if stems[each] == own), "")
             measured = [each for each in others if words.direction(each)]
             partner = partner or (measured[0] if not own and len(measured) == 1 else "")
-            is_error = any(words.SPREADS[word] for word in spread)
+            is_error = words.has_error(name)
         else:
             continue
         if partner:

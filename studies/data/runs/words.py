@@ -47,7 +47,7 @@ ATTRIBUTES = each_of(
     "channels year parametros paramètres weight weights"
 )
 SETTINGS = each_of(
-    "lr learning batch depth width hidden layers units dropout lambda alpha beta gamma decay momentum temperature "
+    "lr wd learning batch depth width hidden layers units dropout lambda alpha beta gamma decay momentum temperature "
     "k c degree heads dim rank patience window horizon threshold eta epsilon neighbors estimators kernel rate"
 )
 DERIVED = each_of(
@@ -55,6 +55,7 @@ DERIVED = each_of(
     "mittel moyenne overall"
 )
 SPREADS = {"std": 0, "sd": 0, "stdev": 0, "stddev": 0, "deviation": 0, "sem": 1, "se": 1, "stderr": 1, "stderror": 1}
+INTERVALS = each_of("ci ci95 confidence interval")
 MEANS = each_of("mean avg average")
 COUNTS = each_of("n nruns runs nseeds seeds count counts repeats nrepeats numseeds numruns reps nrep nreps")
 PARTS = each_of(  # of one data set or one measure: no data sets
@@ -98,6 +99,11 @@ def _without_number(word: str) -> str:
 def has(name: str, known: Iterable[str]) -> bool:
     """True where a word of the name is known; a number at its end may be left out."""
     return any(word in known or _without_number(word) in known for word in words(name))
+
+
+def has_error(name: str) -> bool:
+    """True where the spread that a name speaks of is a standard error."""
+    return any(SPREADS.get(word) for word in words(name))
 
 
 def direction(name: str) -> str:

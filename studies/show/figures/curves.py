@@ -161,10 +161,12 @@ def compared(study: Study, tables: Tables) -> Figure:
             columns[level_text(each.settings["loss"])].append(each.label)
     width = column(7.5 if len(columns) == 1 else 4.4)
     below = max(height_of_legend(labels, width) for labels in columns.values())
-    figure = new_figure(width * len(columns), 5.8 + below)
-    axes = figure.subplots(2, len(columns), sharex=True, squeeze=False)
+    down, across = shape(len(columns), len(columns))
+    figure = new_figure(width * across, 0.4 + down * ((5.4 if down == 1 else 4.2) + below))
+    axes = figure.subplots(2 * down, across, sharex=True, squeeze=False)
+    losses, errors = axes[::2].flat, axes[1::2].flat
     second, words = _second(tables["curves"], judged)
-    for (loss, error), (name, labels) in zip(axes.T, columns.items(), strict=True):
+    for loss, error, (name, labels) in zip(losses, errors, columns.items(), strict=True):
         for label, look in zip(labels, looks(), strict=False):
             _line(loss, lines[label], "train_loss", label, look)
             _line(error, lines[label], second, label, look)
@@ -174,8 +176,8 @@ def compared(study: Study, tables: Tables) -> Figure:
         error.set_xlabel("epoch")
         error.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         legend_below(error, width)
-    axes[0, 0].set_ylabel("training loss per sample")
-    axes[1, 0].set_ylabel(words)
+    for row, name in enumerate(("training loss per sample", words) * down):
+        axes[row, 0].set_ylabel(name)
     titled(figure, title_of(study), lines_over(study))
     return figure
 
@@ -187,9 +189,14 @@ def learning(study: Study, tables: Tables) -> Figure | str:
         return "not drawn: its models have losses by epoch and no errors, which compared.png shows"
     configurations = [each for each in study.grid.configurations if each.label in lines]
     down, across = shape(len(configurations), _ACROSS)
-    figure = new_figure(2.4 + 2.7 * across, 0.8 + 4.8 * down)
-    axes = figure.subplots(2 * down, across, squeeze=False)
-    losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
+    if down == len(configurations) > 1:  # a narrow page: errors to the right of losses
+        figure = new_figure(2 * 2.7, 1.2 + 1.9 * down)
+        axes = figure.subplots(down, 2, squeeze=False)
+        losses, errors = list(axes[:, 0]), list(axes[:, 1])
+    else:
+        figure = new_figure(2.4 + 2.7 * across, 0.8 + 4.8 * down)
+        axes = figure.subplots(2 * down, across, squeeze=False)
+        losses, errors = (used(axes[row::2].flat, len(configurations)) for row in (0, 1))
     sets = _sets(next(iter(lines.values())))[::-1]
     lowest = min(line[f"{name}_error_q25"].min() for line in lines.values() for name in sets)
     of_scale: dict[str, Axes] = {}

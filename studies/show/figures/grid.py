@@ -123,7 +123,7 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
     """The measure by level for every factor: a dot for each configuration, and the mean over the grid with its interval."""
     summary, table = tables["summary"], tables["levels"]
     judged = judged_on(summary)
-    factors = study.grid.levels
+    factors = {factor: names for factor, names in study.grid.levels.items() if factor in set(table["factor"])}
     down, across = shape(len(factors), _ACROSS)
     names = list(factors)
     widths = [max(3.2, *(width_of_levels(factors[name]) for name in names[column::across])) for column in range(across)]
@@ -146,10 +146,10 @@ def draw_levels(study: Study, tables: Tables) -> Figure:
         stuck = 100 * (shown["stuck"] / shown["trials"])
         cells = compared.size()[shown.index]
         uneven = cells.min() < cells.max()  # means over other cells are no comparison: the table has the paired differences
-        notes = [f"stuck {share:.0f}%" for share in stuck]
+        notes = [[] if study.table else [f"stuck {share:.0f}%"] for share in stuck]
         if uneven:
-            notes = [f"{note}\n{counted(count, 'cell')}" for note, count in zip(notes, cells, strict=True)]
-        label_levels(ax, list(shown.index), notes)
+            notes = [[*note, counted(count, "cell")] for note, count in zip(notes, cells, strict=True)]
+        label_levels(ax, list(shown.index), ["\n".join(note) for note in notes])
         ax.set_title(factor)
         ax.yaxis.set_tick_params(labelleft=True)
     drawn = pd.concat([summary[f"{judged}_mean"], table[f"{judged}_ci_low"]])
@@ -168,10 +168,11 @@ def models(study: Study, tables: Tables) -> Figure:
     width = 9.5 + wider(summary["label"], 4.0)
     figure = new_figure(width, 1.6 + 0.24 * sum(len(group) + 2 for group in groups.values()))
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for group in groups.values()])[:, 0]
+    sets = list(dict.fromkeys(name for name in ("train", judged) if f"{name}_mean" in summary))
+    offsets = (-0.15, 0.15) if len(sets) > 1 else (0.0,)
     for ax, (title, group) in zip(axes, groups.items(), strict=True):
         places = np.arange(len(group))
-        sets = [name for name in ("train", judged) if f"{name}_mean" in group]
-        for offset, name, marker in zip((-0.15, 0.15), dict.fromkeys(sets), "so", strict=False):
+        for offset, name, marker in zip(offsets, sets, "so", strict=False):
             mean, sd = group[f"{name}_mean"], group[f"{name}_sd"].fillna(0)
             ax.errorbar(
                 mean,
@@ -189,7 +190,8 @@ def models(study: Study, tables: Tables) -> Figure:
             ax.set_xlim(left=0)
         ax.set_title(title, loc="left")
         ax.grid(visible=False, axis="y")
-    axes[0].legend(loc="best", fontsize=8)
+    if len(sets) > 1:
+        axes[0].legend(loc="best", fontsize=8)
     axes[-1].set_xlabel(f"{measure.title}: mean and sd over {over(study)}")
     titled(figure, title_of(study))
     return figure

@@ -8,7 +8,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from studies.show.figures.style import CAPTION, LARGEST, wrap
+from studies.show.figures.style import CAPTION, LARGEST, below_caption, wrap
 
 SMALLEST = 6  # points of text on a page
 _LEAST = 3.5  # points of a number in a cell
@@ -33,9 +33,12 @@ def fit(figure: Figure, width: float) -> str:
         for axis, size in zip(axes, ticks, strict=True):  # whose labels may be written later
             axis.set_tick_params(labelsize=size[0] * factor if size else None)
         figure.set_size_inches(width, min(height, LARGEST))
-        for text, letters in ((getattr(figure, "_suptitle", None), 10), (getattr(figure, "_supxlabel", None), 15)):
+        for text, letters, below in (
+            (getattr(figure, "_suptitle", None), 10, ""),
+            (getattr(figure, "_supxlabel", None), 15, below_caption(figure)),
+        ):
             if text is not None:
-                text.set_text(wrap(" ".join(text.get_text().split()), int(letters * width / factor)))
+                text.set_text(wrap(" ".join(text.get_text().split()), int(letters * width / factor)) + below)
 
     scaled(SMALLEST / CAPTION, high * max(width / wide, 0.6))
     with warnings.catch_warnings(record=True) as told:

@@ -126,7 +126,13 @@ def titled(figure: Figure, title: str, caption: str = "") -> None:
     width = figure.get_figwidth()
     figure.suptitle(wrap(title, int(10 * width)), x=0.01, ha="left", fontweight="bold")
     if caption:
-        figure.supxlabel(wrap(caption, int(15 * width)), fontsize=CAPTION)
+        figure.supxlabel(wrap(caption, int(15 * width)) + below_caption(figure), fontsize=CAPTION)
+
+
+def below_caption(figure: Figure) -> str:
+    """Empty lines below a caption, where a narrow page has the legend: both stand at the lower edge."""
+    legends = figure.legends if _PAGE.get() < NARROW else []
+    return "\n" * sum(math.ceil(1.3 * math.ceil(len(legend.get_texts()) / 2) + 0.7) for legend in legends)
 
 
 def title_of(study: Study) -> str:
@@ -344,14 +350,15 @@ def legend_beside(
     columns: int = 1,
     markerscale: float = 1.0,
 ) -> None:
-    """One legend for all panels, to their right."""
+    """One legend for all panels: to their right, or, on a narrow page, below them."""
+    narrow = _PAGE.get() < NARROW
     figure.legend(
         handles,
         [wrap(label, 40) for label in labels],
-        loc="outside right upper",
-        fontsize=8,
+        loc="outside lower left" if narrow else "outside right upper",
+        fontsize=CAPTION,
         title=title or None,
-        ncols=columns,
+        ncols=2 if narrow else columns,
         markerscale=markerscale,
     )
 
