@@ -63,7 +63,7 @@ lint: .venv ## Check style and types
 
 .venv: .venv/.installed ## Set up the virtual environment
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml setup.py constraints.txt $(wildcard studies/train/engines/fused/core/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
@@ -74,7 +74,7 @@ lint: .venv ## Check style and types
 	touch $@
 
 clean: ## Remove the environment, caches, and rows; committed tables and pictures stay
-	rm -rf .venv quick .hypothesis .pytest_cache .ruff_cache .mypy_cache *.egg-info build
+	rm -rf .venv quick .hypothesis .pytest_cache .ruff_cache .mypy_cache *.egg-info build studies/train/engines/fused/core*.so
 	rm -rf results/*/shards results/*/models results/*/trials.csv results/*/history.csv results/*/predictions.csv \
 		results/*/kept results/*/report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

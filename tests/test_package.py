@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = [path for top in ("framework", "studies") for path in (ROOT / top).rglob("*") if (path / "__init__.py").exists()]
 PACKAGES += [ROOT / "framework", ROOT / "studies"]
-IGNORED = {".py", ".pyc"}
+IGNORED = {".py", ".pyc", ".so"}
 
 
 def test_every_data_file_is_in_the_wheel():

@@ -78,7 +78,8 @@ def other_engine(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _without_engine(reading: Mapping[str, Any]) -> dict[str, Any]:
-    base = {key: value for key, value in reading.get("base", {}).items() if key != "engine"}
+    base = dict(reading.get("base", {}))
+    base.pop("engine", None)
     return {**reading, "base": base}
 
 

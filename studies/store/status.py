@@ -10,7 +10,6 @@ from studies.columns import FIRST, FLAGS, LAST, MADE_BY, is_measure
 from studies.plan import plan
 from studies.plan.units import NUMERICS, Trial
 from studies.spec import recording
-from studies.spec.engines import AUTO
 from studies.spec.grid import level_text
 from studies.spec.identity import differing, plain
 from studies.spec.study import Study
@@ -68,8 +67,8 @@ def mixed(rows: pd.DataFrame) -> list[str]:
     """A line for each thing that rows were made by several of."""
     if rows.empty:
         return []
-    chosen = rows["trained_by"].where(rows["engine"] == AUTO)  # a study may have engines as levels
-    values = {column: rows[column] if column != "trained_by" else chosen.dropna() for column in MADE_BY}
+    makers = rows.groupby("engine")["trained_by"].transform("nunique")  # a study may have engines as levels
+    values = {column: rows[column] if column != "trained_by" else rows["trained_by"][makers > 1] for column in MADE_BY}
     return [
         f"mixed          rows of several {column}: {_counted(found)}; rows are equal to the bit within one only"
         for column, found in values.items()

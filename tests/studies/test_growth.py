@@ -175,7 +175,8 @@ def test_a_renamed_setting_and_another_order_of_keys_change_no_key(monkeypatch):
 
 def test_keys_stay_as_they_are(tiny, monkeypatch):
     monkeypatch.setattr(plan, "NUMERICS", 9)
-    keys = [trial.key for trial in plan.trials(spec.load(str(tiny())))]
+    path = tiny(("epochs = 3", 'epochs = 3\nengine = "stack"'))  # the default then
+    keys = [trial.key for trial in plan.trials(spec.load(str(path)))]
     assert keys[:2] == ["dfa79afe69ffaade", "6b4989d35ec24834"]  # with others, no row of any user would be used again
 
 

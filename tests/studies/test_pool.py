@@ -29,7 +29,8 @@ def poisoned(stack):
 
 @pytest.fixture
 def stacks(tiny):
-    study = replace(spec.load(str(tiny())), stack=3)
+    path = tiny(("epochs = 3", 'epochs = 3\nengine = "stack"'))
+    study = replace(spec.load(str(path)), stack=3)
     return engines.plan_units(study, plan.trials(study), jobs=2)
 
 

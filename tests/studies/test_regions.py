@@ -236,8 +236,8 @@ def test_a_run_that_nobody_watches_needs_nothing_to_draw_with(tiny, tmp_path, mo
 
 WRONG_COMMANDS = {
     "unknown trial": (["animate", "xyz"], [], "'xyz' fits none"),
-    "unknown set": (["animate", "--on", "tset"], [], "Invalid value for '--on'"),
-    "no epochs": (["animate", "--epochs", "0"], [], "Invalid value for '--epochs'"),
+    "unknown set": (["animate", "--on", "tset"], [], "invalid value for '--on'"),
+    "no epochs": (["animate", "--epochs", "0"], [], "invalid value for '--epochs'"),
     "four features, live": (["run", "--live"], [("disk", "iris")], "iris has 4 features"),
 }
 
