@@ -72,7 +72,7 @@ def _rows(reading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def other_engine(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two identities differ in the engine that trains, and in nothing else."""
+    """True where two identities differ in the engine that trains, and in nothing else."""
     theirs, ours = ({name: _without_engine(each) for name, each in readings(given).items()} for given in (a, b))
     return bool(differing(readings(a), readings(b))) and not differing(theirs, ours)
 

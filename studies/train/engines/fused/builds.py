@@ -8,7 +8,7 @@ _BUILDS = {"AVX512": "core_avx512", "AVX2": "core_avx2", "DEFAULT": "core"}  # b
 
 
 def any_built() -> bool:
-    """Whether there is a build that every processor of this kind can run."""
+    """True where there is a build that every processor of this kind can run."""
     return _path("core") is not None
 
 

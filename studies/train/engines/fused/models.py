@@ -21,7 +21,7 @@ _NUMBERS = {  # of layers that have some, by attribute
 
 
 class Structure:
-    """What all replicas of a stack share, and from it each replica as the core takes it.
+    """The parts that all replicas of a stack share, and each replica as the core takes it.
 
     Args:
         model: The stack.

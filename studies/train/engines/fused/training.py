@@ -34,7 +34,7 @@ class _Set(NamedTuple):
 
 
 class _Records:
-    """What is recorded of one model after some epochs, on some sets of rows: tensors that the core writes to."""
+    """Records of one model after some epochs, on some sets of rows: tensors that the core writes to."""
 
     def __init__(self, epochs: Sequence[int], sets: Sequence[RowsSpec], layers: int) -> None:
         self.epochs = torch.tensor(epochs)
@@ -153,7 +153,7 @@ def _set(rows: fw.Rows, dtype: torch.dtype) -> _Set:
 
 
 def _history(rows: Mapping[str, _Set], trained: Sequence[_Replica], dtype: torch.dtype) -> fw.History:
-    """What was recorded of all replicas, as the framework has it."""
+    """The records of all replicas, as the framework has them."""
     all_records = [each.records for each in trained]
     losses, errors, norms = (
         torch.stack([getattr(each, name) for each in all_records], -1) for name in ("losses", "errors", "norms")
