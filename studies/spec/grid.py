@@ -353,7 +353,7 @@ def _in_words(labels: Mapping[str, str]) -> str:
 
 
 def _covers(rule: Mapping[str, Any], levels: Mapping[str, str], settings: Settings, keys: Keys) -> bool:
-    """Whether every entry of a rule holds at a point, by a level's label or a setting's value."""
+    """True where every entry of a rule holds at a point, by a level's label or a setting's value."""
     return all(
         levels.get(key) == level_text(value) or settings.get(key, keys.defaults.get(key)) == value
         for key, value in rule.items()
