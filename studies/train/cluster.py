@@ -26,6 +26,7 @@ from studies.columns import Record
 from studies.errors import UserError
 from studies.plan.units import Unit
 from studies.train import costs, engines, pool
+from studies.train.code import SOURCES
 from studies.train.worker import Lost, UnitOutcome, attempt
 
 try:
@@ -126,7 +127,7 @@ def versions() -> Versions:
         code = hashlib.blake2b(digest_size=4)
         for name in ("framework", "studies"):
             folder = Path(str(import_module(name).__file__)).parent
-            for path in sorted(path for path in folder.rglob("*.*") if path.suffix in (".py", ".h", ".cpp")):
+            for path in sorted(path for path in folder.rglob("*.*") if path.suffix in SOURCES):
                 code.update(path.read_bytes())
         found["ablation-suite"] = f"code {code.hexdigest()}"
         found["core"] = "built" if any(folder.glob("train/engines/fused/core.*")) else "not built"

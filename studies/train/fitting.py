@@ -13,6 +13,7 @@ from studies.spec.components import DECISIONS
 from studies.spec.settings import Settings
 from studies.train import devices, networks, records
 from studies.train.engines import Observe, Trained
+from studies.train.memory import keep_memory
 
 Fit = Callable[..., tuple[fw.History, list[float]]]  # arguments of `framework.fit` to its history, and seconds of each model
 Twin = Callable[[fw.Sequential, Settings], tuple[Any, Any, Any]]  # model, loss and optimizer in the framework's place
@@ -30,6 +31,7 @@ class Fitted(NamedTuple):
 def fit_together(model: Any, *arguments: Any, **options: Any) -> tuple[fw.History, list[float]]:  # noqa: ANN401
     """`framework.fit`; all models of a stack take the same time."""
     device = model.parameters.device
+    keep_memory()
     devices.wait(device)
     started = time.perf_counter()
     history = fw.fit(model, *arguments, **options)

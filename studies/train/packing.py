@@ -16,7 +16,7 @@ from studies.train import devices
 from studies.train.costs import count_units_and_weights
 
 Capacity = Callable[[Study, Unit], int]  # models that may train together, all like the first of a unit
-BLOCK = 512  # rows evaluated at a time on the CPU, as in `framework.training`, which imports torch
+BLOCK = 512  # rows evaluated at a time on the CPU, as in `framework.history`, which imports torch
 _OWN = ("init", "output_init", "bias_init", "optimizer", "clip")  # settings that each model of a unit may have of its own
 _FEWEST = 8  # models in a unit, before more jobs make units smaller
 

@@ -13,7 +13,6 @@ from studies.plan.units import NUMERICS, Trial, Unit
 from studies.seeds import digest
 from studies.train import devices, engines
 from studies.train.code import code
-from studies.train.memory import keep_memory
 from studies.train.sandbox import FunctionError
 
 
@@ -62,7 +61,6 @@ def one_thread() -> Iterator[None]:
 
     There are no denormal numbers, which cost a hundred times a normal one.
     """
-    keep_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

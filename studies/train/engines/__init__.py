@@ -99,8 +99,12 @@ def plan_units(study: "Study", trials: Iterable[Trial], jobs: int, device: str =
     """
     require_trainable(study, device)
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    names: dict[str, str] = {}  # of engines by configuration, which many trials share
     for trial in trials:
-        groups[trial.reading, engine_for(trial.configuration.settings, device)].append(trial)
+        configuration = trial.configuration
+        if configuration.id not in names:
+            names[configuration.id] = engine_for(configuration.settings, device)
+        groups[trial.reading, names[configuration.id]].append(trial)
     planned = [
         replace(unit, engine=engine)
         for (reading, engine), group in groups.items()

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 import framework as fw
+from framework.history import BLOCK
 from studies.train.engines.fused.library import Functions, ModelSpec, RecordsSpec, RowsSpec, functions
 from studies.train.engines.fused.models import Structure
-
-BLOCK = 512  # rows evaluated at a time, where each is treated alone
 
 
 class _Set(NamedTuple):

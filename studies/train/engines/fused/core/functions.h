@@ -44,6 +44,17 @@ inline T absolute(T x) {
     return x < 0 ? -x : x;
 }
 
+// Horner's rule, from the coefficient of the highest power of x to the constant.
+template <class T>
+inline T polynomial(T, T p) {
+    return p;
+}
+
+template <class T, class... Rest>
+inline T polynomial(T x, T p, T next, Rest... rest) {
+    return polynomial(x, p * x + next, rest...);
+}
+
 // e^x for x up to 88, or 709 in double; below -86, where a float has no digits left, what it is there.
 // x = n ln 2 + r; e^r = 1 + r + r^2 p(r), with the coefficients of Cephes' expf, and in double those of Taylor's series.
 template <class T>
@@ -56,27 +67,12 @@ inline T exponential(T x) {
     T r = x - n * (is_float ? T(0.693359375) : T(6.93147180369123816490e-01));
     r -= n * (is_float ? T(-2.12194440e-4) : T(1.90821492927058770002e-10));
     T p;
-    if constexpr (is_float) {
-        p = T(1.9875691500e-4);
-        p = p * r + T(1.3981999507e-3);
-        p = p * r + T(8.3334519073e-3);
-        p = p * r + T(4.1665795894e-2);
-        p = p * r + T(1.6666665459e-1);
-        p = p * r + T(5.0000001201e-1);
-    } else {
-        p = T(1.0 / 6227020800);
-        p = p * r + T(1.0 / 479001600);
-        p = p * r + T(1.0 / 39916800);
-        p = p * r + T(1.0 / 3628800);
-        p = p * r + T(1.0 / 362880);
-        p = p * r + T(1.0 / 40320);
-        p = p * r + T(1.0 / 5040);
-        p = p * r + T(1.0 / 720);
-        p = p * r + T(1.0 / 120);
-        p = p * r + T(1.0 / 24);
-        p = p * r + T(1.0 / 6);
-        p = p * r + T(1.0 / 2);
-    }
+    if constexpr (is_float)
+        p = polynomial(r, T(1.9875691500e-4), T(1.3981999507e-3), T(8.3334519073e-3), T(4.1665795894e-2), T(1.6666665459e-1),
+                       T(5.0000001201e-1));
+    else
+        p = polynomial(r, T(1.0 / 6227020800), T(1.0 / 479001600), T(1.0 / 39916800), T(1.0 / 3628800), T(1.0 / 362880),
+                       T(1.0 / 40320), T(1.0 / 5040), T(1.0 / 720), T(1.0 / 120), T(1.0 / 24), T(1.0 / 6), T(1.0 / 2));
     T power = p * (r * r) + r + T(1);
     using U = std::make_unsigned_t<typename B::type>;
     // The last bits of `shifted` are n.
@@ -93,20 +89,12 @@ inline T logarithm(T x) {
     I bits = same_bits<I>(x), half = same_bits<I>(T(0.70710678118654752440));
     I n = (bits - half) >> B::fraction;
     T m = same_bits<T>(I(bits - n * (I(1) << B::fraction))), f = m - T(1), s = f / (T(2) + f), z = s * s, p;
-    if constexpr (is_float) {
-        p = T(0.24279078841);
-        p = p * z + T(0.28498786688);
-        p = p * z + T(0.40000972152);
-        p = p * z + T(0.66666662693);
-    } else {
-        p = T(1.479819860511658591e-01);
-        p = p * z + T(1.531383769920937332e-01);
-        p = p * z + T(1.818357216161805012e-01);
-        p = p * z + T(2.222219843214978396e-01);
-        p = p * z + T(2.857142874366239149e-01);
-        p = p * z + T(3.999999999940941908e-01);
-        p = p * z + T(6.666666666666735130e-01);
-    }
+    if constexpr (is_float)
+        p = polynomial(z, T(0.24279078841), T(0.28498786688), T(0.40000972152), T(0.66666662693));
+    else
+        p = polynomial(z, T(1.479819860511658591e-01), T(1.531383769920937332e-01), T(1.818357216161805012e-01),
+                       T(2.222219843214978396e-01), T(2.857142874366239149e-01), T(3.999999999940941908e-01),
+                       T(6.666666666666735130e-01));
     T square = f * f * T(0.5);
     T value = T(n) * T(0.69314718055994530942) + (f - (square - s * (square + p * z)));
     value = x < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity() : value;
@@ -123,7 +111,7 @@ inline T logarithm_of_1_and(T x) {
 
 template <class T>
 inline T sigmoid(T x) {
-    return T(1) / (T(1) + exponential(at_most(-x, T(88))));
+    return T(1) / (T(1) + exponential(at_most(-x, T(sizeof(T) == 4 ? 88 : 709))));
 }
 
 // In double, tanh x = sign(x) (1 - e) / (1 + e) with e = e^(-2 |x|). In float x p(x^2) / q(x^2), fitted to a relative error of
@@ -132,11 +120,11 @@ template <class T>
 inline T hyperbolic_tangent(T x) {
     if constexpr (sizeof(T) == 4) {
         x = at_most(at_least(x, T(-7.9)), T(7.9));
-        T z = x * x, p = T(1.5427797833559428e-08), q = T(8.598712737586925e-07);
-        p = p * z + T(2.202313209485649e-05), q = q * z + T(0.00034236397293550564);
-        p = p * z + T(0.0035789855700122646), q = q * z + T(0.02619221372696196);
-        p = p * z + T(0.1345061524297282), q = q * z + T(0.4678394324375934);
-        p = p * z + T(0.9999999943519235), q = q * z + T(1);
+        T z = x * x;
+        T p = polynomial(z, T(1.5427797833559428e-08), T(2.202313209485649e-05), T(0.0035789855700122646),
+                         T(0.1345061524297282), T(0.9999999943519235));
+        T q = polynomial(z, T(8.598712737586925e-07), T(0.00034236397293550564), T(0.02619221372696196), T(0.4678394324375934),
+                         T(1));
         return x * p / q;
     } else {
         T e = exponential(T(-2) * absolute(x)), y = (T(1) - e) / (T(1) + e);
@@ -154,22 +142,18 @@ inline T softplus(T x) {
 template <class T>
 inline T error_function(T x) {
     T size = absolute(x), z = x * x;
-    T p = T(1.85777706184603153e-1), q = T(1);
-    p = p * z + T(3.16112374387056560e0), q = q * z + T(2.36012909523441209e1);
-    p = p * z + T(1.13864154151050156e2), q = q * z + T(2.44024637934444173e2);
-    p = p * z + T(3.77485237685302021e2), q = q * z + T(1.28261652607737228e3);
-    p = p * z + T(3.20937758913846947e3), q = q * z + T(2.84423683343917062e3);
+    T p = polynomial(z, T(1.85777706184603153e-1), T(3.16112374387056560e0), T(1.13864154151050156e2),
+                     T(3.77485237685302021e2), T(3.20937758913846947e3));
+    T q = polynomial(z, T(1), T(2.36012909523441209e1), T(2.44024637934444173e2), T(1.28261652607737228e3),
+                     T(2.84423683343917062e3));
     T small = x * p / q;
     T y = at_most(size, T(10));
-    T u = T(2.15311535474403846e-8), v = T(1);
-    u = u * y + T(5.64188496988670089e-1), v = v * y + T(1.57449261107098347e1);
-    u = u * y + T(8.88314979438837594e0), v = v * y + T(1.17693950891312499e2);
-    u = u * y + T(6.61191906371416295e1), v = v * y + T(5.37181101862009858e2);
-    u = u * y + T(2.98635138197400131e2), v = v * y + T(1.62138957456669019e3);
-    u = u * y + T(8.81952221241769090e2), v = v * y + T(3.29079923573345963e3);
-    u = u * y + T(1.71204761263407058e3), v = v * y + T(4.36261909014324716e3);
-    u = u * y + T(2.05107837782607147e3), v = v * y + T(3.43936767414372164e3);
-    u = u * y + T(1.23033935479799725e3), v = v * y + T(1.23033935480374942e3);
+    T u = polynomial(y, T(2.15311535474403846e-8), T(5.64188496988670089e-1), T(8.88314979438837594e0),
+                     T(6.61191906371416295e1), T(2.98635138197400131e2), T(8.81952221241769090e2), T(1.71204761263407058e3),
+                     T(2.05107837782607147e3), T(1.23033935479799725e3));
+    T v = polynomial(y, T(1), T(1.57449261107098347e1), T(1.17693950891312499e2), T(5.37181101862009858e2),
+                     T(1.62138957456669019e3), T(3.29079923573345963e3), T(4.36261909014324716e3), T(3.43936767414372164e3),
+                     T(1.23033935480374942e3));
     T large = T(1) - exponential(-y * y) * u / v;
     return size < T(0.46875) ? small : x < 0 ? -large : large;
 }

@@ -224,7 +224,7 @@ private:
             T* passed = layers_[index]->backward(gradient, other, rows);
             if (passed == other) std::swap(gradient, other);
         }
-        layers_[0]->accumulate(gradient, rows);
+        linear_.front()->accumulate(gradient, rows);  // a model begins with one
         optimizer_->step(parameters_, gradients_, factor);
         return value;
     }

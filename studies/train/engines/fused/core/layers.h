@@ -30,9 +30,6 @@ public:
     // dL/dx from dL/dy `(rows, step)`, in either of two buffers; fills the gradients of its parameters.
     virtual T* backward(T* gradient, T* spare, int rows) = 0;
 
-    // The gradients of its parameters alone, of the first layer.
-    virtual void accumulate(T* gradient, int rows) = 0;
-
     int takes, features;
     long step;
 };
@@ -80,7 +77,8 @@ public:
         return spare;
     }
 
-    void accumulate(T* gradient, int rows) override {
+    // The gradients of its parameters alone: nobody asks for dL/dx of the first layer.
+    void accumulate(T* gradient, int rows) {
         const long step = this->step;
         product<T, true>(this->takes, rows, step, x_, x_step_, gradient, step, nullptr, weight_gradient, step);
         each_vector<T>(step, [&](int at, auto bytes) {
@@ -129,8 +127,6 @@ public:
         return gradient;
     }
 
-    void accumulate(T*, int) override {}
-
 private:
     Function function_;
     bool in_place_;
@@ -169,8 +165,6 @@ public:
         return gradient;
     }
 
-    void accumulate(T* gradient, int rows) override { backward(gradient, nullptr, rows); }
-
 private:
     Numbers<T> out_, below_;
     const T* x_ = nullptr;
@@ -186,7 +180,7 @@ public:
     void reserve(int rows) override {
         width_ = padded<T>(rows);
         out_ = Numbers<T>(rows * this->step), y_ = Numbers<T>(width_ * this->features);
-        gradient_ = Numbers<T>(width_ * this->features), row_ = Numbers<T>(width_);
+        gradient_ = Numbers<T>(width_ * this->features), row_ = Numbers<T>(2 * width_);
     }
 
     T* forward(T* x, long x_step, int rows, bool) override {
@@ -210,15 +204,14 @@ public:
         return gradient;
     }
 
-    void accumulate(T*, int) override {}
-
-    // e^z / sum e^z over rows of features, in place; `row` then holds the logarithm's argument, the sum, above the largest z.
+    // e^z / sum e^z over rows of features, in place. Two rows of `row` then hold the sums of e^(z - m), and m, the largest z.
     static void softmax(T* z, T* row, int rows, int features, long width) {
-        std::memcpy(row, z, rows * sizeof(T));
+        T* largest = row + width;
+        std::memcpy(largest, z, rows * sizeof(T));
         for (int feature = 1; feature < features; ++feature)
-            for (int i = 0; i < rows; ++i) row[i] = z[feature * width + i] > row[i] ? z[feature * width + i] : row[i];
+            for (int i = 0; i < rows; ++i) largest[i] = z[feature * width + i] > largest[i] ? z[feature * width + i] : largest[i];
         for (int feature = 0; feature < features; ++feature)
-            for (int i = 0; i < rows; ++i) z[feature * width + i] = exponential(z[feature * width + i] - row[i]);
+            for (int i = 0; i < rows; ++i) z[feature * width + i] = exponential(z[feature * width + i] - largest[i]);
         std::memcpy(row, z, rows * sizeof(T));
         for (int feature = 1; feature < features; ++feature)
             for (int i = 0; i < rows; ++i) row[i] += z[feature * width + i];
@@ -320,8 +313,6 @@ public:
         return gradient;
     }
 
-    void accumulate(T* gradient, int rows) override { backward(gradient, nullptr, rows); }
-
 private:
     BatchNormOptions options_;
     Numbers<T> ones_, mean_, inverse_sd_, out_;
@@ -364,8 +355,6 @@ public:
         for (long i = 0; i < rows * this->step; ++i) gradient[i] *= mask[i];
         return gradient;
     }
-
-    void accumulate(T*, int) override {}
 
 private:
     double threshold_;  // 32 random bits below this drop a unit

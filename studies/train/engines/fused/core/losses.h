@@ -6,7 +6,7 @@
 #include "layers.h"
 
 // Of `(outputs, width)` outputs z, of which `rows` samples count, and targets t: writes the terms over z, and the derivatives
-// to g. `row` is room for one row, or more.
+// to g. `row` is room for two rows.
 template <class T>
 using Terms = void (*)(T* z, const T* t, T* g, T* row, int rows, int outputs, long width, T parameter);
 
@@ -62,11 +62,8 @@ struct BinaryCrossEntropy {
 
 template <class T>
 void cross_entropy_terms(T* z, const T* t, T* g, T* row, int rows, int outputs, long width, T) {
-    T* largest = row + width;
+    const T* largest = row + width;
     std::memcpy(g, z, outputs * width * sizeof(T));
-    std::memcpy(largest, z, rows * sizeof(T));
-    for (int output = 1; output < outputs; ++output)
-        for (int i = 0; i < rows; ++i) largest[i] = z[output * width + i] > largest[i] ? z[output * width + i] : largest[i];
     Softmax<T>::softmax(g, row, rows, outputs, width);
     for (int i = 0; i < rows; ++i) row[i] = logarithm(row[i]);
     for (int output = 0; output < outputs; ++output) {
