@@ -505,3 +505,13 @@ def test_a_picture_carries_what_it_was_made_from(tiny, tmp_path):
             notes.append(picture.text["Source"])
     assert all(re.fullmatch(r"tiny, error; spec \w{16}; tables \w{16}", note) for note in notes)
     assert notes[0] != notes[1]
+
+
+def test_a_legend_beside_the_panels_is_clear_of_a_title_as_wide_as_the_picture():
+    figure = style.new_figure(5, 4)
+    (line,) = figure.subplots().plot([0, 1])
+    style.titled(figure, "A title that goes on until the end of a line, and further")
+    style.legend_beside(figure, [line], ["a label of some length"])
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure._suptitle.get_window_extent())

@@ -355,7 +355,7 @@ def legend_beside(
     figure.legend(
         handles,
         [wrap(label, 40) for label in labels],
-        loc="outside lower left" if narrow else "outside right upper",
+        loc="outside lower left" if narrow else "outside right center",  # no title reaches there
         fontsize=CAPTION,
         title=title or None,
         ncols=2 if narrow else columns,
