@@ -168,6 +168,17 @@ def test_few_rows_at_a_time_are_the_frameworks(batch_size, activation):
     assert _distance(found.loss["validation"], expected.loss["validation"]) < 1e-10
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-4)])
+@pytest.mark.parametrize("hidden", [[1], [8, 16], [25, 24], [33, 2], [70, 3, 17]], ids=str)
+def test_all_widths_are_the_frameworks(hidden, dtype, tolerance):
+    settings = [resolve({"hidden": hidden, "batch_size": 11, "epochs": 2, "dtype": dtype, "optimizer": RULES[2]}, "base")]
+    kind = getattr(torch, dtype)
+    rows = _rows(TRAIN, 0, "classes", kind), _rows(VALIDATION, 1, "classes", kind)
+    (theirs, expected), (ours, found) = (_fit(fit, settings, rows=rows) for fit in (fw.fit, training.fit))
+    assert _distance(ours.parameters, theirs.parameters) < tolerance
+    assert _distance(found.loss["validation"], expected.loss["validation"]) < tolerance
+
+
 def test_regression_is_the_frameworks():
     settings = [
         resolve(

@@ -1,8 +1,10 @@
 // Loops over the features of a batch, rows of samples padded to whole vectors.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 #include "vectors.h"
 
@@ -40,22 +42,41 @@ inline V square_root(V x) {
     return x;
 }
 
-template <class V>
-inline auto sum_of_lanes(V x) {
-    auto sum = x[0];
-    for (size_t lane = 1; lane < sizeof(V) / sizeof(sum); ++lane) sum += x[lane];
-    return sum;
+// Each lane of a, or of b where the lane's number has the bit HALF, and its neighbour across that bit.
+template <int HALF, class V, int... LANE>
+inline V folded(V a, V b, std::integer_sequence<int, LANE...>) {
+    constexpr int LANES = sizeof...(LANE);
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (LANE & HALF ? LANE + LANES : LANE)...) +
+           __builtin_shufflevector(a, b, ((LANE & HALF ? LANE + LANES : LANE) ^ HALF)...);
+#else
+    using Places = decltype(a == b);
+    return __builtin_shuffle(a, b, Places{(LANE & HALF ? LANE + LANES : LANE)...}) +
+           __builtin_shuffle(a, b, Places{((LANE & HALF ? LANE + LANES : LANE) ^ HALF)...});
+#endif
 }
 
-// The sum of the products of two rows of `step` numbers.
-template <class T>
-inline T inner(const T* a, const T* b, int step) {
-    T sum = 0;
-    each_vector<T>(step, [&](int at, auto bytes) {
-        using V = typename Vector<T, decltype(bytes)::value>::type;
-        sum += sum_of_lanes<V>(vector_at<V>(a + at) * vector_at<V>(b + at));
-    });
-    return sum;
+template <class V>
+constexpr int lanes_of = sizeof(V) / sizeof(std::declval<V>()[0]);
+
+// Lane i is the sum of all lanes of x[i]; x, of as many vectors as a vector has lanes, is used up.
+template <class V, int HALF = lanes_of<V> / 2>
+inline V sums_of_lanes(V* x) {
+    if constexpr (HALF == 0) {
+        return x[0];
+    } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < HALF; ++i) x[i] = folded<HALF>(x[i], x[i + HALF], std::make_integer_sequence<int, lanes_of<V>>());
+        return sums_of_lanes<V, HALF / 2>(x);
+    }
+}
+
+template <class V, int HALF = lanes_of<V> / 2>
+inline auto sum_of_lanes(V x) {
+    if constexpr (HALF == 0)
+        return x[0];
+    else
+        return sum_of_lanes<V, HALF / 2>(folded<HALF>(x, x, std::make_integer_sequence<int, lanes_of<V>>()));
 }
 
 // The sum of `count` numbers.
@@ -68,20 +89,21 @@ inline T sum_of(const T* x, int count) {
     return sum;
 }
 
-// Rows of samples `(rows, step)` as rows of features `(features, width)`, and back. A few features at a time: the cache holds the
-// ends of as many rows.
+// The transpose: x `(rows, columns)`, `x_step` numbers from row to row, to `(columns, rows)`. Tiles stay in the cache, and the inner
+// loop is the longer one. Inside another function it would want for registers.
 template <class T>
-inline void turn(const T* x, int rows, int features, long step, T* out, long width) {
-    constexpr int FEW = 16;
-    for (int first = 0; first < features; first += FEW) {
-        const int end = first + FEW < features ? first + FEW : features;
-        for (int row = 0; row < rows; ++row)
-            for (int feature = first; feature < end; ++feature) out[feature * width + row] = x[row * step + feature];
-    }
-}
-
-template <class T>
-inline void turn_back(const T* x, int rows, int features, long width, T* out, long step) {
-    for (int row = 0; row < rows; ++row)
-        for (int feature = 0; feature < features; ++feature) out[row * step + feature] = x[feature * width + row];
+__attribute__((noinline)) void turn(const T* x, int rows, int columns, long x_step, T* out, long out_step) {
+    constexpr int TILE = 32;
+    for (int first_row = 0; first_row < rows; first_row += TILE)
+        for (int first_column = 0; first_column < columns; first_column += TILE) {
+            const int end_row = std::min(first_row + TILE, rows), end_column = std::min(first_column + TILE, columns);
+            if (end_row - first_row >= end_column - first_column) {
+                for (int column = first_column; column < end_column; ++column)
+                    for (int row = first_row; row < end_row; ++row) out[column * out_step + row] = x[row * x_step + column];
+            } else {
+                for (int row = first_row; row < end_row; ++row)
+                    for (int column = first_column; column < end_column; ++column)
+                        out[column * out_step + row] = x[row * x_step + column];
+            }
+        }
 }

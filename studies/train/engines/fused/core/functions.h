@@ -85,10 +85,11 @@ template <class T>
 inline T logarithm(T x) {
     using B = Bits<T>;
     using I = typename B::type;
+    using U = std::make_unsigned_t<I>;
     constexpr bool is_float = sizeof(T) == 4;
-    I bits = same_bits<I>(x), half = same_bits<I>(T(0.70710678118654752440));
-    I n = (bits - half) >> B::fraction;
-    T m = same_bits<T>(I(bits - n * (I(1) << B::fraction))), f = m - T(1), s = f / (T(2) + f), z = s * s, p;
+    U bits = same_bits<U>(x), half = same_bits<U>(T(0.70710678118654752440));
+    I n = I(bits - half) >> B::fraction;
+    T m = same_bits<T>(bits - (U(n) << B::fraction)), f = m - T(1), s = f / (T(2) + f), z = s * s, p;
     if constexpr (is_float)
         p = polynomial(z, T(0.24279078841), T(0.28498786688), T(0.40000972152), T(0.66666662693));
     else

@@ -63,13 +63,13 @@ enum class Decision { argmax, threshold, rounded };
 enum class Shuffle { epoch, once, never };
 
 template <class T>
-std::unique_ptr<Layer<T>> made(const LayerSpec& spec, bool is_first, bool over_input) {
+std::unique_ptr<Layer<T>> made(const LayerSpec& spec, bool over_input) {
     auto elementwise = [&](auto function) -> std::unique_ptr<Layer<T>> {
         return std::make_unique<Elementwise<T, decltype(function)>>(spec.features, function, over_input);
     };
     const T a = T(spec.a), b = T(spec.b);
     switch (LayerKind(spec.kind)) {
-        case LayerKind::linear: return std::make_unique<Linear<T>>(spec.takes, spec.features, is_first);
+        case LayerKind::linear: return std::make_unique<Linear<T>>(spec.takes, spec.features);
         case LayerKind::batch_norm: {
             BatchNormOptions options = {bool(spec.flags & 1), bool(spec.flags & 2), bool(spec.flags & 4), bool(spec.flags & 8),
                                         spec.a, spec.b};
@@ -104,7 +104,7 @@ public:
         long widest = 0;
         for (int index = 0; index < spec.layer_count; ++index) {
             const LayerSpec& each = spec.layers[index];
-            layers_.push_back(made<T>(each, index == 0, over_input));
+            layers_.push_back(made<T>(each, over_input));
             // These need their output no more once the next layer has read it.
             over_input = LayerKind(each.kind) == LayerKind::linear || LayerKind(each.kind) == LayerKind::batch_norm;
             Layer<T>& layer = *layers_.back();
@@ -122,9 +122,9 @@ public:
         optimizer_ = std::make_unique<Optimizer<T>>(Rule(spec.rule), spec.hyperparameters, size);
         loss_.reserve(spec.most_rows);
         features_ = spec.layers[0].takes;
-        batch_ = Numbers<T>(spec.most_rows * features_), targets_ = Numbers<T>(spec.most_rows);
-        labels_.resize(spec.most_rows);
-        gradient_ = Numbers<T>(spec.most_rows * widest), other_gradient_ = Numbers<T>(spec.most_rows * widest);
+        batch_ = Numbers<T>(spec.most_rows * padded<T>(features_));
+        const size_t room = spec.most_rows * widest + VECTOR_BYTES / sizeof(T);  // as products write it
+        gradient_ = Numbers<T>(room), other_gradient_ = Numbers<T>(room);
         std::iota(order_.begin(), order_.end(), 0);
         if (Shuffle(spec.shuffle) == Shuffle::once) orders_.draw(order_);
     }
@@ -165,20 +165,15 @@ private:
             total += step(order_.data() + start, int(std::min(spec_.batch_size, samples - start)), factor);
             if (first_norms_) write_norms(first_norms_), first_norms_ = nullptr;
         }
-        T sum = total * 0;
+        int is_finite = total * 0 == 0;  // 0 times what is not finite is not 0
         const T* p = parameters_;
-        for (size_t place : places_) sum += p[place] * 0;  // 0 times what is not finite is not 0
-        return sum == 0;
+        for (size_t i = 0; i < parameters_.size(); ++i) is_finite &= p[i] * 0 == 0;
+        return is_finite;
     }
 
     // Norms of the last batch's gradients of the weights of all linear layers.
     void write_norms(double* norms) const {
-        for (Linear<T>* layer : linear_) {
-            double sum = 0;
-            const T* gradient = layer->weight_gradient;
-            for (long i = 0; i < layer->takes * layer->step; ++i) sum += double(gradient[i]) * double(gradient[i]);
-            *norms++ = std::sqrt(sum);
-        }
+        for (Linear<T>* layer : linear_) *norms++ = layer->gradient_norm();
     }
 
     // The mean loss of rows, and which of them are wrong. Of a model that normalizes by the batch, `most_rows` hold them all.
@@ -187,12 +182,7 @@ private:
         const Layer<T>& last = *layers_.back();
         for (int64_t start = 0; start < given.samples; start += spec_.most_rows) {
             int rows = int(std::min(spec_.most_rows, given.samples - start));
-            T* x = const_cast<T*>(static_cast<const T*>(given.inputs)) + start * features_;
-            if (given.labels)
-                loss_.set_labels(given.labels + start, rows);
-            else
-                loss_.set_targets(static_cast<const T*>(given.targets) + start, rows);
-            const T* output = forward(x, rows, false);
+            const T* output = forward(given, rows, [&](int row) { return start + row; }, false);
             total += loss_.evaluate(output, last.step, rows);
             for (int row = 0; wrong && row < rows; ++row)
                 wrong[start + row] = decided(output + row * last.step, last.features) != given.labels[start + row];
@@ -202,20 +192,7 @@ private:
 
     // One step on the samples at these places; the loss before it.
     T step(const int32_t* places, int rows, T factor) {
-        T* batch = batch_;
-        const T* inputs = static_cast<const T*>(spec_.train.inputs);
-        for (int row = 0; row < rows; ++row)
-            for (int feature = 0; feature < features_; ++feature)
-                batch[row * features_ + feature] = inputs[places[row] * long(features_) + feature];
-        if (spec_.train.labels) {
-            for (int row = 0; row < rows; ++row) labels_[row] = spec_.train.labels[places[row]];
-            loss_.set_labels(labels_.data(), rows);
-        } else {
-            const T* targets = static_cast<const T*>(spec_.train.targets);
-            for (int row = 0; row < rows; ++row) targets_[row] = targets[places[row]];
-            loss_.set_targets(targets_, rows);
-        }
-        const T* output = forward(batch, rows, true);
+        const T* output = forward(spec_.train, rows, [&](int row) { return long(places[row]); }, true);
         const long step = layers_.back()->step;
         T *gradient = gradient_, *other = other_gradient_;
         std::memset(gradient, 0, rows * step * sizeof(T));
@@ -229,9 +206,25 @@ private:
         return value;
     }
 
-    T* forward(T* x, int rows, bool train) {
-        long step = features_;
-        for (auto& layer : layers_) x = layer->forward(x, step, rows, train), step = layer->step;
+    // Outputs of some of the rows given, with their targets in the loss.
+    template <class Place>
+    T* forward(const RowsSpec& given, int rows, Place place, bool train) {
+        const T *inputs = static_cast<const T*>(given.inputs), *targets = static_cast<const T*>(given.targets);
+        const long step = padded<T>(features_);
+        T* x = batch_;
+        auto copy = [&](auto features) {
+            for (int row = 0; row < rows; ++row)
+                for (int feature = 0; feature < features; ++feature) x[row * step + feature] = inputs[place(row) * features + feature];
+        };
+        if (features_ == 2)
+            copy(std::integral_constant<int, 2>());  // of most studies: no inner loop
+        else
+            copy(features_);
+        if (given.labels)
+            loss_.set_labels(rows, [&](int row) { return given.labels[place(row)]; });
+        else
+            loss_.set_targets(rows, [&](int row) { return targets[place(row)]; });
+        for (auto& layer : layers_) x = layer->forward(x, rows, train);
         return x;
     }
 
@@ -254,13 +247,13 @@ private:
 
     ModelSpec spec_;
     Orders orders_;
-    std::vector<int32_t> order_, labels_;
+    std::vector<int32_t> order_;
     Loss<T> loss_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<Linear<T>*> linear_;
     std::vector<BatchNorm<T>*> norms_;
     std::vector<size_t> places_;  // of the framework's parameters among the padded ones
-    Numbers<T> parameters_, gradients_, batch_, targets_, gradient_, other_gradient_;
+    Numbers<T> parameters_, gradients_, batch_, gradient_, other_gradient_;
     std::unique_ptr<Optimizer<T>> optimizer_;
     int features_ = 0;
     int64_t epoch_ = 0;
@@ -285,7 +278,9 @@ private:
     }                                                                                                                  \
     void fused_free_##NAME(void* model) { delete static_cast<Model<T>*>(model); }
 
+#pragma GCC visibility push(default)  // all else stays inside, where calls are direct
 extern "C" {
 FUSED_FUNCTIONS(float, float)
 FUSED_FUNCTIONS(double, double)
 }
+#pragma GCC visibility pop

@@ -24,8 +24,8 @@ public:
     // Room for batches of so many rows.
     virtual void reserve(int rows) = 0;
 
-    // y from x `(rows, x_step)`; in training, x stays as it is until the next call of backward.
-    virtual T* forward(T* x, long x_step, int rows, bool train) = 0;
+    // y from x, rows of padded features; in training, x stays as it is until the next call of backward.
+    virtual T* forward(T* x, int rows, bool train) = 0;
 
     // dL/dx from dL/dy `(rows, step)`, in either of two buffers; fills the gradients of its parameters.
     virtual T* backward(T* gradient, T* spare, int rows) = 0;
@@ -34,53 +34,64 @@ public:
     long step;
 };
 
+// y = x W^T + b. W^T lies row by row, and is turned for dL/dx = dL/dy W; W lies row by row where outputs are few, so that dL/dW has
+// whole vectors of inputs.
 template <class T>
 class Linear final : public Layer<T> {
 public:
-    Linear(int inputs, int outputs, bool is_first)
-        : Layer<T>(inputs, outputs), input_step_(padded<T>(inputs)), transposed_(is_first ? 0 : outputs * input_step_) {}
+    Linear(int inputs, int outputs)
+        : Layer<T>(inputs, outputs), input_step_(padded<T>(inputs)),
+          is_narrow_(outputs <= FEW && input_step_ > FEW), turned_(is_narrow_ ? inputs * this->step : outputs * input_step_),
+          weights_(is_narrow_ ? outputs * input_step_ : inputs * this->step) {}
 
-    size_t size() const override { return (this->takes + 1) * this->step; }
+    size_t size() const override { return weights_ + this->step; }
 
     void bind(T* parameters, T* gradients) override {
-        weight_ = parameters, bias_ = parameters + this->takes * this->step;
-        weight_gradient = gradients, bias_gradient_ = gradients + this->takes * this->step;
+        weight_ = parameters, bias_ = parameters + weights_;
+        weight_gradient_ = gradients, bias_gradient_ = gradients + weights_;
     }
 
-    // The framework has W `(outputs, inputs)`, then b. Here W^T lies row by row, then b.
+    // The framework has W, then b.
     void places(std::vector<size_t>& found, size_t start) const override {
         for (int output = 0; output < this->features; ++output)
-            for (int input = 0; input < this->takes; ++input) found.push_back(start + input * this->step + output);
-        for (int output = 0; output < this->features; ++output) found.push_back(start + this->takes * this->step + output);
+            for (int input = 0; input < this->takes; ++input)
+                found.push_back(start + (is_narrow_ ? output * input_step_ + input : input * this->step + output));
+        for (int output = 0; output < this->features; ++output) found.push_back(start + weights_ + output);
     }
 
     void reserve(int rows) override { out_ = Numbers<T>(rows * this->step); }
 
-    T* forward(T* x, long x_step, int rows, bool) override {
-        x_ = x, x_step_ = x_step;
-        product<T, false>(rows, this->takes, this->step, x, x_step, weight_, this->step, bias_, out_, this->step);
+    T* forward(T* x, int rows, bool) override {
+        x_ = x;
+        const long step = this->step;
+        const T* weight = is_narrow_ ? turned() : weight_;
+        product<T, false>(rows, this->takes, step, x, input_step_, weight, step, bias_, out_, step);
         return out_;
     }
 
     T* backward(T* gradient, T* spare, int rows) override {
         accumulate(gradient, rows);
-        if (rows <= FEW) {
-            for (int row = 0; row < rows; ++row)
-                for (int input = 0; input < input_step_; ++input)
-                    spare[row * input_step_ + input] =
-                        input < this->takes ? inner(gradient + row * this->step, weight_ + input * this->step, this->step) : 0;
+        const long step = this->step;
+        if (!is_narrow_ && rows < FEW && step % LANES == 0) {  // turning takes longer
+            product_across<T>(rows, step, this->takes, gradient, step, weight_, step, spare, input_step_);
             return spare;
         }
-        turn(weight_, this->takes, this->features, this->step, static_cast<T*>(transposed_), input_step_);
-        product<T, false>(rows, this->features, input_step_, gradient, this->step, transposed_, input_step_, nullptr, spare,
-                          input_step_);
+        const T* weight = is_narrow_ ? weight_ : turned();
+        product<T, false>(rows, this->features, input_step_, gradient, step, weight, input_step_, nullptr, spare, input_step_);
         return spare;
     }
 
     // The gradients of its parameters alone: nobody asks for dL/dx of the first layer.
     void accumulate(T* gradient, int rows) {
         const long step = this->step;
-        product<T, true>(this->takes, rows, step, x_, x_step_, gradient, step, nullptr, weight_gradient, step);
+        T* into = weight_gradient_;
+        if (is_narrow_) {
+            product<T, true>(this->features, rows, input_step_, gradient, step, x_, input_step_, nullptr, into, input_step_);
+            for (T* row = into; row < into + weights_; row += input_step_)  // the padding of x may be anything
+                std::fill(row + this->takes, row + input_step_, T(0));
+        } else {
+            product<T, true>(this->takes, rows, step, x_, input_step_, gradient, step, nullptr, into, step);
+        }
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
             vector_at<V>(bias_gradient_ + at) =
@@ -88,15 +99,31 @@ public:
         });
     }
 
-    T* weight_gradient = nullptr;
+    // The Euclidean norm of the gradient of the weights.
+    double gradient_norm() const {
+        double sum = 0;
+        for (size_t i = 0; i < weights_; ++i) sum += double(weight_gradient_[i]) * double(weight_gradient_[i]);
+        return std::sqrt(sum);
+    }
 
 private:
-    static constexpr int FEW = 2;  // rows, for which turning the weights takes longer than sums across vectors
+    static constexpr int LANES = VECTOR_BYTES / sizeof(T), FEW = 16 / sizeof(T);
 
-    long input_step_, x_step_ = 0;
-    Numbers<T> transposed_, out_;
+    // The weights the other way round.
+    const T* turned() {
+        if (is_narrow_)
+            turn<T>(weight_, this->features, this->takes, input_step_, turned_, this->step);
+        else
+            turn<T>(weight_, this->takes, this->features, this->step, turned_, input_step_);
+        return turned_;
+    }
+
+    long input_step_;
+    bool is_narrow_;
+    Numbers<T> turned_, out_;
+    size_t weights_;
     const T* x_ = nullptr;
-    T *weight_ = nullptr, *bias_ = nullptr, *bias_gradient_ = nullptr;
+    T *weight_ = nullptr, *bias_ = nullptr, *weight_gradient_ = nullptr, *bias_gradient_ = nullptr;
 };
 
 // y = f(x) number by number. `Function` has `value(x)`, `slope(x, y)`, and `reads_input`: whether the slope needs x.
@@ -108,7 +135,7 @@ public:
 
     void reserve(int rows) override { out_ = Numbers<T>(in_place_ ? 0 : rows * this->step); }
 
-    T* forward(T* x, long, int rows, bool) override {
+    T* forward(T* x, int rows, bool) override {
         const Function function = function_;
         const long count = rows * this->step;
         x_ = x, y_ = in_place_ ? x : static_cast<T*>(out_);
@@ -145,7 +172,7 @@ public:
     void places(std::vector<size_t>& found, size_t start) const override { found.push_back(start); }
     void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), below_ = Numbers<T>(rows * this->step); }
 
-    T* forward(T* x, long, int rows, bool) override {
+    T* forward(T* x, int rows, bool) override {
         x_ = x;
         T *out = out_, slope = *slope_;
 #pragma GCC ivdep
@@ -178,29 +205,29 @@ public:
     explicit Softmax(int features) : Layer<T>(features, features) {}
 
     void reserve(int rows) override {
-        width_ = padded<T>(rows);
+        width_ = whole_vectors<T>(rows);
         out_ = Numbers<T>(rows * this->step), y_ = Numbers<T>(width_ * this->features);
         gradient_ = Numbers<T>(width_ * this->features), row_ = Numbers<T>(2 * width_);
     }
 
-    T* forward(T* x, long x_step, int rows, bool) override {
-        T *y = y_, *row = row_;
-        turn(x, rows, this->features, x_step, y, width_);
-        softmax(y, row, rows, this->features, width_);
-        turn_back(y, rows, this->features, width_, static_cast<T*>(out_), this->step);
+    T* forward(T* x, int rows, bool) override {
+        turn<T>(x, rows, this->features, this->step, y_, width_);
+        softmax(y_, row_, whole_vectors<T>(rows), this->features, width_);
+        turn<T>(y_, this->features, rows, width_, out_, this->step);
         return out_;
     }
 
     T* backward(T* gradient, T*, int rows) override {
         T *y = y_, *turned = gradient_, *row = row_;
-        turn(gradient, rows, this->features, this->step, turned, width_);
+        turn<T>(gradient, rows, this->features, this->step, turned, width_);
+        const int count = whole_vectors<T>(rows);
         std::memset(row, 0, width_ * sizeof(T));
         for (int feature = 0; feature < this->features; ++feature)
-            for (int i = 0; i < rows; ++i) row[i] += y[feature * width_ + i] * turned[feature * width_ + i];
+            for (int i = 0; i < count; ++i) row[i] += y[feature * width_ + i] * turned[feature * width_ + i];
         for (int feature = 0; feature < this->features; ++feature)
-            for (int i = 0; i < rows; ++i)
+            for (int i = 0; i < count; ++i)
                 turned[feature * width_ + i] = (turned[feature * width_ + i] - row[i]) * y[feature * width_ + i];
-        turn_back(turned, rows, this->features, width_, gradient, this->step);
+        turn<T>(turned, this->features, rows, width_, gradient, this->step);
         return gradient;
     }
 
@@ -253,7 +280,7 @@ public:
 
     void reserve(int rows) override { out_ = Numbers<T>(rows * this->step); }
 
-    T* forward(T* x, long, int rows, bool train) override {
+    T* forward(T* x, int rows, bool train) override {
         const long step = this->step;
         T* out = out_;
         const bool by_batch = train || !options_.running, remembers = train && options_.running;
@@ -332,7 +359,7 @@ public:
 
     void reserve(int rows) override { out_ = Numbers<T>(rows * this->step), mask_ = Numbers<T>(rows * this->step); }
 
-    T* forward(T* x, long, int rows, bool train) override {
+    T* forward(T* x, int rows, bool train) override {
         if (!train) return x;
         T *mask = mask_, *out = out_;
         const StepBits bits = bits_.next();

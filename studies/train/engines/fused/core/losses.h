@@ -116,25 +116,29 @@ public:
         : terms_(terms_of<T>(kind)), parameter_(T(parameter)), mean_(mean), outputs_(outputs) {}
 
     void reserve(int rows) {
-        width_ = padded<T>(rows);
+        width_ = whole_vectors<T>(rows);
         targets_ = Numbers<T>(outputs_ * width_), outputs_turned_ = Numbers<T>(outputs_ * width_);
         gradient_ = Numbers<T>(outputs_ * width_), row_ = Numbers<T>(2 * width_);
     }
 
     // Targets of samples: 1 for the output of its class, else 0; a single output stands for class 1. Or the numbers themselves.
-    void set_labels(const int32_t* labels, int rows) {
-        for (int output = 0; output < outputs_; ++output) {
-            T* target = targets_ + output * width_;
-            const int32_t own = output + (outputs_ == 1);
-            for (int row = 0; row < rows; ++row) target[row] = labels[row] == own ? T(1) : T(0);
+    template <class Label>
+    void set_labels(int rows, Label label) {
+        for (int output = 0; output < outputs_; ++output) std::memset(targets_ + output * width_, 0, rows * sizeof(T));
+        for (int row = 0; row < rows; ++row) {
+            const int output = label(row) - (outputs_ == 1);
+            if (output >= 0) targets_[output * width_ + row] = 1;
         }
     }
-    void set_targets(const T* targets, int rows) { std::memcpy(targets_, targets, rows * sizeof(T)); }
+    template <class Target>
+    void set_targets(int rows, Target target) {
+        for (int row = 0; row < rows; ++row) targets_[row] = target(row);
+    }
 
     // The sum of all terms. Outputs are `(rows, step)`.
     T evaluate(const T* output, long step, int rows) {
-        turn(output, rows, outputs_, step, static_cast<T*>(outputs_turned_), width_);
-        terms_(outputs_turned_, targets_, gradient_, row_, rows, outputs_, width_, parameter_);
+        turn<T>(output, rows, outputs_, step, outputs_turned_, width_);
+        terms_(outputs_turned_, targets_, gradient_, row_, whole_vectors<T>(rows), outputs_, width_, parameter_);
         T sum = 0;
         for (int each = 0; each < outputs_; ++each) sum += sum_of(outputs_turned_ + each * width_, rows);
         return sum;
@@ -145,7 +149,7 @@ public:
         T sum = evaluate(output, step, rows), factor = mean_ ? T(1) / T(rows) : T(1);
         T* turned = gradient_;
         for (long i = 0; i < outputs_ * width_; ++i) turned[i] *= factor;
-        turn_back(turned, rows, outputs_, width_, gradient, step);
+        turn<T>(turned, outputs_, rows, width_, gradient, step);
         return mean_ ? sum / T(rows) : sum;
     }
 

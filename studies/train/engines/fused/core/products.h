@@ -1,7 +1,7 @@
-// The one product of matrices, as sums of outer products: its sums stay in registers, and none ends across a vector.
+// Products of matrices. The one for many rows sums outer products: its sums stay in registers, and none ends across a vector.
 #pragma once
 
-#include "vectors.h"
+#include "columns.h"
 
 // ROWS rows and VECTORS vectors of c = start + a b. a is read number by number, b and c vector by vector.
 template <class T, int BYTES, int ROWS, int VECTORS, bool A_TRANSPOSED>
@@ -87,4 +87,21 @@ void product(int rows, int inner, int columns, const T* a, long a_step, const T*
         if (columns >= int(32 / sizeof(T))) panel(integral_constant<int, 32>(), integral_constant<int, 1>());
     if constexpr (VECTOR_BYTES > 16)
         if (columns >= int(16 / sizeof(T))) panel(integral_constant<int, 16>(), integral_constant<int, 1>());
+}
+
+// c = a b^T, by sums across vectors: `inner` is a multiple of a vector's numbers, and c has room for a vector beyond its end. For few
+// rows of a, where turning b takes longer.
+template <class T>
+void product_across(int rows, int inner, int columns, const T* a, long a_step, const T* b, long b_step, T* c, long c_step) {
+    using V = typename Vector<T, VECTOR_BYTES>::type;
+    constexpr int LANES = VECTOR_BYTES / sizeof(T);
+    for (int row = 0; row < rows; ++row, a += a_step, c += c_step)
+        for (int column = 0; column < columns; column += LANES) {
+            V sums[LANES] = {};
+            for (int k = 0; k < inner; k += LANES)
+#pragma GCC unroll 16
+                for (int i = 0; i < LANES; ++i)
+                    if (column + i < columns) sums[i] += vector_at<V>(a + k) * vector_at<V>(b + (column + i) * b_step + k);
+            vector_at<V>(c + column) = sums_of_lanes<V>(sums);
+        }
 }

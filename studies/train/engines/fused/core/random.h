@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -39,11 +40,18 @@ public:
     explicit Orders(uint64_t seed) : generator_(uint32_t(seed)) {}
 
     void draw(std::vector<int32_t>& order) {
-        const uint32_t count = order.size();
-        for (uint32_t i = 0; i < count; ++i) order[i] = i;
-        for (uint32_t i = 0; i + 1 < count; ++i) std::swap(order[i], order[i + uint32_t(generator_()) % (count - i)]);
+        const uint32_t count = order.size(), swaps = count - 1;
+        drawn_.resize(count);
+        std::iota(order.begin(), order.end(), 0);
+        for (uint32_t i = 0; i < swaps; ++i) drawn_[i] = uint32_t(generator_());
+        for (uint32_t i = 0; i < swaps; ++i) drawn_[i] = i + remainder(drawn_[i], count - i);
+        for (uint32_t i = 0; i < swaps; ++i) std::swap(order[i], order[drawn_[i]]);
     }
 
 private:
+    // x mod n. The quotient in double, of 53 bits, is never rounded up to the next whole number; a loop over this becomes vectors.
+    static uint32_t remainder(uint32_t x, uint32_t n) { return x - uint32_t(int64_t(double(x) / double(n))) * n; }
+
     std::mt19937 generator_;
+    std::vector<uint32_t> drawn_;
 };

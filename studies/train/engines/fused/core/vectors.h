@@ -32,6 +32,13 @@ constexpr int padded(int count) {
     return (count + numbers - 1) / numbers * numbers;
 }
 
+// The least multiple of a vector's numbers from `count` on: loops to there have no remainder.
+template <class T>
+constexpr int whole_vectors(int count) {
+    constexpr int numbers = VECTOR_BYTES / sizeof(T);
+    return (count + numbers - 1) / numbers * numbers;
+}
+
 struct Freed {
     void operator()(void* memory) const { std::free(memory); }
 };
