@@ -43,7 +43,7 @@ def run(
     *,
     train: Callable[..., Any] | None = None,
     jobs: int | None = None,
-    backend: str = "loky",
+    backend: str = "auto",
     scheduler: str | None = None,
     device: str = "cpu",
     results: str | Path = "results",
@@ -63,7 +63,7 @@ def run(
     jobs
         Processes; by default one for each usable core or CUDA device, and with "sequential" 1.
     backend
-        "loky", "sequential" in this process, or "dask".
+        "auto" in processes, or of a short run in threads; "loky" in processes; "sequential" in this one; or "dask".
     scheduler
         With "dask", the address of the scheduler whose workers train, `tcp://host:8786`; without, `jobs` workers start here.
     device

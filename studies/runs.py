@@ -24,16 +24,16 @@ from studies.store.rows import successful
 from studies.store.store import Store, machine
 from studies.train import engines
 
-BACKENDS = ("loky", "sequential", "dask")
+BACKENDS = ("auto", "loky", "sequential", "dask")
 WAIT = 1.0  # seconds between two looks at trials that another run has begun
-Train = Callable[..., None]  # (units, received=...): `received` gets the records of each unit
+Train = Callable[..., None]  # (units, received=..., planned=...): `received` gets the records of each unit, of those planned
 
 
 def run_all(
     studies: Sequence[Study],
     *,
     jobs: int | None = None,
-    backend: str = "loky",
+    backend: str = "auto",
     scheduler: str | None = None,
     device: str = "cpu",
     results: str | Path = "results",
@@ -53,7 +53,7 @@ def run_all(
         raise UserError(f"jobs is a whole number from 1: {jobs} was given")
     if backend == "sequential" and jobs not in (None, 1):
         raise UserError(
-            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'loky'"
+            f"backend sequential trains in this process alone: jobs = {jobs} was given; leave it out, or write backend = 'auto'"
         )
     if scheduler and (backend != "dask" or jobs):
         raise UserError("a scheduler goes with backend dask, and without jobs: its workers decide how many train at once")
@@ -98,7 +98,7 @@ def run_all(
             begun = (left for unit in planned for left in runs[unit.source.study].begin(unit))
             for run in runs.values():
                 finish(run)
-            train(begun, received=keep)
+            train(begun, received=keep, planned=planned)
             if not planned:
                 time.sleep(WAIT)
         for run in runs.values():
@@ -208,13 +208,12 @@ def _workers(backend: str, jobs: int, scheduler: str | None, device: str) -> Ite
     if backend != "dask":
         from studies.train import pool
 
-        jobs = pool.limit_jobs(jobs) if backend == "loky" else jobs
+        jobs = pool.limit_jobs(jobs) if backend != "sequential" else jobs
         yield jobs, functools.partial(pool.train_units, jobs=jobs, backend=backend)
         return
     from studies.train import cluster  # needs the extra `distributed`
 
     with cluster.connect(scheduler, jobs) as client:
-        yield (
-            len(client.nthreads()),
-            functools.partial(cluster.run_on_cluster, client=client, resources={"GPU": 1} if device == "cuda" else None),
-        )
+        resources = {"GPU": 1} if device == "cuda" else None
+        train = functools.partial(cluster.run_on_cluster, client=client, resources=resources)
+        yield len(client.nthreads()), lambda units, received, planned: train(units, received=received)  # noqa: ARG005

@@ -48,7 +48,7 @@ loss = ["cross_entropy", "mse"]
 """
 STACK = 3  # models at most: many stacks, so that faults fall between and into them
 TOLD = ["stack", "seconds"]  # how a row was trained, which may differ; all else may not
-ALONE, PROCESSES, DASK = ("-j", "1"), ("-j", "2"), ("-j", "2", "--backend", "dask")
+ALONE, PROCESSES, DASK = ("-j", "1"), ("-j", "2", "--backend", "loky"), ("-j", "2", "--backend", "dask")
 
 
 class Soak:

@@ -18,7 +18,9 @@ from studies.spec.study import Study
 @options.results
 @options.figures
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes; by default the usable cores, or CUDA devices.")
-@click.option("--backend", default="loky", show_default=True, help="How stacks are spread: loky, sequential or dask.")
+@click.option(
+    "--backend", default="auto", show_default=True, help="What trains: auto (processes, threads), loky, sequential, dask."
+)
 @click.option(
     "--scheduler", metavar="ADDRESS", help="With --backend dask: whose workers train, tcp://host:8786; else local ones."
 )

@@ -103,12 +103,13 @@ def rough_time(units: Sequence[Unit], jobs: int) -> str:
     each = [engines.engine_of(unit).cost(unit) for unit in units]
     if math.inf in each:
         return "not known: nobody can tell how long a function of your own takes"
-    seconds = costs.rough_seconds(each, jobs)
+    threads = jobs > 1 and engines.threads_suffice(units, jobs)
+    seconds = costs.rough_seconds(each, jobs, starts=jobs > 1 and not threads)
     if seconds < 100:
         about = f"{seconds:.0f} seconds"
     else:
         about = f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
-    processes = "1 process" if jobs == 1 else f"{jobs:,} processes"
+    processes = "1 process" if jobs == 1 else f"{jobs:,} {'threads' if threads else 'processes'}"
     return f"about {about} in {processes}, as fast as this machine is now; give or take a factor of two"
 
 

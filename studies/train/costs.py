@@ -81,7 +81,7 @@ def unit_seconds() -> float:
     return _CALLS * statistics.median(taken[1:])  # the first warms up
 
 
-def rough_seconds(costs: Sequence[float], jobs: int) -> float:
-    """Seconds of a run that trains units of these costs in so many processes."""
-    around = END + START * (jobs > 1) if costs else 0.0
+def rough_seconds(costs: Sequence[float], jobs: int, starts: bool) -> float:
+    """Seconds of a run that trains units of these costs, so many at once; in processes that start for it, if any do."""
+    around = END + START * starts if costs else 0.0
     return (around + max([sum(costs) / jobs, *costs])) * unit_seconds()

@@ -1,4 +1,4 @@
-"""Training of units in processes that may die: killed for want of memory, crashed, or ended by hand.
+"""Training of units on the cores of one machine, as a rule in processes, which may die: for want of memory, or killed by hand.
 
 Every process is a pool of its own, so that a death costs one unit and says which; in one pool of many processes it takes the
 units of its neighbours along, and nobody knows whose fault it was. A unit that was lost trains again: alone on the machine,
@@ -9,15 +9,15 @@ import contextlib
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from joblib.externals.loky import ProcessPoolExecutor
 
 from studies.columns import Record
 from studies.plan.units import Unit
-from studies.train import memory, runner
+from studies.train import engines, memory, runner
 from studies.train.worker import Lost, UnitOutcome, attempt, start
 
 TRIES = 3
@@ -26,13 +26,16 @@ _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPEN
 Trainer = Callable[[Iterable[Unit], int], Generator[UnitOutcome, None, None]]  # units and jobs to outcomes, in any order
 
 
-def train_units(units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None]) -> None:
-    """Train the units; `received` gets the records of each as soon as it is done, in any order.
+def train_units(
+    units: Iterable[Unit], jobs: int, backend: str, received: Callable[[list[Record]], None], planned: Sequence[Unit]
+) -> None:
+    """Train the units, those planned or fewer; `received` gets the records of each as soon as it is done, in any order.
 
-    `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along.
+    `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along;
+    "auto" in processes, or where these do not repay their start, in `jobs` threads.
     """
-    trainers: dict[str, Trainer] = {"loky": in_processes, "sequential": in_turn}
-    train_persistently(trainers[backend if jobs > 1 else "sequential"], units, jobs, received)
+    train: Trainer = in_processes if backend == "loky" or not engines.threads_suffice(planned, jobs) else in_threads
+    train_persistently(in_turn if backend == "sequential" or jobs == 1 else train, units, jobs, received)
 
 
 def limit_jobs(jobs: int) -> int:
@@ -67,6 +70,18 @@ def in_turn(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, No
     """Train one unit after the other in this process."""
     for unit in units:
         yield unit, attempt(unit)
+
+
+def in_threads(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, None]:
+    """Train `jobs` units at a time, each in a thread of this process."""
+    waiting = iter(units)
+    with ThreadPoolExecutor(jobs) as threads:
+        running = {threads.submit(attempt, unit): unit for unit in islice(waiting, jobs)}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                unit = running.pop(future)
+                running |= {threads.submit(attempt, following): following for following in islice(waiting, 1)}
+                yield unit, future.result()
 
 
 def in_processes(units: Iterable[Unit], jobs: int) -> Generator[UnitOutcome, None, None]:

@@ -191,7 +191,10 @@ WRONG = {
         ["run", "demo", "-j", "0"],
         "ablation: invalid value for '-j' / '--jobs': 0 is not in the range x>=1; see: ablation run --help",
     ),
-    "unknown backend": (["run", "demo", "--backend", "magic"], "backend is one of loky, sequential, dask: 'magic' was given"),
+    "unknown backend": (
+        ["run", "demo", "--backend", "magic"],
+        "backend is one of auto, loky, sequential, dask: 'magic' was given",
+    ),
     "unknown device": (["run", "demo", "--device", "tpu"], "there is no device 'tpu'; did you mean 'cpu'? allowed: cpu, cuda"),
 }
 

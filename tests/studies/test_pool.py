@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 
+import pandas as pd
 import pytest
 
 import studies
@@ -12,8 +13,12 @@ from studies.plan import plan
 from studies.plan.units import Source, Unit
 from studies.spec import spec
 from studies.train import engines, pool, runner
+from studies.train.engines.fused import builds
 from studies.train.engines.stack import StackEngine
 from studies.train.worker import Lost
+
+
+core = pytest.mark.skipif(not builds.any_built(), reason="the core is not built: no C++ compiler was here at installation")
 
 
 class Deadly(Source):
@@ -74,7 +79,7 @@ def test_a_stack_that_kills_its_process_fails_and_the_others_do_not_notice(tiny,
 
     monkeypatch.setattr(engines, "plan_units", with_one_poisoned)
     study = replace(spec.load(str(tiny())), stack=3)
-    rows = studies.run(study, results=tmp_path / "r", jobs=2)
+    rows = studies.run(study, results=tmp_path / "r", jobs=2, backend="loky")
     assert (rows["status"] == "ok").sum() == 9
     assert set(rows["reason"].dropna()) == {"the process that trained it died (SIGKILL(-9)): 3 tries"}
     monkeypatch.undo()
@@ -97,6 +102,27 @@ def test_without_shared_memory_a_run_trains_in_one_process_and_says_so(tiny, tmp
     assert (rows["status"] == "ok").all()
 
 
+@core
+def test_threads_train_what_is_short_to_the_bit_that_processes_do(tiny, tmp_path, monkeypatch):
+    made = {"loky": studies.run(tiny(), results=tmp_path / "loky", jobs=2, backend="loky")}
+    monkeypatch.delattr(pool, "ProcessPoolExecutor")
+    made["auto"] = studies.run(tiny(), results=tmp_path / "auto", jobs=2)
+    one, other = (made[name].drop(columns="seconds").sort_values("trial", ignore_index=True) for name in ("loky", "auto"))
+    assert set(one["trained_by"]) == {"fused"}
+    pd.testing.assert_frame_equal(one, other)
+
+
+@core
+@pytest.mark.parametrize(
+    ("engine", "epochs", "threads"),
+    [("fused", 3, True), ("fused", 10_000_000, False), ("stack", 3, False)],
+    ids=["short", "long", "in the interpreter"],
+)
+def test_processes_start_where_that_pays(tiny, engine, epochs, threads):
+    study = spec.load(str(tiny(("epochs = 3", f'epochs = {epochs}\nengine = "{engine}"'))))
+    assert engines.threads_suffice(engines.plan_units(study, plan.trials(study), jobs=2), 2) is threads
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")]
 )
@@ -109,7 +135,7 @@ def test_a_stack_too_large_for_the_memory_trains_in_halves(stacks, monkeypatch, 
         return train(engine, stack)
 
     monkeypatch.setattr(StackEngine, "train", limited)
-    pool.train_units(stacks, 1, "sequential", received.extend)
+    pool.train_units(stacks, 1, "sequential", received.extend, planned=stacks)
     assert len(received) == 12
     assert {(record["status"], record["stack"]) for record in received} == {("ok", 2), ("ok", 1)}
 
@@ -120,7 +146,7 @@ def test_memory_that_never_suffices_is_a_reason(stacks, monkeypatch):
 
     monkeypatch.setattr(StackEngine, "train", hungry)
     received = []
-    pool.train_units(stacks[:1], 1, "sequential", received.extend)
+    pool.train_units(stacks[:1], 1, "sequential", received.extend, planned=stacks[:1])
     assert [record["reason"] for record in received] == ["out of memory: MemoryError: no room: 3 tries"] * 3
 
 

@@ -15,10 +15,12 @@ from studies.errors import UserError
 from studies.plan.units import Trial, Unit
 from studies.spec.engines import AUTO, ENGINES, FUNCTIONS
 from studies.spec.settings import Settings
+from studies.train import costs
 
 if TYPE_CHECKING:  # a process that trains does without what reads specs: it takes longer to import than torch
     from studies.spec.study import Study
 
+WORTH_A_START = 8  # times what starting processes takes, training takes longer where it is left to them
 Observe = Callable[[int, Any], None]  # gets epoch and model at every record of the history
 
 
@@ -31,6 +33,8 @@ class Trained(NamedTuple):
 
 class Engine(Protocol):
     """The parts that an engine has."""
+
+    leaves_interpreter: bool  # while it trains, so that threads train at once
 
     def check(self, settings: Settings, device: str) -> str:
         """The reason that the engine cannot train these settings on the device; empty where it can."""
@@ -61,6 +65,14 @@ def engine_for(settings: Settings, device: str) -> str:
     """The name of the engine that trains these settings on a device: of `auto`, the first that can."""
     asked = settings["engine"]
     return next(name for name in ENGINES if not load_engine(name).check(settings, device)) if asked == AUTO else asked
+
+
+def threads_suffice(units: Sequence[Unit], jobs: int) -> bool:
+    """True where all would be trained before starting processes has paid, and threads do not wait for the interpreter."""
+    of_units = [(engine_of(unit), unit) for unit in units]
+    if not all(engine.leaves_interpreter for engine, _ in of_units):
+        return False
+    return sum(engine.cost(unit) for engine, unit in of_units) / jobs < WORTH_A_START * costs.START
 
 
 def require_trainable(study: "Study", device: str = "cpu") -> None:

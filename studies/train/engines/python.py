@@ -23,6 +23,8 @@ _LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 class PythonEngine:
     """Calls of a function. The process of the calls is kept from one trial to the next."""
 
+    leaves_interpreter = False
+
     def __init__(self) -> None:
         self._sandbox: Sandbox | None = None
         atexit.register(self._end)

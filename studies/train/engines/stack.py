@@ -17,6 +17,8 @@ COSTS = costs.Costs(0.8, 0.75, 1.7, 2.5, 0.2, 1.5e-3, 2e-5, 8e-6, 1e-6, 4e-5, 5.
 class StackEngine:
     """The reference, and the way to CUDA."""
 
+    leaves_interpreter = False
+
     def check(self, settings: Settings, device: str) -> str:  # noqa: ARG002 - an engine takes both
         """Nothing: it trains all settings, on all devices."""
         return ""

@@ -18,6 +18,8 @@ COSTS = costs.Costs(0.0, 1.1, 0.8, 0.7, 0.6, 5e-3, 1e-5, 3.5e-6, 3.5e-7, 3.5e-5,
 class TorchEngine:
     """A yardstick: same loop, splits, first weights and batches, other arithmetic."""
 
+    leaves_interpreter = False
+
     def check(self, settings: Settings, device: str) -> str:
         """The setting that torch.nn has no equal for, or that its steps cannot be recorded for a CUDA device."""
         own = [name for key, name in components_of(settings) if key in STEPS and name not in BUILT_IN[key]]

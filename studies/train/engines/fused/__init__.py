@@ -20,6 +20,8 @@ COSTS = costs.Costs(5e-3, 2e-3, 4e-3, 4e-3, 2e-3, 1.5e-4, 4.5e-6, 8e-6, 1.2e-6, 
 class FusedEngine:
     """The fast way on the CPU: all built-in components, float and double."""
 
+    leaves_interpreter = True
+
     def check(self, settings: Settings, device: str) -> str:
         """The reason that it is not built, or cannot train these settings on the device."""
         if device != "cpu":
