@@ -204,7 +204,7 @@ def _for(engine: str, work: Work) -> Work:
 
 
 def _run(engine: str, jobs: int) -> str:
-    return f"{engine}, {jobs} process{'es' if jobs > 1 else ''}"
+    return f"{engine}, {jobs} job{'s' if jobs > 1 else ''}"
 
 
 def part_of_grid(engine: str, works: Sequence[Work], sizes: Scale, turn: int) -> dict[int, Work]:

@@ -15,7 +15,7 @@ from studies.show.tables import markdown
 
 BEGIN = "<!-- figures: written by `make bench` -->"
 END = "<!-- end -->"
-ALONE, TWO = "ours, 1 process", "ours, 2 processes"
+ALONE, TWO = "ours, 1 job", "ours, 2 jobs"
 Section = tuple[str, pd.DataFrame]
 
 
@@ -106,7 +106,7 @@ def _steps(steps: pd.DataFrame, learned: pd.DataFrame) -> list[Section]:
 
 
 def _grid(grid: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """A line for each engine: seconds, those of compilation, and ratios to this suite in one process and in two."""
+    """A line for each engine: seconds, those of compilation, and ratios to this suite with one job and with two."""
     verdicts = {line["engine"]: line["verdict"] for line in _lines(learned) if line["stage"] == "grid"}
     seconds = {line["run"]: _range(line, 1) for line in _lines(spread(grid, ["run"], "seconds"))}
     compiling = {line["run"]: f"{line['median']:.1f}" for line in _lines(spread(grid, ["run"], "compile_seconds"))}

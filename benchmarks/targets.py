@@ -9,7 +9,11 @@ from benchmarks.scale import CASES
 from benchmarks.tables import CASE, Tables, ratios
 
 NOT_MEASURED = "not measured"
-PRODUCTS = {"none": "under 2.5", "affine": "under 4"}  # by batch norm
+STEPS = (  # ratios of two engines, with targets by batch norm
+    ("JAX / this suite", "jax_columns", "ours", {"none": "2", "affine": "2"}),
+    ("this suite / products at the speed of a large one", "ours", "large", {"none": "under 2.5", "affine": "under 4"}),
+    ("this suite without its compiled engine / code before", "stack", "before", {"none": "under 1.4", "affine": "under 1.4"}),
+)
 WIDTHS = ("25", "50", "100", "256")
 _SINGLE, _SMALLEST = "models at one sample a step", "models of 2-3-3-2 on 21 samples"
 _US = "us_per_model_step"
@@ -26,15 +30,10 @@ class Figure(NamedTuple):
 def figures(tables: Tables) -> Iterator[Figure]:
     """Every figure of the list, measured or not."""
     steps, growth = tables["steps"], tables["growth"]
-    for case in CASES:
-        query = dict(zip(CASE, case, strict=True))
-        yield Figure(
-            f"step: JAX / this suite; {_words(case)}", "2", _ratio(_where(steps, query), "engine", "jax_columns", "ours")
-        )
-    for case in CASES:
-        query = dict(zip(CASE, case, strict=True))
-        ratio = _ratio(_where(steps, query), "engine", "ours", "large")
-        yield Figure(f"step: this suite / products at the speed of a large one; {_words(case)}", PRODUCTS[case[2]], ratio)
+    for words, over, under, targets in STEPS:
+        for case in CASES:
+            ratio = _ratio(_where(steps, dict(zip(CASE, case, strict=True))), "engine", over, under)
+            yield Figure(f"step: {words}; {_words(case)}", targets[case[2]], ratio)
     alone = _where(growth, {"axis": "models", "engine": "ours"})
     yield Figure("step: a model alone / one of sixty", "under 1.3", _ratio(alone, "value", "1", "60"))
     for axis, words, target in ((_SINGLE, "one sample a step", "5"), (_SMALLEST, "2-3-3-2 on 21 samples, full batch", "4")):
@@ -51,8 +50,8 @@ def figures(tables: Tables) -> Iterator[Figure]:
         yield Figure(
             f"`{command}`{words}: this suite / code before", target, _ratio(seconds, "engine", "ours", "before", "seconds")
         )
-    grid = _ratio(tables["grid"], "run", "jax_columns, 1 process", "ours, 2 processes", "seconds")
-    yield Figure("small grid with compilation: JAX / this suite in two processes", "6", grid)
+    grid = _ratio(tables["grid"], "run", "jax_columns, 1 job", "ours, 2 jobs", "seconds")
+    yield Figure("small grid with compilation: JAX / this suite with two jobs", "6", grid)
 
 
 def table(tables: Tables) -> pd.DataFrame:

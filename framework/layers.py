@@ -145,18 +145,19 @@ class BatchNorm(Module):
                 "batch norm needs two samples or more in a training batch: 1 was given; "
                 "choose a batch size that leaves no batch of one"
             )
-        mean, variance = self.running_mean, self.running_variance
-        if train or self.evaluate == "batch":
-            mean = x.mean(2, keepdim=True)
-            squares = (x - mean).square().sum(2, keepdim=True)
+        by_batch = train or self.evaluate == "batch"
+        mean, variance = x.mean(2, keepdim=True) if by_batch else self.running_mean, self.running_variance
+        centred = x - mean
+        if by_batch:
+            squares = centred.square().sum(2, keepdim=True)
             variance = squares / (samples - self.unbiased)
         inverse_sd = (variance + self.eps).rsqrt()
-        z = (x - mean) * inverse_sd
+        z = centred * inverse_sd
         if train:
             self._z, self._inverse_sd = z, inverse_sd
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_variance += self.momentum * (squares / (samples - 1) - self.running_variance)
-        return self.gain * z + self.shift if self.affine else z
+        return torch.addcmul(self.shift, self.gain, z) if self.affine else z  # gain z + shift
 
     def backward(self, gradient: Tensor) -> Tensor:
         z, samples = self._z, gradient.shape[2]
@@ -165,9 +166,11 @@ class BatchNorm(Module):
         if self.affine:
             self.gain_gradient.copy_(along)
             self.shift_gradient.copy_(total)
-        if self.gradient == "exact":
-            gradient = (gradient - total / samples - z * (along / (samples - self.unbiased))) * self._inverse_sd
-        return self.gain * gradient if self.affine else gradient
+        scale = self.gain if self.affine else torch.ones_like(self._inverse_sd)
+        if self.gradient == "straight_through":
+            return scale * gradient
+        gradient = torch.addcmul(gradient - total / samples, z, along / (samples - self.unbiased), value=-1)
+        return scale * self._inverse_sd * gradient
 
 
 class Dropout(Module):

@@ -34,12 +34,7 @@ def by_lanes(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 exp, expm1, log, log1p = (partial(by_lanes, function) for function in (torch.exp, torch.expm1, torch.log, torch.log1p))
-erf, sigmoid = partial(by_lanes, torch.erf), partial(by_lanes, torch.sigmoid)
-
-
-def tanh(x: Tensor) -> Tensor:
-    """tanh(x) = 2 / (1 + e^-2x) - 1, equal to one rounding error of 1: a third of the cost of torch.tanh on AMD processors."""
-    return by_lanes(lambda row: (2 * row).sigmoid_().mul_(2).sub_(1), x)
+erf, sigmoid, tanh = (partial(by_lanes, function) for function in (torch.erf, torch.sigmoid, torch.tanh))
 
 
 def softplus(x: Tensor) -> Tensor:

@@ -89,21 +89,24 @@ inline T sum_of(const T* x, int count) {
     return sum;
 }
 
-// The transpose: x `(rows, columns)`, `x_step` numbers from row to row, to `(columns, rows)`. Tiles stay in the cache, and the inner
-// loop is the longer one. Inside another function it would want for registers.
+// The transpose: x `(rows, columns)`, `x_step` numbers from row to row, to `(columns, rows)`. Squares pass through registers, which
+// this would not find inside another function.
 template <class T>
-__attribute__((noinline)) void turn(const T* x, int rows, int columns, long x_step, T* out, long out_step) {
-    constexpr int TILE = 32;
-    for (int first_row = 0; first_row < rows; first_row += TILE)
-        for (int first_column = 0; first_column < columns; first_column += TILE) {
-            const int end_row = std::min(first_row + TILE, rows), end_column = std::min(first_column + TILE, columns);
-            if (end_row - first_row >= end_column - first_column) {
-                for (int column = first_column; column < end_column; ++column)
-                    for (int row = first_row; row < end_row; ++row) out[column * out_step + row] = x[row * x_step + column];
-            } else {
-                for (int row = first_row; row < end_row; ++row)
-                    for (int column = first_column; column < end_column; ++column)
-                        out[column * out_step + row] = x[row * x_step + column];
-            }
+__attribute__((noinline)) void turn(const T* __restrict x, int rows, int columns, long x_step, T* __restrict out, long out_step) {
+    constexpr int SIDE = 4;
+    const int whole_rows = rows / SIDE * SIDE, whole_columns = columns / SIDE * SIDE;
+    for (int row = 0; row < whole_rows; row += SIDE)
+        for (int column = 0; column < whole_columns; column += SIDE) {
+            T square[SIDE][SIDE];
+#pragma GCC unroll 4
+            for (int i = 0; i < SIDE; ++i) std::copy_n(x + (row + i) * x_step + column, SIDE, square[i]);
+#pragma GCC unroll 4
+            for (int j = 0; j < SIDE; ++j)
+#pragma GCC unroll 4
+                for (int i = 0; i < SIDE; ++i) out[(column + j) * out_step + row + i] = square[i][j];
         }
+    for (int column = whole_columns; column < columns; ++column)
+        for (int row = 0; row < rows; ++row) out[column * out_step + row] = x[row * x_step + column];
+    for (int row = whole_rows; row < rows; ++row)
+        for (int column = 0; column < whole_columns; ++column) out[column * out_step + row] = x[row * x_step + column];
 }

@@ -1,6 +1,9 @@
 // Losses: the value over a batch, and its gradient. Outputs and targets lie turned, a row of samples for each output.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "columns.h"
 #include "functions.h"
 #include "layers.h"
@@ -117,6 +120,7 @@ public:
 
     void reserve(int rows) {
         width_ = whole_vectors<T>(rows);
+        labels_.resize(rows);
         targets_ = Numbers<T>(outputs_ * width_), outputs_turned_ = Numbers<T>(outputs_ * width_);
         gradient_ = Numbers<T>(outputs_ * width_), row_ = Numbers<T>(2 * width_);
     }
@@ -124,10 +128,11 @@ public:
     // Targets of samples: 1 for the output of its class, else 0; a single output stands for class 1. Or the numbers themselves.
     template <class Label>
     void set_labels(int rows, Label label) {
-        for (int output = 0; output < outputs_; ++output) std::memset(targets_ + output * width_, 0, rows * sizeof(T));
-        for (int row = 0; row < rows; ++row) {
-            const int output = label(row) - (outputs_ == 1);
-            if (output >= 0) targets_[output * width_ + row] = 1;
+        for (int row = 0; row < rows; ++row) labels_[row] = label(row);
+        for (int output = 0; output < outputs_; ++output) {
+            T* target = targets_ + output * width_;
+            const int32_t own = output + (outputs_ == 1);
+            for (int row = 0; row < rows; ++row) target[row] = labels_[row] == own ? T(1) : T(0);
         }
     }
     template <class Target>
@@ -159,5 +164,6 @@ private:
     bool mean_;
     int outputs_;
     long width_ = 0;
+    std::vector<int32_t> labels_;
     Numbers<T> targets_, outputs_turned_, gradient_, row_;
 };
