@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from commands import Commands
 
+from studies.data.runs.given import Given
+from studies.data.runs.runs import Runs, read_runs
+
 TINY = """
 title = "Tiny"
 [data]
@@ -50,3 +53,15 @@ def commands() -> Iterator[Commands]:
 @pytest.fixture
 def call(commands: Commands) -> Callable:
     return commands.call
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Runs]:
+    """Runs of a table that is given as a text."""
+
+    def read_text(text: str | bytes, encoding: str = "utf-8", **options: str) -> Runs:
+        path = tmp_path / "runs.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return read_runs(path, Given(**options))
+
+    return read_text

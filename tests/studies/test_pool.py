@@ -17,7 +17,6 @@ from studies.train.engines.fused import builds
 from studies.train.engines.stack import StackEngine
 from studies.train.worker import Lost
 
-
 core = pytest.mark.skipif(not builds.any_built(), reason="the core is not built: no C++ compiler was here at installation")
 
 

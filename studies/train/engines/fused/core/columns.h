@@ -89,8 +89,8 @@ inline T sum_of(const T* x, int count) {
     return sum;
 }
 
-// The transpose: x `(rows, columns)`, `x_step` numbers from row to row, to `(columns, rows)`. Squares pass through registers, which
-// this would not find inside another function.
+// The transpose: x `(rows, columns)`, `x_step` numbers from row to row, to `(columns, rows)`. Squares pass through registers,
+// of which a function that had this inside would leave too few.
 template <class T>
 __attribute__((noinline)) void turn(const T* __restrict x, int rows, int columns, long x_step, T* __restrict out, long out_step) {
     constexpr int SIDE = 4;
