@@ -9,7 +9,16 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 CORE = Path("studies/train/engines/fused/core")
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-g0", "-fvisibility=hidden"]
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+    "-g0",
+    "-fvisibility=hidden",
+]
 BUILDS = {"core": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     BUILDS |= {"core_avx2": ["-march=x86-64-v3"], "core_avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
