@@ -313,23 +313,43 @@ def test_both_engines_are_compared_by_the_labels_of_their_configurations(tmp_pat
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
 
 
+def _run_with(built, script, **environment):
+    """A script in a process of its own that finds the core at `built` in place of the installed one."""
+    begin = textwrap.dedent("""
+        import ctypes, sys
+        import torch
+        import framework as fw
+        from studies.train.engines.fused import library, training
+        import test_fused as cases
+        functions = library.Functions(ctypes.CDLL(sys.argv[1]), torch.float64)
+        training.functions = lambda dtype: functions
+        torch.set_grad_enabled(False)
+        quarter = [cases._settings(index, *case) for index, case in list(enumerate(cases.CASES))[::4]]
+    """)
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    run = subprocess.run(
+        [sys.executable, "-c", begin + textwrap.dedent(script), str(built)],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout
+
+
+def _build(compiler, path, *flags):
+    source = Path(library.__file__).parent / "core" / "fused.cpp"
+    common = ["-std=c++17", "-fPIC", "-shared", "-Wno-psabi"]
+    subprocess.run([compiler, *common, *flags, str(source), "-o", str(path)], check=True, capture_output=True)
+
+
 @pytest.mark.skipif(not COMPILER, reason="no C++ compiler here")
 @pytest.mark.slow
 def test_sanitizers_find_nothing(tmp_path):
     """A core with checks of addresses and undefined behaviour trains every fourth case, and a model that diverges."""
-    source = Path(library.__file__).parent / "core" / "fused.cpp"
     built = tmp_path / "core.so"
-    flags = [
-        "-std=c++17",
-        "-O1",
-        "-g",
-        "-fPIC",
-        "-shared",
-        "-Wno-psabi",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    subprocess.run([COMPILER, *flags, str(source), "-o", str(built)], check=True, capture_output=True)
+    _build(COMPILER, built, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     # The second, of exceptions, must be there when the first looks for what it replaces.
     names = ("libasan.so", "libstdc++.so")
     libraries = [
@@ -338,32 +358,28 @@ def test_sanitizers_find_nothing(tmp_path):
     ]
     if not all(Path(path).exists() for path in libraries):
         pytest.skip("this compiler has no library of the address sanitizer")
-    script = textwrap.dedent("""
-        import ctypes, sys
-        import torch
-        from studies.train.engines.fused import library, training
-        import test_fused as cases
-        library.functions.cache_clear()
-        functions = library.Functions(ctypes.CDLL(sys.argv[1]), torch.float64)
-        training.functions = lambda dtype: functions
-        torch.set_grad_enabled(False)
-        for index, case in list(enumerate(cases.CASES))[::4]:
-            cases._fit(training.fit, cases._settings(index, *case))
+    script = """
+        for settings in quarter:
+            cases._fit(training.fit, settings)
         hot = cases._tiny_settings(optimizer={"name": "sgd", "lr": 1e300}, activation="relu", dtype="float64")
         _, history = cases._fit(training.fit, [hot])
         print("diverged", history.diverged.tolist())
-    """)
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
-    }
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(built)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    assert "diverged [True]" in run.stdout
+    """
+    told = _run_with(built, script, LD_PRELOAD=" ".join(libraries), ASAN_OPTIONS="detect_leaks=0")
+    assert "diverged [True]" in told
+
+
+@pytest.mark.skipif(not shutil.which("clang++"), reason="no clang++ here")
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="no vectors of 32 bytes here")
+@pytest.mark.slow
+def test_clang_builds_the_same(tmp_path):
+    _build("clang++", tmp_path / "core.so", "-O2", "-march=x86-64-v3", "-ffp-contract=fast")
+    script = """
+        for settings in quarter:
+            ours, theirs = (cases._fit(fit, settings)[0].parameters for fit in (training.fit, fw.fit))
+            print(cases._distance(ours, theirs))
+    """
+    assert max(map(float, _run_with(tmp_path / "core.so", script).split())) < 1e-10
 
 
 def test_settings_of_every_built_in_component_are_trained_by_it():

@@ -20,11 +20,6 @@ inline void each_vector(int step, Each each) {
         for (; at + int(16 / sizeof(T)) <= step; at += 16 / sizeof(T)) each(at, std::integral_constant<int, 16>());
 }
 
-template <class V, class T>
-inline V& vector_at(T* x) {
-    return *reinterpret_cast<V*>(const_cast<std::remove_const_t<T>*>(x));
-}
-
 // The sum of term(row), a vector each; four sums at once, since an addition waits for the one before.
 template <class V, class Term>
 inline V sum_over_rows(int rows, Term term) {
@@ -84,7 +79,7 @@ template <class T>
 inline T sum_of(const T* x, int count) {
     using V = typename Vector<T, VECTOR_BYTES>::type;
     constexpr int LANES = VECTOR_BYTES / sizeof(T);
-    T sum = sum_of_lanes<V>(sum_over_rows<V>(count / LANES, [&](int row) { return vector_at<V>(x + row * LANES); }));
+    T sum = sum_of_lanes<V>(sum_over_rows<V>(count / LANES, [&](int row) { return load<V>(x + row * LANES); }));
     for (int i = count / LANES * LANES; i < count; ++i) sum += x[i];
     return sum;
 }

@@ -94,8 +94,7 @@ public:
         }
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
-            vector_at<V>(bias_gradient_ + at) =
-                sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(gradient + row * step + at); });
+            store(bias_gradient_ + at, sum_over_rows<V>(rows, [&](int row) { return load<V>(gradient + row * step + at); }));
         });
     }
 
@@ -287,25 +286,25 @@ public:
         const T eps = options_.eps, momentum = options_.momentum, divisor = T(rows - options_.unbiased);
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
-            V mean = vector_at<V>(running_mean + at), variance = vector_at<V>(running_variance + at);
+            V mean = load<V>(running_mean + at), variance = load<V>(running_variance + at);
             if (by_batch) {
-                mean = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(x + row * step + at); }) / T(rows);
+                mean = sum_over_rows<V>(rows, [&](int row) { return load<V>(x + row * step + at); }) / T(rows);
                 V squares = sum_over_rows<V>(rows, [&](int row) {
-                    V centred = vector_at<V>(x + row * step + at) - mean;
+                    V centred = load<V>(x + row * step + at) - mean;
                     return centred * centred;
                 });
                 if (remembers) {
-                    V &old_mean = vector_at<V>(running_mean + at), &old_variance = vector_at<V>(running_variance + at);
-                    old_mean += momentum * (mean - old_mean);
-                    old_variance += momentum * (squares / T(rows - 1) - old_variance);
+                    const V old_mean = load<V>(running_mean + at), old_variance = load<V>(running_variance + at);
+                    store(running_mean + at, old_mean + momentum * (mean - old_mean));
+                    store(running_variance + at, old_variance + momentum * (squares / T(rows - 1) - old_variance));
                 }
                 variance = squares / divisor;
             }
             V scale = T(1) / square_root<V>(variance + eps), shift = {};
-            if (train) x_ = x, vector_at<V>(mean_ + at) = mean, vector_at<V>(inverse_sd_ + at) = scale;
-            if (options_.affine) scale *= vector_at<V>(gain_ + at), shift = vector_at<V>(shift_ + at);
+            if (train) x_ = x, store(mean_ + at, mean), store(inverse_sd_ + at, scale);
+            if (options_.affine) scale *= load<V>(gain_ + at), shift = load<V>(shift_ + at);
             for (int row = 0; row < rows; ++row)
-                vector_at<V>(out + row * step + at) = (vector_at<V>(x + row * step + at) - mean) * scale + shift;
+                store(out + row * step + at, (load<V>(x + row * step + at) - mean) * scale + shift);
         });
         return out;
     }
@@ -317,24 +316,27 @@ public:
         const T* x = x_;
         each_vector<T>(step, [&](int at, auto bytes) {
             using V = typename Vector<T, decltype(bytes)::value>::type;
-            const V mean = vector_at<V>(mean_ + at), inverse_sd = vector_at<V>(inverse_sd_ + at);
-            V total = sum_over_rows<V>(rows, [&](int row) { return vector_at<V>(gradient + row * step + at); });
+            const V mean = load<V>(mean_ + at), inverse_sd = load<V>(inverse_sd_ + at);
+            V total = sum_over_rows<V>(rows, [&](int row) { return load<V>(gradient + row * step + at); });
             V along = inverse_sd * sum_over_rows<V>(rows, [&](int row) {
-                return vector_at<V>(gradient + row * step + at) * (vector_at<V>(x + row * step + at) - mean);
+                return load<V>(gradient + row * step + at) * (load<V>(x + row * step + at) - mean);
             });
-            V scale = vector_at<V>(ones_ + at);
+            V scale = load<V>(ones_ + at);
             if (options_.affine) {
-                scale = vector_at<V>(gain_ + at);
-                vector_at<V>(shift_gradient_ + at) = total, vector_at<V>(gain_gradient_ + at) = along;
+                scale = load<V>(gain_ + at);
+                store(shift_gradient_ + at, total), store(gain_gradient_ + at, along);
             }
             if (options_.exact) {
                 scale *= inverse_sd, total /= T(rows), along *= inverse_sd / T(rows - options_.unbiased);
                 for (int row = 0; row < rows; ++row) {
-                    V& here = vector_at<V>(gradient + row * step + at);
-                    here = (here - total - (vector_at<V>(x + row * step + at) - mean) * along) * scale;
+                    T* here = gradient + row * step + at;
+                    store(here, (load<V>(here) - total - (load<V>(x + row * step + at) - mean) * along) * scale);
                 }
             } else if (options_.affine) {
-                for (int row = 0; row < rows; ++row) vector_at<V>(gradient + row * step + at) *= scale;
+                for (int row = 0; row < rows; ++row) {
+                    T* here = gradient + row * step + at;
+                    store(here, load<V>(here) * scale);
+                }
             }
         });
         return gradient;

@@ -11,14 +11,14 @@ inline void product_block(int inner, const T* a, long a_step, const T* b, long b
     V sum[ROWS][VECTORS];
 #pragma GCC unroll 16
     for (int v = 0; v < VECTORS; ++v) {
-        V first = start ? *reinterpret_cast<const V*>(start + v * LANES) : V{};
+        V first = start ? load<V>(start + v * LANES) : V{};
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) sum[r][v] = first;
     }
     for (int k = 0; k < inner; ++k) {
         V row[VECTORS];
 #pragma GCC unroll 16
-        for (int v = 0; v < VECTORS; ++v) row[v] = *reinterpret_cast<const V*>(b + v * LANES);
+        for (int v = 0; v < VECTORS; ++v) row[v] = load<V>(b + v * LANES);
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
             T factor = A_TRANSPOSED ? a[r] : a[r * a_step];
@@ -31,7 +31,7 @@ inline void product_block(int inner, const T* a, long a_step, const T* b, long b
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 16
-        for (int v = 0; v < VECTORS; ++v) *reinterpret_cast<V*>(c + r * c_step + v * LANES) = sum[r][v];
+        for (int v = 0; v < VECTORS; ++v) store(c + r * c_step + v * LANES, sum[r][v]);
 }
 
 // Most rows whose sums leave registers for a row of b and a number of a.
@@ -101,7 +101,7 @@ void product_across(int rows, int inner, int columns, const T* a, long a_step, c
             for (int k = 0; k < inner; k += LANES)
 #pragma GCC unroll 16
                 for (int i = 0; i < LANES; ++i)
-                    if (column + i < columns) sums[i] += vector_at<V>(a + k) * vector_at<V>(b + (column + i) * b_step + k);
-            vector_at<V>(c + column) = sums_of_lanes<V>(sums);
+                    if (column + i < columns) sums[i] += load<V>(a + k) * load<V>(b + (column + i) * b_step + k);
+            store(c + column, sums_of_lanes<V>(sums));
         }
 }

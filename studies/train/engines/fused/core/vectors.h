@@ -21,9 +21,22 @@ constexpr int PADDING_BYTES = VECTOR_BYTES < 32 ? VECTOR_BYTES : 32;  // rows of
 
 template <class T, int BYTES>
 struct Vector {
-    typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
+    typedef T type __attribute__((vector_size(BYTES)));
     static constexpr int lanes = BYTES / sizeof(T);
 };
+
+// The vector at any number, and back.
+template <class V, class T>
+inline V load(const T* x) {
+    V vector;
+    std::memcpy(&vector, x, sizeof(vector));
+    return vector;
+}
+
+template <class V, class T>
+inline void store(T* x, V vector) {
+    std::memcpy(x, &vector, sizeof(vector));
+}
 
 // Numbers in a row of `count` with its padding, which is 0 wherever a product may see it.
 template <class T>
