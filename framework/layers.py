@@ -146,8 +146,8 @@ class BatchNorm(Module):
                 "choose a batch size that leaves no batch of one"
             )
         by_batch = train or self.evaluate == "batch"
-        mean, variance = x.mean(2, keepdim=True) if by_batch else self.running_mean, self.running_variance
-        centred = x - mean
+        mean = x.mean(2, keepdim=True) if by_batch else self.running_mean
+        centred, variance = x - mean, self.running_variance
         if by_batch:
             squares = centred.square().sum(2, keepdim=True)
             variance = squares / (samples - self.unbiased)
@@ -166,11 +166,10 @@ class BatchNorm(Module):
         if self.affine:
             self.gain_gradient.copy_(along)
             self.shift_gradient.copy_(total)
-        scale = self.gain if self.affine else torch.ones_like(self._inverse_sd)
         if self.gradient == "straight_through":
-            return scale * gradient
+            return self.gain * gradient if self.affine else gradient
         gradient = torch.addcmul(gradient - total / samples, z, along / (samples - self.unbiased), value=-1)
-        return scale * self._inverse_sd * gradient
+        return (self.gain * self._inverse_sd if self.affine else self._inverse_sd) * gradient
 
 
 class Dropout(Module):

@@ -34,8 +34,12 @@ def train_units(
     `backend`: "loky" trains in `jobs` processes; with "sequential", or one job, in this one, which a dying unit takes along;
     "auto" in processes, or where these do not repay their start, in `jobs` threads.
     """
-    train: Trainer = in_processes if backend == "loky" or not engines.threads_suffice(planned, jobs) else in_threads
-    train_persistently(in_turn if backend == "sequential" or jobs == 1 else train, units, jobs, received)
+    train: Trainer = in_processes
+    if backend == "sequential" or jobs == 1:
+        train = in_turn
+    elif backend == "auto" and engines.threads_suffice(planned, jobs):
+        train = in_threads
+    train_persistently(train, units, jobs, received)
 
 
 def limit_jobs(jobs: int) -> int:

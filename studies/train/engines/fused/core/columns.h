@@ -32,8 +32,11 @@ inline V sum_over_rows(int rows, Term term) {
 }
 
 template <class V>
+constexpr int lanes_of = sizeof(V) / sizeof(std::declval<V>()[0]);
+
+template <class V>
 inline V square_root(V x) {
-    for (size_t lane = 0; lane < sizeof(V) / sizeof(x[0]); ++lane) x[lane] = std::sqrt(x[lane]);
+    for (int lane = 0; lane < lanes_of<V>; ++lane) x[lane] = std::sqrt(x[lane]);
     return x;
 }
 
@@ -50,9 +53,6 @@ inline V folded(V a, V b, std::integer_sequence<int, LANE...>) {
            __builtin_shuffle(a, b, Places{((LANE & HALF ? LANE + LANES : LANE) ^ HALF)...});
 #endif
 }
-
-template <class V>
-constexpr int lanes_of = sizeof(V) / sizeof(std::declval<V>()[0]);
 
 // Lane i is the sum of all lanes of x[i]; x, of as many vectors as a vector has lanes, is used up.
 template <class V, int HALF = lanes_of<V> / 2>
